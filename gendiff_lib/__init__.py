@@ -1,0 +1,1 @@
+"""GANs and diffusion models under one protocol."""

@@ -1,0 +1,217 @@
+"""Denoisers: networks net(x, s) -> a tensor of x's shape, where s (N,) is the number that the path shows for t."""
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import ConfigError, DiffusionConfig
+
+T = TypeVar("T")
+
+
+def sinusoids(s: Tensor, dim: int) -> Tensor:
+    """(N,) to (N, dim): sines then cosines of s * 10000^(-k / (dim/2 - 1)), as DDPM and the tutorial have them."""
+    half = dim // 2
+    rates = torch.exp(torch.arange(half, device=s.device) * (-math.log(10_000) / max(half - 1, 1)))
+    angles = s.float()[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoids, then two linear layers with SiLU between (the tutorial's 1x1 convolutions are the same maps)."""
+
+    def __init__(self, dim: int, out: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.first = nn.Linear(dim, out)
+        self.second = nn.Linear(out, out)
+
+    def forward(self, s: Tensor) -> Tensor:
+        """(N,) to (N, out)."""
+        hidden: Tensor = self.second(F.silu(self.first(sinusoids(s, self.dim))))
+        return hidden
+
+
+class MLP(nn.Module):
+    """Residual layers on the flattened sample, the time added before each."""
+
+    def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        hidden, n_layers = _given(config.hidden_dim), _given(config.n_layers)
+        self.time = TimeEmbedding(_even(config), hidden)
+        self.enter = nn.Linear(math.prod(shape), hidden)
+        self.blocks = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(n_layers))
+        self.leave = nn.Linear(hidden, math.prod(shape))
+
+    def forward(self, x: Tensor, s: Tensor) -> Tensor:
+        """x (N, ...) to the same shape."""
+        h, e = self.enter(x.flatten(1)), self.time(s)
+        for block in self.blocks:
+            h = h + F.silu(block(h + e))
+        out: Tensor = self.leave(h)
+        return out.view_as(x)
+
+
+class Conv(nn.Module):
+    """The paper's denoiser: dilated residual convolutions at full resolution, no U-Net.
+
+    With eight layers of 256 channels it has 4,900,611 parameters. After eight layers the dilations repeat.
+    """
+
+    DILATIONS = (1, 1, 1, 3, 3, 9, 9, 27)
+
+    def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        hidden, n_layers = _given(config.hidden_dim), _given(config.n_layers)
+        channels = _channels(shape, "conv")
+        if hidden % 8:
+            raise ConfigError(f"hidden_dim={hidden} must be a multiple of 8 for denoiser 'conv': it has 8 groups")
+        self.time = TimeEmbedding(_even(config), hidden)
+        self.enter = nn.Conv2d(channels, hidden, 7, padding=3)
+        dilations = [self.DILATIONS[i % len(self.DILATIONS)] for i in range(n_layers)]
+        self.convs = nn.ModuleList(nn.Conv2d(hidden, hidden, 3, padding=d, dilation=d) for d in dilations)
+        self.norms = nn.ModuleList(nn.GroupNorm(8, hidden) for _ in range(n_layers - 1))
+        self.leave = nn.Conv2d(hidden, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, s: Tensor) -> Tensor:
+        """x (N, C, H, W) to the same shape."""
+        h = self.enter(x)
+        e = self.time(s)[:, :, None, None]
+        for i, conv in enumerate(self.convs):
+            h = h + e
+            h = h + conv(h)
+            if i:  # the first block has neither norm nor activation
+                h = F.silu(self.norms[i - 1](h))
+        out: Tensor = self.leave(h)
+        return out
+
+
+class ResBlock(nn.Module):
+    """GroupNorm, SiLU, convolution, twice, with the time added between (DDPM, appendix B)."""
+
+    def __init__(self, c_in: int, c_out: int, c_time: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = _norm(c_in), nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.time = nn.Linear(c_time, c_out)
+        self.norm2, self.conv2 = _norm(c_out), nn.Conv2d(c_out, c_out, 3, padding=1)
+        self.drop = nn.Dropout(dropout)
+        self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+        nn.init.zeros_(self.conv2.weight)  # each block starts as its shortcut
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        """(N, c_in, H, W), (N, c_time) to (N, c_out, H, W)."""
+        h = self.conv1(F.silu(self.norm1(x))) + self.time(e)[:, :, None, None]
+        out: Tensor = self.skip(x) + self.conv2(self.drop(F.silu(self.norm2(h))))
+        return out
+
+
+class Attention(nn.Module):
+    """Self-attention of one head over the pixels, added to its input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm, self.qkv = _norm(channels), nn.Conv2d(channels, 3 * channels, 1)
+        self.leave = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        q, k, v = self.qkv(self.norm(x)).flatten(2).chunk(3, 1)
+        weights = (q.transpose(1, 2) @ k * q.shape[1] ** -0.5).softmax(-1)  # faster on a CPU than the fused kernel
+        out: Tensor = x + self.leave((v @ weights.transpose(1, 2)).view_as(x))
+        return out
+
+
+class UNet(nn.Module):
+    """DDPM's U-Net (appendix B).
+
+    Widths 128,256,256,256, two blocks a level and attention at level 1 make its 35.7M parameters for CIFAR-10.
+    `patch` folds patch x patch pixels into channels first, which divides the cost by patch^2.
+    """
+
+    def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        widths, n_blocks, patch = _given(config.widths), _given(config.n_blocks), _given(config.patch)
+        attention, dropout = _given(config.attention), _given(config.dropout)
+        self.patch, channels = patch, _channels(shape, "unet")
+        if not widths or shape[-1] % (patch * 2 ** (len(widths) - 1)):
+            raise ConfigError(
+                f"widths={widths} with patch={patch} halve the side {len(widths) - 1} times after folding, "
+                f"which {shape[-1]} pixels do not allow: use fewer widths or a smaller patch"
+            )
+        if any(level not in range(len(widths)) for level in attention):
+            raise ConfigError(f"attention={attention} names a level that is not there: levels are 0..{len(widths) - 1}")
+        c_time = 4 * widths[0]
+        self.time = TimeEmbedding(widths[0], c_time)
+        self.enter = nn.Conv2d(channels * patch**2, widths[0], 3, padding=1)
+
+        def block(c_in: int, level: int) -> nn.ModuleList:
+            attend = Attention(widths[level]) if level in attention else nn.Identity()
+            return nn.ModuleList([ResBlock(c_in, widths[level], c_time, dropout), attend])
+
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        skips, c = [widths[0]], widths[0]
+        for level, width in enumerate(widths):
+            for _ in range(n_blocks):
+                self.down.append(block(c, level))
+                c = width
+                skips.append(c)
+            if level < len(widths) - 1:
+                self.down.append(nn.Conv2d(c, c, 3, stride=2, padding=1))
+                skips.append(c)
+        self.middle = nn.ModuleList([ResBlock(c, c, c_time, dropout), Attention(c), ResBlock(c, c, c_time, dropout)])
+        for level, width in reversed(list(enumerate(widths))):
+            for _ in range(n_blocks + 1):
+                self.up.append(block(c + skips.pop(), level))
+                c = width
+            if level:
+                self.up.append(nn.Conv2d(c, c, 3, padding=1))
+        self.norm = _norm(c)
+        self.leave = nn.Conv2d(c, channels * patch**2, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, x: Tensor, s: Tensor) -> Tensor:
+        """x (N, C, H, W) to the same shape."""
+        e = F.silu(self.time(s))
+        h = self.enter(F.pixel_unshuffle(x, self.patch))
+        skips = [h]
+        for layer in self.down:
+            h = layer[1](layer[0](h, e)) if isinstance(layer, nn.ModuleList) else layer(h)
+            skips.append(h)
+        first, attend, last = self.middle
+        h = last(attend(first(h, e)), e)
+        for layer in self.up:
+            if isinstance(layer, nn.ModuleList):
+                h = layer[1](layer[0](torch.cat([h, skips.pop()], 1), e))
+            else:
+                h = layer(F.interpolate(h, scale_factor=2.0, mode="nearest"))
+        return F.pixel_shuffle(self.leave(F.silu(self.norm(h))), self.patch)
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(32, channels), channels, eps=1e-6)
+
+
+def _given(value: T | None) -> T:
+    assert value is not None  # DiffusionConfig.check has refused it
+    return value
+
+
+def _even(config: DiffusionConfig) -> int:
+    dim = _given(config.timestep_embedding_dim)
+    if dim % 2:
+        raise ConfigError(f"timestep_embedding_dim={dim} must be even: half of it are sines, half cosines")
+    return dim
+
+
+def _channels(shape: tuple[int, ...], name: str) -> int:
+    if len(shape) != 3:
+        raise ConfigError(f"denoiser {name!r} works on images, not on samples of shape {shape}: use denoiser=mlp")
+    return shape[0]
+
+
+DENOISERS: dict[str, Callable[[DiffusionConfig, tuple[int, ...]], nn.Module]] = {"mlp": MLP, "conv": Conv, "unet": UNet}

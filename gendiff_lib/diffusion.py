@@ -1,0 +1,113 @@
+"""Diffusion models: path, prediction and averaged weights wrapped into denoise(x, t) -> x0."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from .config import ConfigError, DiffusionConfig, Sampling
+from .denoisers import DENOISERS
+from .learner import Method
+from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
+from .paths import PATHS, like
+from .samplers import SAMPLERS, Denoise, Step, settle
+
+T = TypeVar("T")
+
+
+def _choose(registry: dict[str, T], field: str, name: str) -> T:
+    if name not in registry:
+        raise ConfigError(f"{field} {name!r} is unknown: there are {', '.join(registry)}")
+    return registry[name]
+
+
+class Diffusion(Method):
+    """A denoiser trained by mean-squared error at random times of a path (DDPM, algorithm 1)."""
+
+    def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
+        """The network, its average where `ema` asks for one, and Adam; ConfigError where parts do not fit."""
+        super().__init__(config, shape)
+        self.diffusion = config
+        self.path = _choose(PATHS, "path", config.path)(config.n_timesteps, config.beta_minmax)
+        self.target, self.to_x0 = _choose(PREDICTIONS, "prediction", config.prediction)
+        self.weight = _choose(WEIGHTINGS, "weighting", config.weighting)
+        self.times = _choose(TIMES, "times", config.times)
+        if config.prediction == "eps" and self.path.scale(torch.tensor(self.path.end, dtype=torch.float64)) == 0:
+            raise ConfigError(
+                f"prediction 'eps' says nothing of x0 at the noise end of path {config.path!r}: use v or x0"
+            )
+        self.net = _choose(DENOISERS, "denoiser", config.denoiser)(config, shape)
+        self.modules = {"net": self.net}
+        self.updates = 0
+        if config.ema:
+            self.modules["ema"] = deepcopy(self.net).requires_grad_(False)
+        self.saved = tuple(self.modules)
+        self.optimizers = {"net": torch.optim.Adam(self.net.parameters(), config.lr, fused=True)}
+
+    def step(self, x: Tensor, labels: Tensor, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+        """See Learner.step; the loss is `loss`. x is x0 here, as the batch holds clean samples."""
+        t = self.path.times(self.times(len(x), rng))
+        eps = torch.randn(x.shape, generator=rng, device=x.device)
+        noisy = like(self.path.scale(t), x) * x + like(self.path.std(t), x) * eps
+        with self.autocast():
+            output = self.net(noisy, self.path.embed(t))
+        error = (output.float() - self.target(self.path, x, eps, t)).square().flatten(1).mean(1)
+        loss = (self.weight(self.path, t).to(error.dtype) * error).mean()
+        optimizer = self.optimizers["net"]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.diffusion.clip_grad:
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.diffusion.clip_grad)
+        optimizer.step()
+        self._average()
+        return {"loss": loss.detach()}
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Exponential moving average, with the usual warm-up so that the first weights are soon forgotten."""
+        self.updates += 1
+        if "ema" in self.modules:
+            decay = min(self.diffusion.ema, (1 + self.updates) / (10 + self.updates))
+            old: list[Tensor] = list(self.modules["ema"].parameters())
+            new: list[Tensor] = list(self.net.parameters())
+            torch._foreach_lerp_(old, new, 1 - decay)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See Learner.state_dict."""
+        return super().state_dict() | {"updates": self.updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See Learner.load_state_dict."""
+        super().load_state_dict(state)
+        self.updates = state["updates"]
+
+    def settle(self, sampling: Sampling) -> Sampling:
+        """See Method.settle."""
+        return settle(sampling, self.path, is_image=len(self.shape) == 3, has_ema="ema" in self.modules)
+
+    def denoise(self, sampling: Sampling) -> Denoise:
+        """The function a sampler is given, for a settled sampling."""
+        net = self.modules["ema" if sampling.weights == "ema" else "net"]
+
+        def denoise(x: Tensor, t: Tensor) -> Tensor:
+            times = t.to(x.device).expand(len(x))
+            with self.autocast():
+                output = net(x, self.path.embed(times)).to(x.dtype)
+            x0 = self.to_x0(self.path, x, output, t)
+            return x0.clamp(-1, 1) if sampling.clip_x0 else x0
+
+        return denoise
+
+    @torch.no_grad()
+    def sample(self, n: int, sampling: Sampling, rng: torch.Generator) -> Iterator[Step]:
+        """See Method.sample; yields n_steps + 1 states."""
+        sampling = self.settle(sampling)
+        sampler = SAMPLERS[sampling.sampler or ""]
+        x = torch.randn(n, *self.shape, generator=rng, device=rng.device).to(self.device)
+        eta = {"eta": sampling.eta} if sampler.takes_eta else {}
+        for module in self.modules.values():
+            module.eval()
+        yield from sampler.run(self.denoise(sampling), self.path, x, n_steps=sampling.n_steps, rng=rng, **eta)
+        self.net.train()

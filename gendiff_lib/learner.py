@@ -1,0 +1,86 @@
+"""The seam of the comparison: what the training loop and the book know of a GAN, a diffusion model or a classifier."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .config import Config, ConfigError, Sampling
+from .samplers import Step
+
+
+class Learner(ABC):
+    """Something that one batch improves. `modules` are its networks by name, `optimizers` likewise."""
+
+    modules: dict[str, nn.Module]
+    optimizers: dict[str, torch.optim.Optimizer]
+    saved: tuple[str, ...]  # the modules that a snapshot keeps: those that are needed to use it
+
+    def __init__(self, config: Config, shape: tuple[int, ...]) -> None:
+        """`shape` is one sample as the model sees it. Weights are drawn from torch's global generator."""
+        self.config, self.shape = config, shape
+        self.optimizers = {}
+
+    @abstractmethod
+    def step(self, x: Tensor, labels: Tensor, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+        """One update from x (N, *shape) and labels (N,). Returns named losses, still on the device.
+
+        `progress` is the number of epochs done so far, a fraction inside an epoch.
+        """
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(next(iter(self.modules.values())).parameters()).device
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """The arithmetic that the configuration names, for the networks alone: losses are taken in float32."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def to(self, device: torch.device) -> None:
+        """Move the networks; before the first step only, since optimisers do not follow."""
+        for module in self.modules.values():
+            module.to(device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that an exact resume needs, less the loop's own."""
+        return {
+            "modules": {k: m.state_dict() for k, m in self.modules.items()},
+            "optimizers": {k: o.state_dict() for k, o in self.optimizers.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Undo `state_dict`."""
+        for k, m in self.modules.items():
+            m.load_state_dict(state["modules"][k])
+        for k, o in self.optimizers.items():
+            o.load_state_dict(state["optimizers"][k])
+
+    def weights(self) -> dict[str, Tensor]:
+        """What a snapshot keeps, by flat names."""
+        return {f"{k}.{name}": tensor for k in self.saved for name, tensor in self.modules[k].state_dict().items()}
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Undo `weights`; ConfigError where names or shapes do not fit. Half-precision files are widened."""
+        for k in self.saved:
+            mine = {name[len(k) + 1 :]: w for name, w in weights.items() if name.startswith(f"{k}.")}
+            try:
+                self.modules[k].load_state_dict(mine)
+            except RuntimeError as error:
+                raise ConfigError(f"these weights do not fit {k} of {self.config.name!r}: {error}") from None
+            self.modules[k].eval()
+
+
+class Method(Learner):
+    """A learner that makes samples."""
+
+    @abstractmethod
+    def settle(self, sampling: Sampling) -> Sampling:
+        """`sampling` with every None replaced by what will be done; ConfigError for what cannot be honoured."""
+
+    @abstractmethod
+    def sample(self, n: int, sampling: Sampling, rng: torch.Generator) -> Iterator[Step]:
+        """The states on the way to n samples, the last one the samples (N, *shape) themselves."""

@@ -1,0 +1,252 @@
+"""Runs: the directories that remember trainings, and what can be read or made from them."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import features, images, store
+from .config import Config, GendiffError, Sampling, from_dict
+from .data import Dataset, load
+from .features import Extractor
+from .learner import Learner, Method
+from .metrics import PointScores, Scores, score, score_points
+from .training import build
+
+REFERENCE = "train"  # the split that scores compare with
+
+# The sources that decide what a training gives, beside the versions that the record names.
+_SOURCES = {
+    "gan": ("gan",),
+    "diffusion": ("paths", "objectives", "denoisers", "diffusion"),
+    "classifier": ("classifier",),
+}
+_SHARED_SOURCES = ("images", "data", "learner", "training")
+
+
+def source_digest(kind: str) -> str:
+    """Twelve hexadecimal digits over the syntax trees of the sources that decide this kind's trainings."""
+    h = hashlib.sha256()
+    for module in (*_SHARED_SOURCES, *_SOURCES[kind]):
+        tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
+        h.update(json.dumps(_plain(tree)).encode())
+    return h.hexdigest()[:12]
+
+
+def _plain(node: Any) -> Any:
+    """A syntax tree as lists, without docstrings, annotations, positions and empty fields,
+    alike in every Python that we support."""
+    if isinstance(node, list):
+        return [_plain(n) for n in node if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
+    if isinstance(node, ast.AST):
+        skip = ("kind", "annotation", "returns")
+        kept = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, []) and name not in skip]
+        return [type(node).__name__, *([name, _plain(value)] for name, value in kept)]
+    return repr(node)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """States on the way from noise to samples: t (F,), x and the estimate x0, each uint8 (F, n, 3, H, W)."""
+
+    t: Tensor
+    x: Tensor
+    x0: Tensor
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training, seen at one of its snapshots: `config.epochs`. Everything it tells is read from disk."""
+
+    folder: Path
+    record: dict[str, Any]
+    config: Config
+
+    @property
+    def id(self) -> str:
+        """The name that the run has everywhere: label and digest."""
+        return self.folder.name
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """The epochs whose weights are kept."""
+        return tuple(sorted(map(int, self.record["snapshots"])))
+
+    @property
+    def snapshot(self) -> dict[str, Any]:
+        """Seconds, images seen and more, up to this snapshot."""
+        entry: dict[str, Any] = self.record["snapshots"][str(self.config.epochs)]
+        return entry
+
+    @property
+    def published(self) -> bool:
+        """Whether the record is a tracked one."""
+        return self.folder.parent == store.published_dir()
+
+    @property
+    def stale(self) -> bool:
+        """Whether the sources that decide the result have changed since."""
+        return bool(self.record["sources"] != source_digest(self.config.kind))
+
+    def at(self, epoch: int) -> "Run":
+        """The same run as it was after `epoch` epochs; GendiffError names the snapshots there are."""
+        if epoch not in self.epochs:
+            known = ", ".join(map(str, self.epochs))
+            raise GendiffError(f"{self.id} keeps no snapshot at epoch {epoch}: it has {known}")
+        return Run(self.folder, self.record, self.config.but(epochs=epoch))
+
+    @cached_property
+    def history(self) -> dict[str, list[float]]:
+        """Columns of history.csv up to this snapshot: epoch, step, images, losses (each row a tenth of an epoch)."""
+        rows = store.read_table(self.folder / "history.csv", self.record["rows"])
+        rows = [row for row in rows if row["epoch"] <= self.config.epochs]
+        return {k: [row[k] for row in rows] for k in rows[0]}
+
+    @cached_property
+    def learner(self) -> Learner:
+        """The networks with this snapshot's weights; GendiffError where only the light half of the run is at hand."""
+        path = self.folder / "weights" / f"epoch-{self.config.epochs:04d}.safetensors"
+        if not path.exists():
+            raise GendiffError(
+                f"{self.id} is published without the weights of epoch {self.config.epochs}: train it again "
+                "(gendiff train, in a folder of its own with GENDIFF_RUNS) to make what is asked of it"
+            )
+        learner = build(self.config, self.dataset)
+        weights = store.read_tensors(path)
+        learner.load_weights({k: v.float() if v.dtype == torch.float16 else v for k, v in weights.items()})
+        return learner
+
+    @property
+    def dataset(self) -> Dataset:
+        """The training split it was made from."""
+        return load(self.config.dataset)
+
+    def sheet(self) -> Tensor:
+        """The contact sheet of this snapshot, uint8 (3, H, W): the same noise at every epoch."""
+        return images.read_png(self.folder / "sheets" / f"epoch-{self.config.epochs:04d}.png")
+
+    # What follows is made once and kept beside the run; a published run's folder is never written to.
+
+    def settle(self, sampling: Sampling) -> Sampling:
+        """`sampling` with every None replaced by what this run's method does."""
+        return self._method.settle(sampling)
+
+    @cached_property
+    def _method(self) -> Method:
+        """The method without its weights, for what its configuration alone decides."""
+        method = build(self.config, self.dataset, torch.device("cpu"))
+        if not isinstance(method, Method):
+            raise GendiffError(f"{self.id} is a {self.config.kind}: it makes no samples")
+        return method
+
+    def _kept(self, sampling: Sampling, name: str) -> tuple[Path, bool]:
+        """Where `name` is kept for a settled sampling, and whether it is there."""
+        part = Path("samples") / f"{self.config.epochs:04d}-{sampling.digest}" / name
+        for place in (self.folder, store.runs_dir() / self.id):
+            if (place / part).exists():
+                return place / part, True
+        return (store.runs_dir() / self.id if self.published else self.folder) / part, False
+
+    def _states(self, n: int, sampling: Sampling, batch: int) -> Iterator[Any]:
+        learner = self.learner
+        assert isinstance(learner, Method)
+        rng = torch.Generator(learner.device).manual_seed(sampling.seed * 1_000_003 + batch)
+        return learner.sample(n, sampling, rng)
+
+    def samples(self, sampling: Sampling) -> Tensor:
+        """Samples in stored form: uint8 (n, 3, H, W) at the data's own size, or points (n, 2)."""
+        sampling = self.settle(sampling)
+        path, there = self._kept(sampling, "samples.safetensors")
+        if there:
+            return store.read_tensors(path)["samples"]
+        parts = []
+        for batch, done in enumerate(range(0, sampling.n, sampling.batch_size)):
+            *_, last = self._states(min(sampling.batch_size, sampling.n - done), sampling, batch)
+            parts.append(self.dataset.bridge.decode(last.x).cpu())
+        store.write_json(path.with_name("sampling.json"), sampling.to_dict())
+        store.write_tensors(path, {"samples": torch.cat(parts)})
+        return torch.cat(parts)
+
+    def trajectory(self, sampling: Sampling, frames: int = 11) -> Trajectory:
+        """`frames` states of the way to sampling.n samples, evenly spaced in steps, from noise to the end."""
+        sampling = self.settle(sampling)
+        path, there = self._kept(sampling, f"trajectory-{frames}.safetensors")
+        if not there:
+            n_states = (sampling.n_steps or 1) + 1
+            wanted = {round(i * (n_states - 1) / (frames - 1)) for i in range(frames)}
+            decode = self.dataset.bridge.decode
+            states = [s for i, s in enumerate(self._states(sampling.n, sampling, 0)) if i in wanted]
+            kept = {
+                "t": torch.tensor([s.t for s in states]),
+                "x": torch.stack([decode(s.x).cpu() for s in states]),
+                "x0": torch.stack([decode(s.x0).cpu() for s in states]),
+            }
+            store.write_json(path.with_name("sampling.json"), sampling.to_dict())
+            store.write_tensors(path, kept)
+        return Trajectory(**store.read_tensors(path))
+
+    def scores(self, sampling: Sampling, extractor: Extractor) -> Scores:
+        """Scores of these samples against the train split, by this extractor; kept, with their protocol."""
+        sampling = self.settle(sampling)
+        path, there = self._kept(sampling, f"scores-{extractor.name}.json")
+        if there:
+            kept = Scores.from_dict(store.read_json(path))
+            if kept.extractor_digest == extractor.digest:
+                return kept
+        reference = load(self.config.dataset, REFERENCE)
+        fake = features.extract(extractor, self.samples(sampling))
+        scores = score(fake, features.extract(extractor, reference.samples), extractor, reference=REFERENCE)
+        store.write_json(path, asdict(scores))
+        return scores
+
+    def point_scores(self, sampling: Sampling) -> PointScores:
+        """Scores of points in the plane against the test split: fresh draws from the same density."""
+        return score_points(self.samples(sampling), load(self.config.dataset, "test"))
+
+    @staticmethod
+    def read(folder: Path) -> "Run":
+        """The run in `folder` at its last snapshot; StoreError where its record is damaged."""
+        record = read_record(folder)
+        last = max(map(int, record["snapshots"]))
+        return Run(folder, record, from_dict(record["kind"], record["config"]).but(epochs=last))
+
+
+def find(config: Config) -> Run | None:
+    """The run that answers `config` at its epochs, a local one before a published one; None where there is none."""
+    for folder in folders(config):
+        record = read_record(folder)
+        if str(config.epochs) in record["snapshots"]:
+            return Run(folder, record, config)
+    return None
+
+
+def folders(config: Config) -> list[Path]:
+    """The folders of this identity, whatever their epochs."""
+    places = (store.runs_dir(), store.published_dir())
+    return [f for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}")) if (f / "run.json").exists()]
+
+
+_RECORD_KEYS = ("config", "kind", "digest", "snapshots", "seconds", "images", "device", "versions", "rows", "sources")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """A run's record; StoreError where it is damaged."""
+    path = folder / "run.json"
+    record = store.read_json(path)
+    missing = [k for k in _RECORD_KEYS if not isinstance(record, dict) or k not in record]
+    if missing:
+        raise store.damaged(path, f"it lacks {', '.join(missing)}")
+    return dict(record)
+
+
+def all_runs() -> list[Run]:
+    """Every run on this machine, published ones first."""
+    places = (store.published_dir(), store.runs_dir())
+    return [Run.read(path.parent) for place in places for path in sorted(place.glob("[!.]*/run.json"))]

@@ -1,0 +1,144 @@
+"""Samplers: each function is one algorithm box of one paper, a generator that yields every state.
+
+A sampler is given `denoise(x, t) -> x0`, in which prediction type and clipping are already settled, and a path.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .config import ConfigError, Sampling
+from .paths import Path, like
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+
+
+class Step(NamedTuple):
+    """A state of a sampler: `x` at time `t`, and the estimate `x0` it was reached by (at the start: x itself)."""
+
+    t: float
+    x: Tensor
+    x0: Tensor
+
+
+def _noise(x: Tensor, rng: torch.Generator) -> Tensor:
+    return torch.randn(x.shape, generator=rng, device=rng.device, dtype=x.dtype).to(x.device)
+
+
+def ddim(
+    denoise: Denoise, path: Path, x: Tensor, *, n_steps: int, rng: torch.Generator, eta: float = 0.0
+) -> Iterator[Step]:
+    """DDIM (Song et al. 2021, eqs. 12 and 16): scale(s) x0 + sqrt(std(s)^2 - sd^2) eps + sd noise.
+
+    sd is eta times the posterior's standard deviation, so eta = 1 is ancestral sampling with the small variance; with
+    eta = 0 it is Euler's method on a flow path.
+    """
+    yield Step(path.end, x, x)
+    for t, s in _pairs(path, n_steps):
+        x0 = denoise(x, t)
+        eps = (x - like(path.scale(t), x) * x0) / like(path.std(t), x)
+        sd = eta * posterior_std(path, t, s)
+        x = like(path.scale(s), x) * x0 + like((path.std(s) ** 2 - sd**2).clamp(min=0).sqrt(), x) * eps
+        if eta > 0:
+            x = x + like(sd, x) * _noise(x, rng)
+        yield Step(s.item(), x, x0)
+
+
+def ddpm(denoise: Denoise, path: Path, x: Tensor, *, n_steps: int, rng: torch.Generator) -> Iterator[Step]:
+    """Ancestral sampling with the small variance, that of the posterior q(s | t, x0) (DDPM, eqs. 6 and 7)."""
+    return _ancestral(denoise, path, x, n_steps, rng, large=False)
+
+
+def ddpm_large(denoise: Denoise, path: Path, x: Tensor, *, n_steps: int, rng: torch.Generator) -> Iterator[Step]:
+    """Ancestral sampling with the large variance, beta itself (DDPM, section 3.2); no noise in the last step."""
+    return _ancestral(denoise, path, x, n_steps, rng, large=True)
+
+
+def _ancestral(
+    denoise: Denoise, path: Path, x: Tensor, n_steps: int, rng: torch.Generator, large: bool
+) -> Iterator[Step]:
+    yield Step(path.end, x, x)
+    for t, s in _pairs(path, n_steps):
+        x0 = denoise(x, t)
+        ratio = path.scale(t) / path.scale(s)  # sqrt(alpha) of this step
+        beta = path.std(t) ** 2 - (ratio * path.std(s)) ** 2
+        keep = ratio * (path.std(s) / path.std(t)) ** 2
+        x = like(keep, x) * x + like(path.scale(s) * beta / path.std(t) ** 2, x) * x0
+        sd = beta.sqrt() * (s > 0) if large else posterior_std(path, t, s)
+        x = x + like(sd, x) * _noise(x, rng)
+        yield Step(s.item(), x, x0)
+
+
+def tutorial(denoise: Denoise, path: Path, x: Tensor, *, n_steps: int, rng: torch.Generator) -> Iterator[Step]:
+    """The sampler of the tutorial that the paper seems to descend from, with its two quirks (paper.md's account).
+
+    Ancestral with variance beta, but every intermediate x (not the x0 estimate) is clamped to [-1, 1], and the noise
+    is already off in the last two steps.
+    """
+    yield Step(path.end, x, x)
+    for t, s in _pairs(path, n_steps):
+        x0 = denoise(x, t)
+        eps = (x - like(path.scale(t), x) * x0) / like(path.std(t), x)
+        alpha = (path.scale(t) / path.scale(s)) ** 2
+        x = (x - like((1 - alpha) / path.std(t), x) * eps) / like(alpha.sqrt(), x)
+        if t > 2:
+            x = x + like((1 - alpha).sqrt(), x) * _noise(x, rng)
+        x = x.clamp(-1, 1)
+        yield Step(s.item(), x, x0)
+
+
+def posterior_std(path: Path, t: Tensor, s: Tensor) -> Tensor:
+    """The standard deviation of q(x_s | x_t, x0): std(s)/std(t) * sqrt(std(t)^2 - (scale(t)/scale(s) * std(s))^2)."""
+    beta = path.std(t) ** 2 - (path.scale(t) / path.scale(s) * path.std(s)) ** 2
+    return path.std(s) / path.std(t) * beta.clamp(min=0).sqrt()
+
+
+def _pairs(path: Path, n_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+    grid = path.steps(n_steps)
+    return pairwise(grid)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A sampler and what it can honour."""
+
+    run: Callable[..., Iterator[Step]]
+    takes_eta: bool = False
+    clips_x0: bool = True
+    own_steps_only: bool = False
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "ddpm": Sampler(ddpm),
+    "ddpm-large": Sampler(ddpm_large),
+    "ddim": Sampler(ddim, takes_eta=True),
+    "tutorial": Sampler(tutorial, clips_x0=False, own_steps_only=True),
+}
+
+
+def settle(sampling: Sampling, path: Path, *, is_image: bool, has_ema: bool) -> Sampling:
+    """`sampling` with every None replaced by what will be done; ConfigError for what its sampler cannot honour."""
+    name = sampling.sampler or ("ddim" if path.n_timesteps is None else "ddpm")
+    if name not in SAMPLERS:
+        raise ConfigError(f"sampler {name!r} is unknown: there are {', '.join(SAMPLERS)}")
+    sampler = SAMPLERS[name]
+    n_steps = sampling.n_steps or path.n_timesteps or 50
+    if sampler.own_steps_only and n_steps != path.n_timesteps:
+        raise ConfigError(f"n_steps={n_steps} does not fit sampler {name!r}: it runs the path's own {path.n_timesteps}")
+    if sampling.eta is not None and not sampler.takes_eta:
+        raise ConfigError(f"eta={sampling.eta} does not apply to sampler {name!r}: only ddim takes it")
+    if sampling.clip_x0 and not sampler.clips_x0:
+        raise ConfigError(f"clip_x0=true does not apply to sampler {name!r}, which clamps the state: leave it out")
+    if sampling.weights == "ema" and not has_ema:
+        raise ConfigError("weights='ema' asks for averaged weights that this run has not kept: use raw")
+    return sampling.but(
+        sampler=name,
+        n_steps=n_steps,
+        eta=(sampling.eta or 0.0) if sampler.takes_eta else None,
+        clip_x0=(is_image if sampling.clip_x0 is None else sampling.clip_x0) if sampler.clips_x0 else False,
+        weights=sampling.weights or ("ema" if has_ema else "raw"),
+    )

@@ -1,0 +1,173 @@
+"""Files: where runs live, and writing and reading that leaves nothing half-done behind."""
+
+import csv
+import errno
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from .config import GendiffError
+from .data import cache_dir
+
+
+class StoreError(GendiffError):
+    """A file is damaged, missing, or cannot be written."""
+
+
+def _checkout(start: Path) -> Path | None:
+    """The nearest folder at or above `start` that is a checkout of this project."""
+    for folder in (start, *start.parents):
+        if (folder / "gendiff_lib").is_dir() and (folder / "notebooks").is_dir():
+            return folder
+    return None
+
+
+def runs_dir() -> Path:
+    """Where training writes: GENDIFF_RUNS, else .runs of the checkout around the working directory, else the cache."""
+    if named := os.environ.get("GENDIFF_RUNS"):
+        return Path(named).expanduser().absolute()
+    root = _checkout(Path.cwd())
+    return root / ".runs" if root else cache_dir() / "runs"
+
+
+def published_dir() -> Path:
+    """Where published runs are: runs/ of the checkout that holds the working directory, else of the library's own."""
+    root = _checkout(Path.cwd()) or _checkout(Path(__file__).parent)
+    return root / "runs" if root else cache_dir() / "published"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends well, and is removed when it does not.
+
+    A full disk or a folder that cannot be written is a StoreError that names the folder.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        os.replace(draft, path)
+    except BaseException as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        if isinstance(error, (OSError, SafetensorError, RuntimeError)):
+            raise _explained(error, path) from error
+        raise
+
+
+def _explained(error: Exception, path: Path) -> GendiffError:
+    text = str(error)
+    code = error.errno if isinstance(error, OSError) else None
+    # torch and safetensors wrap the system's error in their own, so its words are looked for too
+    if code == errno.ENOSPC or "No space left" in text or "unexpected pos" in text or "file write failed" in text:
+        return StoreError(
+            f"no space is left to write {path}: free some, or set GENDIFF_RUNS to a folder on another disk"
+        )
+    if isinstance(error, OSError):
+        return StoreError(f"{path.parent} cannot be written ({error.strerror}): set GENDIFF_RUNS to a folder that can")
+    if isinstance(error, GendiffError):
+        return error
+    return StoreError(f"{path} could not be written ({text.splitlines()[0]})")
+
+
+def check_writable(folder: Path) -> None:
+    """StoreError if nothing can be written to `folder`, which is made where it is missing."""
+    with writing(folder / "probe") as draft:
+        draft.write_bytes(b"")
+    (folder / "probe").unlink()
+
+
+def damaged(path: Path, why: str) -> StoreError:
+    """The sentence for a file that cannot be read back."""
+    if path.name == "checkpoint.pt":
+        return StoreError(f"{path} is damaged ({why}): delete it, and the same command trains from the start")
+    return StoreError(f"{path} is damaged ({why}): delete {path.parent}, and the same command makes it again")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON."""
+    with writing(path) as draft:
+        draft.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; StoreError where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise damaged(path, "it is missing") from None
+    except ValueError:
+        raise damaged(path, "it is no JSON") from None
+
+
+def write_table(path: Path, rows: list[dict[str, float]]) -> None:
+    """Write rows of numbers as CSV; floats keep every digit."""
+    with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(rows[0])
+        writer.writerows([repr(v) for v in row.values()] for row in rows)
+
+
+def read_table(path: Path, n_rows: int) -> list[dict[str, float]]:
+    """Read a CSV of numbers; StoreError where it is missing, damaged or not of `n_rows` rows."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    except FileNotFoundError:
+        raise damaged(path, "it is missing") from None
+    except (TypeError, ValueError, AttributeError, csv.Error):
+        raise damaged(path, "a value is no number") from None
+    if len(rows) != n_rows:
+        raise damaged(path, f"it has {len(rows)} rows instead of {n_rows}")
+    return rows
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write named tensors as safetensors."""
+    with writing(path) as draft:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, draft)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read safetensors; StoreError where the file is missing or damaged."""
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise damaged(path, "it is missing") from None
+    except (SafetensorError, ValueError) as error:
+        raise damaged(path, str(error)) from None
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write nested tensors, numbers and lists with torch.save."""
+    with writing(path) as draft:
+        torch.save(state, draft)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; StoreError where it is damaged. Only data is unpickled, never code."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
+        raise damaged(path, type(error).__name__) from None
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put folder `new` in the place of `old`, which may exist."""
+    grave = old.with_name(f".old-{old.name}")
+    shutil.rmtree(grave, ignore_errors=True)
+    if old.exists():
+        os.replace(old, grave)
+    os.replace(new, old)
+    shutil.rmtree(grave, ignore_errors=True)
