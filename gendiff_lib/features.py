@@ -100,9 +100,3 @@ def extract(extractor: Extractor, images: Tensor, batch_size: int = 250) -> Feat
 
 def _cache() -> Path:
     return Path(os.environ.get("GENDIFF_CACHE") or cache_dir()) / "features"
-
-
-EXTRACTORS: dict[str, str] = {
-    "inception": "torch-fidelity's Inception-v3; its scores are IS, FID and KID",
-    "classifier": "the project's own classifier of the same data set; its scores are cs, fd and kd",
-}

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from .config import Config, GendiffError, Sampling, from_dict
 from .data import Dataset, load
 from .features import Extractor
 from .learner import Learner, Method
+from .machine import commit, device_name
 from .metrics import PointScores, Scores, score, score_points
 from .training import build
 
@@ -136,11 +138,11 @@ class Run:
 
     def settle(self, sampling: Sampling) -> Sampling:
         """`sampling` with every None replaced by what this run's method does."""
-        return self._method.settle(sampling)
+        return self.method.settle(sampling)
 
     @cached_property
-    def _method(self) -> Method:
-        """The method without its weights, for what its configuration alone decides."""
+    def method(self) -> Method:
+        """The method with fresh weights, for what its configuration alone decides: networks, samplers."""
         method = build(self.config, self.dataset, torch.device("cpu"))
         if not isinstance(method, Method):
             raise GendiffError(f"{self.id} is a {self.config.kind}: it makes no samples")
@@ -166,13 +168,36 @@ class Run:
         path, there = self._kept(sampling, "samples.safetensors")
         if there:
             return store.read_tensors(path)["samples"]
-        parts = []
+        learner, parts, started = self.learner, [], time.monotonic()
         for batch, done in enumerate(range(0, sampling.n, sampling.batch_size)):
             *_, last = self._states(min(sampling.batch_size, sampling.n - done), sampling, batch)
             parts.append(self.dataset.bridge.decode(last.x).cpu())
-        store.write_json(path.with_name("sampling.json"), sampling.to_dict())
-        store.write_tensors(path, {"samples": torch.cat(parts)})
-        return torch.cat(parts)
+        seconds = time.monotonic() - started
+        made = torch.cat(parts)
+        cost = {"seconds": seconds, "device": device_name(learner.device), "threads": torch.get_num_threads()}
+        store.write_json(path.with_name("sampling.json"), {"sampling": sampling.to_dict(), **cost, **commit()})
+        if self.dataset.is_image:
+            with store.writing(path.with_name("sheet.png")) as draft:
+                images.save_png(images.sheet(made[:40], columns=10), draft)
+        store.write_tensors(path, {"samples": made})
+        return made
+
+    def sampling_record(self, sampling: Sampling) -> dict[str, Any]:
+        """How long these samples took, on what, and the settled sampling."""
+        path = self._made(sampling, "sampling.json")
+        record: dict[str, Any] = store.read_json(path)
+        return record
+
+    def sample_sheet(self, sampling: Sampling) -> Tensor:
+        """The first 40 of these samples as a contact sheet, uint8 (3, H, W)."""
+        return images.read_png(self._made(sampling, "sheet.png"))
+
+    def _made(self, sampling: Sampling, name: str) -> Path:
+        """The path of a file that is written beside the samples, which are made where it is missing."""
+        path, there = self._kept(self.settle(sampling), name)
+        if not there:
+            self.samples(sampling)
+        return path
 
     def trajectory(self, sampling: Sampling, frames: int = 11) -> Trajectory:
         """`frames` states of the way to sampling.n samples, evenly spaced in steps, from noise to the end."""
@@ -188,23 +213,26 @@ class Run:
                 "x": torch.stack([decode(s.x).cpu() for s in states]),
                 "x0": torch.stack([decode(s.x0).cpu() for s in states]),
             }
-            store.write_json(path.with_name("sampling.json"), sampling.to_dict())
             store.write_tensors(path, kept)
         return Trajectory(**store.read_tensors(path))
 
-    def scores(self, sampling: Sampling, extractor: Extractor) -> Scores:
-        """Scores of these samples against the train split, by this extractor; kept, with their protocol."""
+    def scores(self, sampling: Sampling, extractor: Extractor, n_real: int = 0) -> Scores:
+        """Scores of these samples against the first n_real (0 for all) train images; kept, with their protocol."""
         sampling = self.settle(sampling)
-        path, there = self._kept(sampling, f"scores-{extractor.name}.json")
+        path, there = self._kept(sampling, f"scores-{extractor.name}-{extractor.digest}-{n_real}.json")
         if there:
-            kept = Scores.from_dict(store.read_json(path))
-            if kept.extractor_digest == extractor.digest:
-                return kept
-        reference = load(self.config.dataset, REFERENCE)
+            return Scores.from_dict(store.read_json(path))
         fake = features.extract(extractor, self.samples(sampling))
-        scores = score(fake, features.extract(extractor, reference.samples), extractor, reference=REFERENCE)
+        real = features.extract(extractor, load(self.config.dataset, REFERENCE).first(n_real).samples)
+        scores = score(fake, real, extractor, reference=REFERENCE)
         store.write_json(path, asdict(scores))
         return scores
+
+    def kept_scores(self, sampling: Sampling, extractor: str) -> Scores | None:
+        """Scores by an extractor that need not be at hand, if they were computed before."""
+        beside, _ = self._kept(self.settle(sampling), "sampling.json")
+        kept = sorted(beside.parent.glob(f"scores-{extractor}-*.json"))
+        return Scores.from_dict(store.read_json(kept[-1])) if kept else None
 
     def point_scores(self, sampling: Sampling) -> PointScores:
         """Scores of points in the plane against the test split: fresh draws from the same density."""

@@ -1,0 +1,261 @@
+"""The command line: train, sample, score, publish, runs, list."""
+
+import argparse
+import dataclasses
+import json
+import shutil
+import sys
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import data, images, store
+from .config import Config, ConfigError, GendiffError, Sampling
+from .denoisers import DENOISERS
+from .experiments import EXPERIMENTS, PRESETS, book_configs, experiment, get, protocol
+from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
+from .paths import PATHS
+from .publish import publish
+from .recorder import train
+from .runs import Run, all_runs, find
+from .samplers import SAMPLERS
+from .scoring import EXTRACTORS, extractor
+
+EXAMPLES = """\
+examples:
+  gendiff train dcgan                          the paper's DCGAN, in a laptop's size
+  gendiff train dcgan --preset paper           as the paper has it (wants a GPU)
+  gendiff train ddpm-conv --set lr=1e-4 --seed 3
+  gendiff train --all                          every run that the book needs and that is missing
+  gendiff sample dcgan --n 100 --out dcgan.png
+  gendiff score dcgan --extractor inception    IS, FID, KID, precision, recall
+  gendiff runs                                 what exists, and what the book still lacks
+
+A run is named by its experiment (the newest run of it), or by its folder. The same command never trains twice;
+after an interruption it goes on where it stopped. GENDIFF_RUNS, GENDIFF_DATA_DIR, GENDIFF_INCEPTION and
+GENDIFF_DEVICE say where runs, CIFAR-10 and Inception-v3's weights are, and what to compute on.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence instead of the usage."""
+        raise ConfigError(f"{message} (see `{self.prog} --help`)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="gendiff",
+        description="GANs and diffusion models on CIFAR-10 under one protocol.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help, description=help)
+
+    def presets(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--preset", default="laptop", help=f"size: {', '.join(PRESETS)} (default: laptop)")
+        sub.add_argument("--dataset", default="", help="data set instead of the preset's own (see `gendiff list`)")
+
+    sub = command("train", "Train an experiment, unless a run of it is there.")
+    sub.add_argument("name", nargs="?", help="experiment (see `gendiff list`)")
+    sub.add_argument("--all", action="store_true", help="everything that the book needs and that is missing")
+    presets(sub)
+    sub.add_argument("--epochs", help="how long; no part of a run's identity")
+    sub.add_argument("--seed", help="seed of weights, data order and noise")
+    sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field by name")
+
+    for name, help in (
+        ("sample", "Draw samples of a run and write them as a contact sheet."),
+        ("score", "Score samples of a run against the train split."),
+    ):
+        sub = command(name, help)
+        sub.add_argument("run", help="experiment or run folder")
+        presets(sub)
+        sub.add_argument("--epoch", help="snapshot (default: the last)")
+        for field in dataclasses.fields(Sampling):
+            sub.add_argument(f"--{field.name.replace('_', '-')}", help=field.metadata["help"])
+        if name == "sample":
+            sub.add_argument("--out", default="samples.png", help="PNG to write (default: samples.png)")
+        else:
+            sub.add_argument("--extractor", default="classifier", help=f"{', '.join(EXTRACTORS)} (default: classifier)")
+            sub.add_argument("--n-real", default="", help="train images to compare with (default: the preset's)")
+
+    sub = command("publish", "Copy the light half of runs into runs/, which is tracked.")
+    sub.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
+    sub.add_argument("--weights", action="store_true", help="with fp16 weights of the last snapshot")
+    sub = command("runs", "Show which runs exist, are published, missing or stale.")
+    presets(sub)
+    command("list", "List experiments, data sets, samplers, denoisers, paths and the rest.")
+    return parser
+
+
+def _overrides(kind: type[Config], args: argparse.Namespace) -> dict[str, Any]:
+    """--epochs, --seed and every --set, as values of the fields they name."""
+    words = {name: getattr(args, name) for name in ("epochs", "seed") if getattr(args, name) is not None}
+    for word in args.set:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {word} is incomplete: write --set FIELD=VALUE")
+        words[name] = text
+    return {name: kind.parse(name, text) for name, text in words.items()}
+
+
+def _train(args: argparse.Namespace) -> None:
+    if bool(args.name) == args.all:
+        raise ConfigError("name one experiment, or give --all: `gendiff list` shows the experiments")
+    if args.all:
+        if args.seed is not None or args.set:
+            raise ConfigError("--seed and --set change one experiment: name it instead of --all")
+        epochs = Config.parse("epochs", args.epochs) if args.epochs is not None else 0
+        if args.epochs is not None:
+            Config(epochs=epochs)  # refuses what is out of range
+        configs = book_configs(args.preset, dataset=args.dataset, epochs=epochs)
+    else:
+        kind = type(experiment(args.name).presets["laptop"])
+        configs = [get(args.name, args.preset, dataset=args.dataset, **_overrides(kind, args))]
+    for config in configs:
+        before = find(config)
+        run = before or train(config)
+        what = "is there" if before else f"trained in {run.snapshot['seconds']:.1f} s"
+        print(f"{run.id}, {config.epochs} epochs: {what} ({run.folder})", flush=True)
+
+
+def _run(word: str, args: argparse.Namespace) -> Run:
+    """The run that a word of the command line names."""
+    epoch = getattr(args, "epoch", None)
+    if word in EXPERIMENTS:
+        config = get(word, args.preset, dataset=args.dataset)
+        run = find(config)
+        if run is None:
+            raise GendiffError(f"no run of {word} in preset {args.preset} is there: `gendiff train {word}` makes one")
+        run = Run.read(run.folder)
+    else:
+        places = [Path(word), store.runs_dir() / word, store.published_dir() / word]
+        folder = next((p for p in places if (p / "run.json").exists()), None)
+        if folder is None:
+            raise GendiffError(f"{word!r} is neither an experiment nor a run: `gendiff runs` shows what there is")
+        run = Run.read(folder.absolute())
+    return run if epoch is None else run.at(Config.parse("epochs", epoch))
+
+
+def _sampling(run: Run, args: argparse.Namespace) -> Sampling:
+    name, preset = run.config.name, _preset(run)
+    base = protocol(name, preset).sampling if name in EXPERIMENTS and EXPERIMENTS[name].protocols else Sampling()
+    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Sampling) if getattr(args, f.name) is not None}
+    if "sampler" in given:  # another sampler has its own number of steps and eta
+        base = base.but(n_steps=None, eta=None)
+    return base.but(**{name: Sampling.parse(name, text) for name, text in given.items()})
+
+
+def _preset(run: Run) -> str:
+    """The preset whose configuration this run has, `laptop` where it has none's."""
+    known = EXPERIMENTS[run.config.name].presets if run.config.name in EXPERIMENTS else {}
+    return next((p for p, config in known.items() if config.digest == run.config.digest), "laptop")
+
+
+def _sample(args: argparse.Namespace) -> None:
+    run = _run(args.run, args)
+    out = Path(args.out)
+    if not run.dataset.is_image:
+        raise GendiffError(f"{run.id} makes points in the plane: open notebooks/07_live.ipynb to see them")
+    samples = run.samples(_sampling(run, args).but(n=64) if args.n is None else _sampling(run, args))
+    with store.writing(out.absolute()) as draft:
+        images.save_png(images.sheet(samples, columns=max(1, round(len(samples) ** 0.5))), draft)
+    print(f"{len(samples)} samples of {run.id} at epoch {run.config.epochs}: {out}")
+
+
+def _score(args: argparse.Namespace) -> None:
+    run, preset = _run(args.run, args), args.preset
+    sampling = _sampling(run, args)
+    if not run.dataset.is_image:
+        print(json.dumps(dataclasses.asdict(run.point_scores(sampling)), indent=2))
+        return
+    known = EXPERIMENTS.get(run.config.name)
+    default = known.protocols[_preset(run)].n_real if known and known.protocols else 0
+    n_real = Config.parse("n_train", args.n_real) if args.n_real else default
+    scores = run.scores(sampling, extractor(args.extractor, run.config.dataset, preset), n_real)
+    for name, value in scores.values.items():
+        print(f"{name:>10} {value:.5g}")
+    print(f"{run.id}, epoch {run.config.epochs}: {scores.protocol}")
+
+
+def _publish(args: argparse.Namespace) -> None:
+    for word in args.runs:
+        folder = publish(_run(word, args), weights=args.weights)
+        size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+        print(f"published {folder} ({size / 2**20:.2f} MiB)")
+
+
+def _runs(args: argparse.Namespace) -> None:
+    rows = [("run", "epochs", "state", "seconds", "device")]
+    for run in all_runs():
+        state = ("published" if run.published else "local") + (", stale" if run.stale else "")
+        epochs = ",".join(map(str, run.epochs))
+        rows.append((run.id, epochs, state, f"{run.record['seconds']:.0f}", run.record["device"]))
+    for config in book_configs(args.preset, dataset=args.dataset):
+        if find(config) is None:
+            begun = (store.runs_dir() / f".training-{config.digest}").exists()
+            rows.append((f"{config.name}-{config.digest}", str(config.epochs), "begun" if begun else "missing", "", ""))
+    _print_table(rows)
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    room = shutil.get_terminal_size((160, 24)).columns
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()[:room])
+
+
+def _list(args: argparse.Namespace) -> None:
+    print("experiments")
+    for name, known in EXPERIMENTS.items():
+        print(f"  {name:<18} {known.title}")
+    registries: dict[str, typing.Iterable[str]] = {
+        "presets": PRESETS,
+        "data sets": data.DATASETS,
+        "paths": PATHS,
+        "predictions": PREDICTIONS,
+        "weightings": WEIGHTINGS,
+        "times": TIMES,
+        "denoisers": DENOISERS,
+        "samplers": SAMPLERS,
+        "extractors": EXTRACTORS,
+    }
+    for title, names in registries.items():
+        print(f"{title:<12} {', '.join(names)}")
+    for kind in dict.fromkeys(type(e.presets["laptop"]) for e in EXPERIMENTS.values()):
+        print(f"fields of {kind.__name__} (for --set)")
+        for field in dataclasses.fields(kind):
+            print(f"  {field.name:<24} {field.metadata['help']}")
+
+
+COMMANDS = {
+    "train": _train,
+    "sample": _sample,
+    "score": _score,
+    "publish": _publish,
+    "runs": _runs,
+    "list": _list,
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when it was done, 2 for what the user can mend, 130 when interrupted."""
+    try:
+        args = _parser().parse_args(words)
+        COMMANDS[args.command](args)
+    except GendiffError as error:
+        print(f"gendiff: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("gendiff: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""Figures: data in, picture out. Nothing here knows a model or a run.
+
+Generator and denoiser losses are blue, the discriminator's yellow, as in the paper; the rest suits colour-blind eyes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+COLOURS = {"loss_g": "#1f77b4", "loss": "#1f77b4", "loss_d": "#e0a800", "error": "#7f7f7f"}
+CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")  # Okabe and Ito
+LABELS = {"loss_g": "generator", "loss_d": "discriminator", "loss": "denoiser", "error": "error"}
+
+plt.rcParams.update(
+    {
+        "axes.prop_cycle": plt.cycler(color=CYCLE),  # type: ignore[attr-defined]
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.25,
+        "figure.figsize": (7.0, 3.6),
+        "figure.constrained_layout.use": True,
+        "legend.frameon": False,
+        "svg.hashsalt": "gendiff",
+        "svg.fonttype": "path",
+    }
+)
+
+
+def use_svg() -> None:
+    """Have notebooks draw vector figures; outside a notebook it changes nothing."""
+    from IPython import get_ipython
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    if get_ipython() is not None:  # type: ignore[no-untyped-call]
+        set_matplotlib_formats("svg", metadata={"Date": None})  # type: ignore[no-untyped-call]
+
+
+def pixels(image: Tensor, zoom: int = 2) -> Image.Image:
+    """A picture of uint8 (3, H, W), each pixel shown as zoom x zoom, never smoothed."""
+    picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+    return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
+
+
+def losses(history: Mapping[str, Sequence[float]], marks: Sequence[int] = ()) -> Figure:
+    """Every loss of a run's history against epochs; `marks` are epochs to point out."""
+    figure, axes = plt.subplots()
+    for name, values in history.items():
+        if name in COLOURS and name != "error":
+            axes.plot(history["epoch"], values, color=COLOURS[name], label=LABELS[name], linewidth=1.4)
+    for epoch in marks:
+        axes.axvline(epoch, color="black", linewidth=0.8, linestyle=":")
+        axes.annotate(
+            f"epoch {epoch}", (epoch, 1), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90
+        )
+    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    axes.legend()
+    return figure
+
+
+def curves(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+    markers: bool = False,
+) -> Figure:
+    """Lines by name over one x. `log` holds the axes that are logarithmic: "x", "y" or "xy"."""
+    figure, axes = plt.subplots()
+    for name, y in lines.items():
+        axes.plot(x[: len(y)], y, marker="o" if markers else None, label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    for axis in log:
+        axes.set(**{f"{axis}scale": "log"})
+    axes.legend()
+    return figure
+
+
+def scatter(points: Sequence[tuple[str, str, float, float]], *, xlabel: str, ylabel: str, logx: bool = True) -> Figure:
+    """Points (series, label, x, y): one colour and line a series, each point with its label."""
+    figure, axes = plt.subplots()
+    for series in dict.fromkeys(p[0] for p in points):
+        mine = [p for p in points if p[0] == series]
+        axes.plot([p[2] for p in mine], [p[3] for p in mine], marker="o", label=series)
+        for _, label, x, y in mine:
+            axes.annotate(label, (x, y), textcoords="offset points", xytext=(4, 4), fontsize=8)
+    if logx:
+        axes.set_xscale("log")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.legend()
+    return figure
+
+
+def strip(t: Tensor, rows: Mapping[str, Tensor], *, width: float = 9.0) -> Figure:
+    """Rows of images over time: each row uint8 (F, n, 3, H, W), whose columns are the F frames at times t (F,)."""
+    figure, axes = plt.subplots(len(rows), 1, figsize=(width, 0.0), squeeze=False)
+    height = 0.0
+    for ax, (name, frames) in zip(axes[:, 0], rows.items(), strict=True):
+        n_frames, n, _, h, w = frames.shape
+        joined = frames.permute(1, 3, 0, 4, 2).reshape(n * h, n_frames * w, 3).numpy()
+        ax.imshow(joined, interpolation="none")
+        ax.set_xticks([(i + 0.5) * w - 0.5 for i in range(n_frames)], [f"{v:.4g}" for v in t.tolist()])
+        ax.set_yticks([])
+        ax.set_ylabel(name)
+        ax.grid(visible=False)
+        ax.spines[:].set_visible(False)
+        height += width * (n * h) / (n_frames * w) + 0.35
+    axes[-1, 0].set_xlabel("t")
+    figure.set_size_inches(width, height + 0.25)
+    return figure
+
+
+def side_by_side(pictures: Mapping[str, Tensor], *, width: float = 9.0) -> Figure:
+    """Images uint8 (3, H, W) beside each other under their names, never smoothed."""
+    figure, axes = plt.subplots(1, len(pictures), figsize=(width, width / len(pictures) * 0.6), squeeze=False)
+    tallest = 0.0
+    for ax, (name, picture) in zip(axes[0], pictures.items(), strict=True):
+        ax.imshow(picture.permute(1, 2, 0).numpy(), interpolation="none")
+        ax.set_title(name, fontsize=10)
+        ax.axis("off")
+        tallest = max(tallest, picture.shape[1] / picture.shape[2])
+    figure.set_size_inches(width, width / len(pictures) * tallest + 0.35)
+    return figure
+
+
+def bars(
+    groups: Mapping[str, Sequence[float]], ticks: Sequence[str], *, ylabel: str, level: float | None = None
+) -> Figure:
+    """Grouped bars: one group a tick, one colour a name; `level` draws a dotted line."""
+    figure, axes = plt.subplots()
+    place, step = np.arange(len(ticks)), 0.8 / len(groups)
+    for i, (name, values) in enumerate(groups.items()):
+        axes.bar(place + (i - (len(groups) - 1) / 2) * step, values, step, label=name)
+    if level is not None:
+        axes.axhline(level, color="black", linewidth=0.8, linestyle=":")
+    axes.set_xticks(place, ticks, rotation=30, ha="right")
+    axes.set_ylabel(ylabel)
+    axes.legend()
+    return figure
+
+
+def points(panels: Mapping[str, Tensor], truth: Tensor, columns: int = 4) -> Figure:
+    """Clouds of points (N, 2) by name, each over the same faint truth (M, 2)."""
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(2.25 * columns, 2.45 * rows), squeeze=False)
+    low, high = truth.min().item(), truth.max().item()
+    margin = 0.12 * (high - low)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, (name, cloud) in zip(axes.flat, panels.items(), strict=False):
+        ax.scatter(*truth[:2000].T, s=1, color="0.8", rasterized=True)
+        ax.scatter(*cloud[:1500].T, s=1, color=CYCLE[0], rasterized=True)
+        ax.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin), aspect="equal")
+        ax.set_title(name, fontsize=9)
+    return figure
+
+
+def spread(x: Sequence[float], lines: Mapping[str, Any], *, xlabel: str, ylabel: str) -> Figure:
+    """Means with a band from the least to the greatest: each line is (seeds, len(x))."""
+    figure, axes = plt.subplots()
+    for name, values in lines.items():
+        table = np.asarray(values, dtype=float)
+        (line,) = axes.plot(x, table.mean(0), marker="o", markersize=3, label=name)
+        axes.fill_between(x, table.min(0), table.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+    axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+    axes.legend()
+    return figure

@@ -1,0 +1,59 @@
+"""Publishing: the light half of a run goes into runs/, tracked, with everything its pages show."""
+
+import shutil
+from pathlib import Path
+
+import torch
+
+from . import store
+from .config import GendiffError
+from .runs import Run, read_record
+
+LIGHT = ("run.json", "history.csv", "sheets/*.png", "samples/*/sampling.json", "samples/*/scores-*.json")
+LIGHT_PICTURES = ("samples/*/sheet.png", "samples/*/trajectory-*.safetensors")
+BUDGET = 25 * 2**20  # bytes of everything in runs/
+
+
+def publish(run: Run, *, weights: bool = False) -> Path:
+    """Copy the light half of `run` into runs/, with fp16 weights of its last snapshot if asked; read it back.
+
+    GendiffError where the run is published already and differs in identity, or where runs/ would outgrow 25 MB.
+    """
+    if run.published:
+        raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
+    target = store.published_dir() / run.id
+    draft = target.with_name(f".draft-{run.id}")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        for pattern in (*LIGHT, *LIGHT_PICTURES):
+            for path in run.folder.glob(pattern):
+                copy = draft / path.relative_to(run.folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, copy)
+        if weights:
+            name = f"weights/epoch-{max(run.epochs):04d}.safetensors"
+            full = store.read_tensors(run.folder / name)
+            half = {k: v.half() if v.is_floating_point() else v for k, v in full.items()}
+            store.write_tensors(draft / name, half)
+        _check(run, draft)
+        store.replace_folder(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return target
+
+
+def _check(run: Run, draft: Path) -> None:
+    """Read the draft back as a run, and weigh what runs/ would hold."""
+    record = read_record(draft)
+    store.read_table(draft / "history.csv", record["rows"])
+    for path in draft.glob("weights/*.safetensors"):
+        for name, tensor in store.read_tensors(path).items():
+            if not torch.isfinite(tensor).all():
+                raise GendiffError(f"{name} of {run.id} is not finite in half precision: publish it without weights")
+    others = [p for p in store.published_dir().rglob("*") if p.is_file() and run.id not in p.parts]
+    total = sum(p.stat().st_size for p in (*others, *draft.rglob("*")) if p.is_file())
+    if total > BUDGET:
+        raise GendiffError(
+            f"runs/ would hold {total / 2**20:.1f} MiB with {run.id}, more than {BUDGET / 2**20:.0f}: "
+            "publish it without weights, or take an older run out"
+        )

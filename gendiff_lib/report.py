@@ -1,0 +1,266 @@
+"""What a notebook shows beside its figures: where its runs come from, what was shrunk, tables, findings.
+
+A `Page` is one notebook's view: it turns the notebook's parameters into runs, and says so on the page.
+"""
+
+import html
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from IPython.display import HTML, Markdown, display
+from torch import Tensor
+
+from . import plots
+from .config import Config, ConfigError, Sampling
+from .data import Dataset, load
+from .experiments import EXPERIMENTS, PRESETS, TABLE1, get, protocol, shrunk
+from .features import extract
+from .metrics import Scores, score
+from .recorder import train
+from .runs import Run, find
+from .scoring import offline
+
+MISSING = "not computed here"
+
+
+def training_allowed() -> bool:
+    """False while a book is built from what is there: the build sets GENDIFF_TRAIN=0."""
+    return os.environ.get("GENDIFF_TRAIN", "1") != "0"
+
+
+class Page:
+    """The parameters of one notebook. 0, -1 and "" ask for the preset's own epochs, seed and data set."""
+
+    def __init__(self, *, preset: str, epochs: int = 0, seed: int = -1, dataset: str = "") -> None:
+        """ConfigError for a parameter of the wrong type or an unknown preset."""
+        for name, value, kind in (("epochs", epochs, int), ("seed", seed, int), ("dataset", dataset, str)):
+            if type(value) is not kind:
+                raise ConfigError(f"{name} must be {'a whole number' if kind is int else 'a word'}, not {value!r}")
+        if preset not in PRESETS:
+            raise ConfigError(f"preset {preset!r} is unknown: there are {', '.join(PRESETS)}")
+        self.preset, self.epochs, self.seed, self.dataset = preset, epochs, seed, dataset
+        self._preset_of: dict[str, str] = {}
+        self._data: set[str] = set()
+        plots.use_svg()
+
+    def config(self, name: str, preset: str = "", **overrides: Any) -> Config:
+        """The configuration that this page asks for, with `overrides` on top of its own parameters."""
+        chosen: dict[str, Any] = {"epochs": self.epochs} if self.epochs else {}
+        chosen |= {"seed": self.seed} if self.seed >= 0 else {}
+        dataset = overrides.pop("dataset", "" if name.startswith("live-") else self.dataset)
+        return get(name, preset or self.preset, dataset=dataset, **{**chosen, **overrides})
+
+    def run(self, name: str, **overrides: Any) -> Run:
+        """The run of an experiment. Where its paper-size run is not there and none may be trained: the laptop's."""
+        config, preset = self.config(name, **overrides), self.preset
+        if preset == "paper" and find(config) is None and not training_allowed():
+            preset = "laptop"
+            config = self.config(name, preset, **overrides)
+        run = train(config)
+        self._preset_of[run.id] = preset
+        return run
+
+    def data(self, split: str = "train") -> Dataset:
+        """The data set that this page's image experiments train on."""
+        name = self.dataset or get("dcgan", self.preset).dataset
+        self._data.add(name)
+        return load(name, split)
+
+    def preset_of(self, run: Run) -> str:
+        """The preset that this page took `run` from."""
+        return self._preset_of.get(run.id, self.preset)
+
+    def sampling(self, run: Run, **changes: Any) -> Sampling:
+        """How the run's experiment is sampled in its preset, with some fields changed."""
+        return protocol(run.config.name, self.preset_of(run)).sampling.but(**changes)
+
+    def scores(self, run: Run, sampling: Sampling | None = None) -> Scores:
+        """Scores by the offline extractor, by the protocol of the run's experiment and preset."""
+        preset = self.preset_of(run)
+        chosen = sampling or self.sampling(run)
+        n_real = protocol(run.config.name, preset).n_real
+        return run.scores(chosen, offline(run.config.dataset, preset), n_real)
+
+    def score_images(self, fake: Tensor, split: str = "train") -> Scores:
+        """Scores of any uint8 images (N, 3, H, W) as if a model had made them, by the protocol of `dcgan`."""
+        data = self.data(split)
+        judge = offline(data.name, self.preset)
+        real = data.first(protocol("dcgan", self.preset).n_real)
+        return score(extract(judge, fake), extract(judge, real.samples), judge, reference=split)
+
+    # ------------------------------------------------------------ what is shown
+
+    def show(self, *runs: Run) -> None:
+        """Banners that a reader must see, then the parameters of this page and the runs it reads."""
+        for text in self._warnings(runs):
+            display(HTML(f'<div class="admonition warning banner"><p class="admonition-title">{text}</p></div>'))
+        display(HTML(_details("Parameters and runs of this page", self._parameters() + _table(self._provenance(runs)))))
+        for run in runs:
+            changes = self._shrinkage(run)
+            if changes:
+                title = f"What {self.preset_of(run)} shrinks in {run.config.name}"
+                display(HTML(_details(title, _table(changes) + f"<p>{SMALL}</p>")))
+
+    def _warnings(self, runs: Sequence[Run]) -> list[str]:
+        texts = []
+        names = self._data | {r.config.dataset for r in runs if not r.config.name.startswith("live-")}
+        if names - {"cifar10"}:
+            texts.append(f"This page shows the data set {', '.join(sorted(names))}, not CIFAR-10.")
+        fallen = [r.config.name for r in runs if self.preset == "paper" and self.preset_of(r) != "paper"]
+        if fallen:
+            texts.append(f"No paper-size run of {', '.join(fallen)} is published yet: this page shows laptop runs.")
+        elif self.preset != "paper" and any(EXPERIMENTS[r.config.name].in_paper for r in runs):
+            texts.append(f"Runs of the preset {self.preset}, smaller than the paper's: no verdict can rest on them.")
+        texts += [f"{r.id} is older than the code that made it." for r in runs if r.stale]
+        return texts
+
+    def _parameters(self) -> str:
+        rows: list[dict[str, Any]] = [
+            {"parameter": "preset", "value": self.preset, "meaning": "size of every run: " + ", ".join(PRESETS)},
+            {"parameter": "epochs", "value": self.epochs or "preset's own", "meaning": "epochs of this page's runs"},
+            {"parameter": "seed", "value": self.seed if self.seed >= 0 else "preset's own", "meaning": "training seed"},
+            {
+                "parameter": "dataset",
+                "value": self.dataset or "preset's own",
+                "meaning": "data set of this page's runs",
+            },
+        ]
+        return _table(rows)
+
+    def _provenance(self, runs: Sequence[Run]) -> list[dict[str, Any]]:
+        return [
+            {
+                "run": r.id + (" (published)" if r.published else ""),
+                "data": f"{r.record['data']['name']}, {r.record['data']['samples']:,}",
+                "epochs": r.config.epochs,
+                "seed": r.config.seed,
+                "precision": r.config.precision,
+                "images seen": f"{r.snapshot['images']:,}",
+                "seconds": f"{r.snapshot['seconds']:.1f}",
+                "GFLOP an image": f"{r.record['flops_per_image'] / 1e9:.3g}",
+                "device": f"{r.record['device']}, {r.record['threads']} threads",
+                "commit": (r.record["commit"] or "none")[:10] + (" + changes" if r.record["dirty"] else ""),
+            }
+            for r in runs
+        ]
+
+    def _shrinkage(self, run: Run) -> list[dict[str, Any]]:
+        if self.preset_of(run) == "paper" or run.config.name.startswith("live-"):
+            return []
+        return [
+            {"field": k, "paper preset": _plain(a), "here": _plain(b)}
+            for k, (a, b) in shrunk(run.config, run.config.name).items()
+        ]
+
+    def table(self, rows: Sequence[Mapping[str, Any]], caption: str = "") -> None:
+        """Rows as a table; floats with four digits."""
+        display(HTML(_table(rows, caption)))
+
+    def finding(self, text: str) -> None:
+        """The paragraph that a figure leads to; every number in it has been formatted from a run."""
+        display(Markdown(f"**Finding.** {text}"))
+
+    def score_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, Scores]:
+        """A row of scores an entry, with the protocol of each; returns them by label."""
+        found, rows = {}, []
+        for label, (run, sampling) in entries.items():
+            chosen = run.settle(sampling or self.sampling(run))
+            scores = self.scores(run, chosen)
+            found[label] = scores
+            rows.append(
+                {
+                    "": label,
+                    **scores.values,
+                    "n": f"{scores.n_fake:,}",
+                    "epochs": run.config.epochs,
+                    "weights": chosen.weights,
+                    "sampler": chosen.sampler,
+                    "steps": chosen.n_steps,
+                    "sampling s": f"{run.sampling_record(chosen)['seconds']:.1f}",
+                    "training s": f"{run.snapshot['seconds']:.0f}",
+                    "seeds": f"{run.config.seed}, {chosen.seed}",
+                    "device": run.record["device"],
+                }
+            )
+        one = next(iter(found.values()))
+        caption = (
+            f"Against the first {one.n_real:,} {one.reference} images by the extractor {one.extractor} "
+            f"({one.extractor_digest}, {one.n_features} features; k = {one.neighbours}; cs over {one.splits} splits). "
+            "Seeds: training, sampling. fd, kd and cs are no FID, KID and IS."
+        )
+        self.table(rows, caption)
+        return found
+
+    def table1(self, gan: Run, diffusion: Run) -> dict[str, Scores]:
+        """The paper's Table 1 beside ours. IS and FID are shown only where Inception-v3 computed them."""
+        ours = {"DCGAN": (gan, self.scores(gan)), "diffusion": (diffusion, self.scores(diffusion))}
+        inception = {k: run.kept_scores(self.sampling(run), "inception") for k, (run, _) in ours.items()}
+        rows = []
+        for metric, printed in TABLE1.items():
+            row: dict[str, Any] = {"metric": metric, "DCGAN, paper": printed[0], "diffusion, paper": printed[1]}
+            for k, (_, scores) in ours.items():
+                real = inception[k]
+                name = {"Inception Score": "IS"}.get(metric, metric)
+                value = real.values[name] if real else scores.values.get(name, MISSING)
+                row[f"{k}, ours"] = value
+            rows.append(row)
+        for name in ("cs", "fd", "kd"):
+            row = {"metric": name, "DCGAN, paper": "", "diffusion, paper": ""}
+            rows.append(row | {f"{k}, ours": scores.values[name] for k, (_, scores) in ours.items()})
+        one = ours["DCGAN"][1]
+        self.table(rows, f"Ours: {one.protocol}; diffusion n = {ours['diffusion'][1].n_fake:,}.")
+        if not all(inception.values()):
+            commands = " and ".join(
+                f"<code>gendiff score {run.id} --extractor inception</code>" for run, _ in ours.values()
+            )
+            display(HTML(f"<p>IS and FID need Inception-v3's weights: {commands} compute them.</p>"))
+        return {k: scores for k, (_, scores) in ours.items()}
+
+    def point_table(self, runs: Mapping[str, Sequence[Run]]) -> None:
+        """A row a method in the plane: the mean over seeds, with the least and the greatest, of its point scores."""
+        rows = []
+        for label, several in runs.items():
+            scores = [asdict(run.point_scores(self.sampling(run))) for run in several]
+            row: dict[str, Any] = {"": label}
+            for key, name in POINT_COLUMNS.items():
+                values = [s[key] for s in scores if s[key] is not None]
+                mean = sum(values) / max(len(values), 1)
+                row[name] = f"{mean:.3g} ({min(values):.3g} to {max(values):.3g})" if values else "no modes"
+            row |= {"n": scores[0]["n"], "seeds": len(several)}
+            row["training s"] = f"{sum(r.snapshot['seconds'] for r in several) / len(several):.1f}"
+            rows.append(row)
+        self.table(rows, "Mean over seeds (least to greatest).")
+
+
+POINT_COLUMNS = {"modes": "modes covered", "high_quality": "high quality", "distance": "sliced Wasserstein"}
+
+SMALL = (
+    "Budgets of this size give palette and texture, not objects: no comparison at this size says anything "
+    "about the paper's."
+)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(v) for v in value)
+    return "none" if value is None else str(value)
+
+
+def _details(title: str, body: str) -> str:
+    return f'<details class="provenance"><summary>{html.escape(title)}</summary>{body}</details>'
+
+
+def _table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> str:
+    if not rows:
+        return ""
+    head = "".join(f"<th>{html.escape(str(k))}</th>" for k in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(_plain(v))}</td>" for v in row.values()) + "</tr>" for row in rows
+    )
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="wide"><table class="table">{inside}</table></div>'
