@@ -79,7 +79,7 @@ class _Training:
             unit="img",
             unit_scale=True,
             mininterval=1.0,
-            disable=None if sys.stderr.isatty() else True,
+            disable=not (sys.stderr.isatty() or "ipykernel" in sys.modules),
         )
         try:
             with bar:

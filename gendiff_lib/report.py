@@ -15,7 +15,7 @@ from torch import Tensor
 from . import plots
 from .config import Config, ConfigError, Sampling
 from .data import Dataset, load
-from .experiments import EXPERIMENTS, PRESETS, TABLE1, get, protocol, shrunk
+from .experiments import COMPARED, EXPERIMENTS, LIVE_IMAGES, PRESETS, TABLE1, get, protocol, sampler_grid, shrunk
 from .features import extract
 from .metrics import Scores, score
 from .recorder import train
@@ -232,6 +232,19 @@ class Page:
             row["training s"] = f"{sum(r.snapshot['seconds'] for r in several) / len(several):.1f}"
             rows.append(row)
         self.table(rows, "Mean over seeds (least to greatest).")
+
+
+def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
+    """Draw and score what the notebooks show, one run at a time, so that the seconds they tell are true."""
+    page = Page(preset=preset, epochs=epochs, dataset=dataset)
+    for name in (*COMPARED, *LIVE_IMAGES):
+        run = page.run(name)
+        page.scores(run)
+        print(f"{run.id}: sampled and scored", flush=True)
+    run = page.run("ddpm-conv")
+    for sampling in sampler_grid(page.preset_of(run)).values():
+        page.scores(run, sampling)
+    print(f"{run.id}: samplers compared", flush=True)
 
 
 POINT_COLUMNS = {"modes": "modes covered", "high_quality": "high quality", "distance": "sliced Wasserstein"}

@@ -1,0 +1,38 @@
+"""Everything a page needs comes with the book: MathJax is copied out of the package sphinx-mathjax-offline."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+PACKAGE = "sphinx-mathjax-offline"  # its import name has the hyphens too
+PARTS = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2")
+
+
+def copy_mathjax(app: Sphinx) -> None:
+    """Put MathJax and its fonts into the output's _static.
+
+    Before the pages are written and not after, since Sphinx puts a checksum of the script into each page.
+    """
+    if app.builder.format != "html":
+        return
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ExtensionError(f"the package {PACKAGE} is missing: install the project with its [book] extra")
+    source = Path(spec.origin).parent / "static" / "mathjax"
+    target = Path(app.outdir) / "_static" / "mathjax"
+    for part in PARTS:
+        (target / part).parent.mkdir(parents=True, exist_ok=True)
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source / part, target / part)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.connect("builder-inited", copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

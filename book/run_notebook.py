@@ -1,0 +1,41 @@
+"""Run one notebook with papermill, and leave in it only what the pages show.
+
+Usage: run_notebook.py SOURCE TARGET PARAMETERS, the last as JSON. Called by build.py.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+
+
+def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
+    """SystemExit for a name that the parameters cell lacks: papermill would only warn and run the default."""
+    known = papermill.inspect_notebook(str(notebook))
+    for name in parameters:
+        if name not in known:
+            raise SystemExit(f"{notebook.name} has no parameter {name!r}: it has {', '.join(known)}")
+
+
+def run(source: str, target: str, parameters: dict[str, Any]) -> None:
+    """Execute `source` into `target`, then hide parameter cells and drop what changes from run to run."""
+    check_parameters(Path(source), parameters)
+    papermill.execute_notebook(source, target, parameters, kernel_name="python3", progress_bar=False, log_output=False)
+    notebook = nbformat.read(target, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        tags = cell.metadata.get("tags", [])
+        if {"parameters", "injected-parameters"} & set(tags):
+            cell.metadata["tags"] = [*tags, "remove-cell"]
+        if cell.cell_type == "code" and cell.execution_count is None and cell.source.strip():
+            raise SystemExit(f"{source}: a cell was not executed")
+    nbformat.write(notebook, target)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))
