@@ -106,13 +106,19 @@ def render() -> Path:
     """Render the pages and return the front page's path; any warning is an error."""
     build = BOOK / "_build"
     shutil.rmtree(build, ignore_errors=True)
-    words = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(BOOK), "--all", "-W", "-n", "--keep-going"]
+    program = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"  # it has no -m of its own
+    words = [sys.executable, "-c", program, "build", str(BOOK), "--all", "-W", "-n", "--keep-going"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     build.mkdir(exist_ok=True)
     (build / "build.log").write_text(done.stdout + done.stderr, encoding="utf-8")
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if "WARNING" in line or "ERROR" in line]
         raise SystemExit("\n".join([*lines, f"[book] the pages could not be rendered: see {build / 'build.log'}"]))
+    missing = [
+        n.stem for n in EXECUTED.glob("*.ipynb") if not (build / "html" / "executed" / f"{n.stem}.html").exists()
+    ]
+    if missing:
+        raise SystemExit(f"[book] no page was rendered for {', '.join(missing)}: see {build / 'build.log'}")
     return build / "html" / "index.html"
 
 

@@ -83,17 +83,18 @@ def curves(
     return figure
 
 
-def scatter(points: Sequence[tuple[str, str, float, float]], *, xlabel: str, ylabel: str, logx: bool = True) -> Figure:
-    """Points (series, label, x, y): one colour and line a series, each point with its label."""
+def scatter(
+    points: Sequence[tuple[str, str, float, float]], *, xlabel: str, ylabel: str, joined: bool = False
+) -> Figure:
+    """Labelled points (series, label, x, y) over a logarithmic x: one colour a series, joined where asked."""
     figure, axes = plt.subplots()
     for series in dict.fromkeys(p[0] for p in points):
         mine = [p for p in points if p[0] == series]
-        axes.plot([p[2] for p in mine], [p[3] for p in mine], marker="o", label=series)
+        axes.plot([p[2] for p in mine], [p[3] for p in mine], marker="o", linestyle="-" if joined else "", label=series)
         for _, label, x, y in mine:
             axes.annotate(label, (x, y), textcoords="offset points", xytext=(4, 4), fontsize=8)
-    if logx:
-        axes.set_xscale("log")
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log")
+    axes.margins(x=0.15)
     axes.legend()
     return figure
 

@@ -164,33 +164,20 @@ class Page:
 
     def score_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, Scores]:
         """A row of scores an entry, with the protocol of each; returns them by label."""
-        found, rows = {}, []
+        found, rows, protocols = {}, [], []
         for label, (run, sampling) in entries.items():
             chosen = run.settle(sampling or self.sampling(run))
-            scores = self.scores(run, chosen)
-            found[label] = scores
-            rows.append(
-                {
-                    "": label,
-                    **scores.values,
-                    "n": f"{scores.n_fake:,}",
-                    "epochs": run.config.epochs,
-                    "weights": chosen.weights,
-                    "sampler": chosen.sampler,
-                    "steps": chosen.n_steps,
-                    "sampling s": f"{run.sampling_record(chosen)['seconds']:.1f}",
-                    "training s": f"{run.snapshot['seconds']:.0f}",
-                    "seeds": f"{run.config.seed}, {chosen.seed}",
-                    "device": run.record["device"],
-                }
-            )
+            scores = found[label] = self.scores(run, chosen)
+            rows.append({"": label, **scores.values, "n": f"{scores.n_fake:,}"})
+            protocols.append({"": label, **_how_sampled(run, chosen)})
         one = next(iter(found.values()))
         caption = (
             f"Against the first {one.n_real:,} {one.reference} images by the extractor {one.extractor} "
             f"({one.extractor_digest}, {one.n_features} features; k = {one.neighbours}; cs over {one.splits} splits). "
-            "Seeds: training, sampling. fd, kd and cs are no FID, KID and IS."
+            "fd, kd and cs are no FID, KID and IS."
         )
         self.table(rows, caption)
+        display(HTML(_details("Protocol of each row", _table(protocols))))
         return found
 
     def table1(self, gan: Run, diffusion: Run) -> dict[str, Scores]:
@@ -253,6 +240,22 @@ SMALL = (
     "Budgets of this size give palette and texture, not objects: no comparison at this size says anything "
     "about the paper's."
 )
+
+
+def _how_sampled(run: Run, sampling: Sampling) -> dict[str, Any]:
+    record = run.sampling_record(sampling)
+    return {
+        "run": run.id,
+        "epochs": run.config.epochs,
+        "training seed": run.config.seed,
+        "training s": f"{run.snapshot['seconds']:.0f}",
+        "weights": sampling.weights,
+        "sampler": sampling.sampler,
+        "steps": sampling.n_steps,
+        "sampling seed": sampling.seed,
+        "sampling s": f"{record['seconds']:.1f}",
+        "device": f"{record['device']}, {record['threads']} threads",
+    }
 
 
 def _plain(value: Any) -> str:
