@@ -70,7 +70,9 @@ def _coerce(kind: Any, value: Any) -> Any:
         if not isinstance(value, (tuple, list)) or (items[-1] is not Ellipsis and len(value) != len(items)):
             raise TypeError
         return tuple(_coerce(items[0], v) for v in value)
-    if kind is float and type(value) in (int, float) and math.isfinite(value):
+    if kind is float and type(value) in (int, float):
+        if not math.isfinite(value):
+            raise TypeError
         return float(value)
     if type(value) is kind:
         return value

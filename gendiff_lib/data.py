@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -238,7 +239,7 @@ _INSIDE: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
 def folder(split: str, argument: str) -> Dataset:
     """The user's own images, one sub-folder a class (ImageFolder layout), or PATH/train and PATH/test where both exist.
 
-    Each image is cut to its central square and brought to the side that most of them have, at most 64 pixels.
+    Each image is cut to its central square and brought to the shortest side among the first hundred, at most 64 pixels.
     """
     from torchvision.datasets import ImageFolder
     from torchvision.transforms import functional as TF
@@ -251,13 +252,17 @@ def folder(split: str, argument: str) -> Dataset:
         found = ImageFolder(str(root / split if parts else root))
     except FileNotFoundError as error:
         raise DataError(f"folder:{argument} holds no images in sub-folders, one a class: {error}") from None
-    size = min(64, min(min(found.loader(path).size) for path, _ in found.samples[:100]))
-    square = []
-    for path, _ in found.samples:
+
+    def picture_of(path: str) -> Any:
         try:
-            picture = found.loader(path)
+            return found.loader(path)
         except OSError:
             raise DataError(f"{path} is no image that Pillow can read: remove it") from None
+
+    size = min(64, min(min(picture_of(path).size) for path, _ in found.samples[:100]))
+    square = []
+    for path, _ in found.samples:
+        picture = picture_of(path)
         cut = TF.center_crop(TF.pil_to_tensor(picture), [min(picture.size)] * 2)
         square.append(TF.resize(cut, [size, size], antialias=True))
     labels = torch.tensor([label for _, label in found.samples])

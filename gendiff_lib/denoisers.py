@@ -193,7 +193,8 @@ class UNet(nn.Module):
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(32, channels), channels, eps=1e-6)
+    # 32 groups, fewer where a group would have less than 4 channels: one of a single channel would subtract the time
+    return nn.GroupNorm(math.gcd(32, channels, max(channels // 4, 1)), channels, eps=1e-6)
 
 
 def _given(value: T | None) -> T:

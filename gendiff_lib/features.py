@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def digest_of(state: dict[str, Tensor]) -> str:
 
 
 INCEPTION_REMEDY = (
-    "set GENDIFF_INCEPTION to torch-fidelity's weights file pt_inception-2015-12-05-6726825d.pth, "
+    "set GENDIFF_INCEPTION to torch-fidelity's file weights-inception-2015-12-05-6726825d.pth, "
     "or run where it can be downloaded"
 )
 
@@ -59,12 +60,12 @@ def inception() -> Extractor:
     """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    path = os.environ.get("GENDIFF_INCEPTION")
+    path = os.environ.get("GENDIFF_INCEPTION") or None
     if path and not Path(path).is_file():
         raise GendiffError(f"GENDIFF_INCEPTION={path} is no file: {INCEPTION_REMEDY}")
     try:
         net = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=path)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
         why = str(error).splitlines()[0] if path else "they could not be downloaded"
         raise GendiffError(f"Inception-v3's weights cannot be used ({why}): {INCEPTION_REMEDY}") from None
 
@@ -87,7 +88,7 @@ def extract(extractor: Extractor, images: Tensor, batch_size: int = 250) -> Feat
     if path.exists():
         try:
             return Features(**torch.load(path, weights_only=True))
-        except (RuntimeError, EOFError, TypeError, OSError):
+        except (RuntimeError, EOFError, TypeError, OSError, pickle.UnpicklingError):
             path.unlink()  # a damaged cache is no loss: it is made again
     parts = [extractor.network(batch) for batch in images.split(batch_size)]
     found = Features(*(torch.cat([p[i].float().cpu() for p in parts]) for i in (0, 1)))

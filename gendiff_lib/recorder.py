@@ -120,7 +120,9 @@ class _Training:
             self.hidden.mkdir(exist_ok=True)
         if self.checkpoint.exists():
             state = store.read_checkpoint(self.checkpoint)
-            if state["counts"][0] <= self.config.epochs:
+            epoch, step, _ = state["counts"]
+            done = (epoch, step) == (self.config.epochs, 0) and str(epoch) in state["record"]["snapshots"]
+            if epoch < self.config.epochs or done:
                 self.learner.load_state_dict(state["learner"])
                 self.progress.load_state_dict(state)
                 self.record |= {k: state["record"][k] for k in ("seconds", "snapshots", "resumed")}
@@ -182,15 +184,12 @@ class _Training:
     def _finish(self, finished: Path | None) -> Run:
         """Write history and record, then rename. A longer run that is there already only gains this snapshot."""
         if finished and (old := read_record(finished)) and max(map(int, old["snapshots"])) > self.config.epochs:
-            for epoch, entry in self.record["snapshots"].items():
-                for part in (f"weights/epoch-{int(epoch):04d}.safetensors", f"sheets/epoch-{int(epoch):04d}.png"):
-                    if (self.hidden / part).exists():
-                        (finished / part).parent.mkdir(exist_ok=True)
-                        shutil.copy(self.hidden / part, finished / part)
-                old["snapshots"].setdefault(epoch, entry)
+            _add_snapshots(self.hidden, self.record, finished, old)
             store.write_json(finished / "run.json", old)
             shutil.rmtree(self.hidden)
             return Run(finished, old, self.config)
+        if finished:
+            _add_snapshots(finished, read_record(finished), self.hidden, self.record)
         device = self.learner.device
         self.record |= {
             "config": self.config.to_dict(),
@@ -205,6 +204,16 @@ class _Training:
         final = store.runs_dir() / f"{self.config.name}-{self.config.digest}" if finished is None else finished
         store.replace_folder(self.hidden, final)
         return Run(final, self.record, self.config)
+
+
+def _add_snapshots(source: Path, theirs: dict[str, Any], target: Path, mine: dict[str, Any]) -> None:
+    """Copy to the run in `target` the snapshots of `source` that it has not."""
+    for epoch in theirs["snapshots"].keys() - mine["snapshots"].keys():
+        for part in (f"weights/epoch-{int(epoch):04d}.safetensors", f"sheets/epoch-{int(epoch):04d}.png"):
+            if (source / part).exists():
+                (target / part).parent.mkdir(exist_ok=True)
+                shutil.copy(source / part, target / part)
+        mine["snapshots"][epoch] = theirs["snapshots"][epoch]
 
 
 def _sheet_sampling(learner: Method) -> Sampling:

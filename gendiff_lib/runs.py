@@ -18,9 +18,9 @@ from .config import Config, GendiffError, Sampling, from_dict
 from .data import Dataset, load
 from .features import Extractor
 from .learner import Learner, Method
-from .machine import commit, device_name
+from .machine import check_precision, commit, default_device, device_name
 from .metrics import PointScores, Scores, score, score_points
-from .training import build
+from .training import make
 
 REFERENCE = "train"  # the split that scores compare with
 
@@ -30,14 +30,17 @@ _SOURCES = {
     "diffusion": ("paths", "objectives", "denoisers", "diffusion"),
     "classifier": ("classifier",),
 }
-_SHARED_SOURCES = ("images", "data", "learner", "training")
+_SHARED_SOURCES = ("images", "data.batches", "learner", "training")  # what was loaded is in the record by content
 
 
 def source_digest(kind: str) -> str:
     """Twelve hexadecimal digits over the syntax trees of the sources that decide this kind's trainings."""
     h = hashlib.sha256()
-    for module in (*_SHARED_SOURCES, *_SOURCES[kind]):
-        tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
+    for name in (*_SHARED_SOURCES, *_SOURCES[kind]):
+        module, _, function = name.partition(".")
+        tree: Any = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
+        if function:
+            tree = next(node for node in tree.body if getattr(node, "name", "") == function)
         h.update(json.dumps(_plain(tree)).encode())
     return h.hexdigest()[:12]
 
@@ -107,7 +110,8 @@ class Run:
     @cached_property
     def history(self) -> dict[str, list[float]]:
         """Columns of history.csv up to this snapshot: epoch, step, images, losses (each row a tenth of an epoch)."""
-        rows = store.read_table(self.folder / "history.csv", self.record["rows"])
+        n_rows = read_record(self.folder)["rows"]  # the run may have gone on since
+        rows = store.read_table(self.folder / "history.csv", n_rows)
         rows = [row for row in rows if row["epoch"] <= self.config.epochs]
         return {k: [row[k] for row in rows] for k in rows[0]}
 
@@ -120,7 +124,10 @@ class Run:
                 f"{self.id} is published without the weights of epoch {self.config.epochs}: train it again "
                 "(gendiff train, in a folder of its own with GENDIFF_RUNS) to make what is asked of it"
             )
-        learner = build(self.config, self.dataset)
+        device = default_device()
+        check_precision(self.config, device)
+        learner = self._fresh()
+        learner.to(device)
         weights = store.read_tensors(path)
         learner.load_weights({k: v.float() if v.dtype == torch.float16 else v for k, v in weights.items()})
         return learner
@@ -132,7 +139,11 @@ class Run:
 
     def sheet(self) -> Tensor:
         """The contact sheet of this snapshot, uint8 (3, H, W): the same noise at every epoch."""
-        return images.read_png(self.folder / "sheets" / f"epoch-{self.config.epochs:04d}.png")
+        path = self.folder / "sheets" / f"epoch-{self.config.epochs:04d}.png"
+        try:
+            return images.read_png(path)
+        except OSError:
+            raise store.damaged(path, "it is no picture" if path.exists() else "it is missing") from None
 
     # What follows is made once and kept beside the run; a published run's folder is never written to.
 
@@ -143,10 +154,17 @@ class Run:
     @cached_property
     def method(self) -> Method:
         """The method with fresh weights, for what its configuration alone decides: networks, samplers."""
-        method = build(self.config, self.dataset, torch.device("cpu"))
+        method = self._fresh()
         if not isinstance(method, Method):
             raise GendiffError(f"{self.id} is a {self.config.kind}: it makes no samples")
         return method
+
+    def _fresh(self) -> Learner:
+        """Networks of the right shapes, made from the record alone: no data set need be at hand."""
+        shape, size = tuple(self.record["sample_shape"]), self.config.image_size
+        if size:
+            shape = (shape[0], size, size)
+        return make(self.config, shape, len(self.record["classes"]))
 
     def _kept(self, sampling: Sampling, name: str) -> tuple[Path, bool]:
         """Where `name` is kept for a settled sampling, and whether it is there."""
@@ -261,7 +279,10 @@ def folders(config: Config) -> list[Path]:
     return [f for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}")) if (f / "run.json").exists()]
 
 
-_RECORD_KEYS = ("config", "kind", "digest", "snapshots", "seconds", "images", "device", "versions", "rows", "sources")
+_RECORD_KEYS = (
+    "config", "kind", "digest", "snapshots", "seconds", "images", "device", "versions", "rows", "sources",
+    "sample_shape", "classes",
+)  # fmt: skip
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -127,12 +127,16 @@ def settle(sampling: Sampling, path: Path, *, is_image: bool, has_ema: bool) -> 
         raise ConfigError(f"sampler {name!r} is unknown: there are {', '.join(SAMPLERS)}")
     sampler = SAMPLERS[name]
     n_steps = sampling.n_steps or path.n_timesteps or 50
+    if sampler.own_steps_only and path.n_timesteps is None:
+        raise ConfigError(f"sampler {name!r} needs a path with steps of its own, linear or cosine: use ddim")
     if sampler.own_steps_only and n_steps != path.n_timesteps:
         raise ConfigError(f"n_steps={n_steps} does not fit sampler {name!r}: it runs the path's own {path.n_timesteps}")
     if sampling.eta is not None and not sampler.takes_eta:
         raise ConfigError(f"eta={sampling.eta} does not apply to sampler {name!r}: only ddim takes it")
     if sampling.clip_x0 and not sampler.clips_x0:
         raise ConfigError(f"clip_x0=true does not apply to sampler {name!r}, which clamps the state: leave it out")
+    if sampling.clip_x0 and not is_image:
+        raise ConfigError("clip_x0=true does not apply to points in the plane, which have no range: leave it out")
     if sampling.weights == "ema" and not has_ema:
         raise ConfigError("weights='ema' asks for averaged weights that this run has not kept: use raw")
     return sampling.but(

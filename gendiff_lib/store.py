@@ -69,7 +69,12 @@ def _explained(error: Exception, path: Path) -> GendiffError:
     text = str(error)
     code = error.errno if isinstance(error, OSError) else None
     # torch and safetensors wrap the system's error in their own, so its words are looked for too
-    if code == errno.ENOSPC or "No space left" in text or "unexpected pos" in text or "file write failed" in text:
+    if (
+        code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        or "No space left" in text
+        or "unexpected pos" in text
+        or "file write failed" in text
+    ):
         return StoreError(
             f"no space is left to write {path}: free some, or set GENDIFF_RUNS to a folder on another disk"
         )
@@ -91,7 +96,8 @@ def damaged(path: Path, why: str) -> StoreError:
     """The sentence for a file that cannot be read back."""
     if path.name == "checkpoint.pt":
         return StoreError(f"{path} is damaged ({why}): delete it, and the same command trains from the start")
-    return StoreError(f"{path} is damaged ({why}): delete {path.parent}, and the same command makes it again")
+    folder = path.parent.parent if path.parent.name in ("weights", "sheets") else path.parent
+    return StoreError(f"{path} is damaged ({why}): delete {folder}, and the same command makes it again")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -121,12 +127,14 @@ def write_table(path: Path, rows: list[dict[str, float]]) -> None:
 def read_table(path: Path, n_rows: int) -> list[dict[str, float]]:
     """Read a CSV of numbers; StoreError where it is missing, damaged or not of `n_rows` rows."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        text = path.read_text(encoding="utf-8")
+        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(text.splitlines())]
     except FileNotFoundError:
         raise damaged(path, "it is missing") from None
     except (TypeError, ValueError, AttributeError, csv.Error):
         raise damaged(path, "a value is no number") from None
+    if not text.endswith("\n"):
+        raise damaged(path, "its last line is cut")
     if len(rows) != n_rows:
         raise damaged(path, f"it has {len(rows)} rows instead of {n_rows}")
     return rows

@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+from gendiff_lib import store
+from gendiff_lib.config import DiffusionConfig, GANConfig
+
+
+@pytest.fixture(autouse=True)
+def _private_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GENDIFF_DEVICE", "cpu")
+    monkeypatch.delenv("GENDIFF_DATA_DIR", raising=False)
+    monkeypatch.delenv("GENDIFF_INCEPTION", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of processes that a test starts
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """An empty folder of published runs in the place of the checkout's."""
+    folder = tmp_path / "published"
+    monkeypatch.setattr(store, "published_dir", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def points():
+    return DiffusionConfig(
+        name="points",
+        dataset="gaussians",
+        n_train=256,
+        batch_size=32,
+        epochs=2,
+        path="flow",
+        prediction="v",
+        ema=0.9,
+        lr=1e-3,
+        denoiser="mlp",
+        n_layers=1,
+        hidden_dim=8,
+        timestep_embedding_dim=4,
+    )
+
+
+@pytest.fixture
+def conv():
+    return DiffusionConfig(
+        name="conv",
+        dataset="shapes:8",
+        n_train=64,
+        batch_size=16,
+        n_timesteps=10,
+        beta_minmax=(0.01, 0.5),
+        denoiser="conv",
+        n_layers=2,
+        hidden_dim=8,
+        timestep_embedding_dim=4,
+    )
+
+
+@pytest.fixture
+def gan():
+    return GANConfig(name="gan", dataset="shapes:8", n_train=64, batch_size=16, nz=4, ngf=4, ndf=4)

@@ -1,0 +1,59 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+BOOK = ROOT / "book"
+
+
+def test_every_notebook_and_page_is_in_the_table_of_contents():
+    toc = yaml.safe_load((BOOK / "_toc.yml").read_text())
+    listed = {c["file"] for part in toc["parts"] for c in part["chapters"]} | {toc["root"]}
+    notebooks = {f"executed/{p.stem}" for p in (ROOT / "notebooks").glob("*.ipynb")}
+    pages = {p.stem for p in BOOK.glob("*.md")}
+    assert listed == notebooks | pages
+
+
+def test_every_display_equation_is_labelled():
+    text = (BOOK / "method.md").read_text()
+    blocks = re.findall(r"```\{math\}\n(.*?)```", text, flags=re.S)
+    assert blocks
+    assert all(block.startswith(":label: eq-") for block in blocks)
+    assert "$$" not in text
+
+
+def test_every_citation_is_in_the_bibliography():
+    known = set(re.findall(r"^@\w+\{([^,]+),", (BOOK / "references.bib").read_text(), flags=re.M))
+    sources = [p.read_text() for p in (*BOOK.glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb"))]
+    cited = {
+        k.strip() for s in sources for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", s) for k in keys.split(",")
+    }
+    assert cited
+    assert cited <= known
+
+
+def build(*words):
+    return subprocess.run([sys.executable, str(BOOK / "build.py"), *words], capture_output=True, text=True)
+
+
+def test_bad_words_of_make_book_are_one_sentence():
+    for words, named in (
+        (["--preset", "huge"], "huge"),
+        (["--preset", "smoke", "--epochs", "0"], "epochs"),
+        (["--preset", "smoke", "--epochs", "x"], "epochs"),
+        (["--preset", "smoke", "--dataset", "cats"], "cats"),
+    ):
+        done = build(*words)
+        assert done.returncode != 0
+        assert named in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_explicit_cifar10_fails_with_the_remedy_where_it_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENDIFF_DATA_DIR", str(tmp_path))
+    done = build("--preset", "smoke", "--dataset", "cifar10")
+    assert done.returncode != 0
+    assert "GENDIFF_DATA_DIR" in done.stderr

@@ -1,0 +1,147 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from gendiff_lib.config import ConfigError, DiffusionConfig
+from gendiff_lib.denoisers import DENOISERS, Attention, ResBlock, sinusoids
+
+MLP = DiffusionConfig(denoiser="mlp", n_layers=2, hidden_dim=8, timestep_embedding_dim=4)
+CONV = MLP.but(denoiser="conv")
+UNET = DiffusionConfig(denoiser="unet", widths=(8, 16), n_blocks=1, attention=(1,), patch=1, dropout=0.0)
+TRIED = {"mlp": (MLP, (2,)), "conv": (CONV, (3, 8, 8)), "unet": (UNET, (3, 8, 8))}
+
+
+def make(config, shape):
+    """The network with every weight drawn, also those that start at zero."""
+    torch.manual_seed(0)
+    net = DENOISERS[config.denoiser](config, shape)
+    for p in net.parameters():
+        nn.init.normal_(p, 0.0, 0.3)
+    return net
+
+
+def states(n, shape):
+    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    ("config", "shape"),
+    [
+        *TRIED.values(),
+        (MLP, (3, 8, 8)),
+        (CONV, (3, 5, 7)),
+        (CONV.but(n_layers=10), (1, 8, 8)),
+        (UNET.but(patch=2), (3, 8, 8)),
+        (UNET.but(widths=(8, 8, 8), attention=()), (3, 8, 8)),
+        (UNET.but(widths=(8,), attention=(0,), n_blocks=2), (3, 6, 6)),
+    ],
+)
+def test_the_output_has_the_inputs_shape_and_depends_on_it(config, shape):
+    net = make(config, shape)
+    x, s = states(2, shape), torch.tensor([3.0, 700.0])
+    assert net(x, s).shape == x.shape
+    assert difference(net(x, s), net(x + 0.1 * states(2, shape).sign(), s)) > 1e-4
+
+
+def difference(a, b):
+    """The largest in each sample, the smallest of those."""
+    return (a - b).flatten(1).abs().amax(1).min()
+
+
+@pytest.mark.parametrize(
+    ("config", "shape"),
+    [
+        TRIED["mlp"],
+        TRIED["conv"],
+        (UNET.but(widths=(36,), attention=()), (3, 8, 8)),
+        (UNET.but(widths=(64,), attention=()), (3, 8, 8)),
+        TRIED["unet"],
+        (UNET.but(widths=(32,), attention=()), (3, 8, 8)),
+    ],
+)
+def test_the_output_depends_on_time(config, shape):
+    net, x, s = make(config, shape), states(2, shape), torch.tensor([3.0, 700.0])
+    assert difference(net(x, s), net(x, s + 50)) > 1e-4
+
+
+@pytest.mark.parametrize("name", DENOISERS)
+def test_samples_do_not_see_each_other(name):
+    config, shape = TRIED[name]
+    net, x, s = make(config, shape), states(3, shape), torch.tensor([1.0, 2.0, 3.0])
+    assert_close(net(x, s)[1:2], net(x[1:2], s[1:2]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", DENOISERS)
+def test_every_weight_is_trained(name):
+    config, shape = TRIED[name]
+    net = make(config, shape)
+    net(states(4, shape), torch.tensor([1.0, 20.0, 300.0, 999.0])).square().sum().backward()
+    assert [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().max() > 0] == []
+
+
+def test_the_embedding_of_time_is_sines_then_cosines():
+    found = sinusoids(torch.tensor([0.0, 7.0]), 6)
+    rates = [10_000 ** (-k / 2) for k in range(3)]
+    expected = [[0.0] * 3 + [1.0] * 3, [math.sin(7 * r) for r in rates] + [math.cos(7 * r) for r in rates]]
+    assert_close(found, torch.tensor(expected))
+
+
+def test_a_unet_starts_as_a_constant():
+    net = DENOISERS["unet"](UNET, (3, 8, 8))
+    out = net(states(2, (3, 8, 8)), torch.tensor([1.0, 900.0]))
+    assert_close(out, out[:1, :, :1, :1].expand_as(out))
+
+
+def test_a_residual_block_starts_as_its_shortcut():
+    block, x = ResBlock(8, 8, 4, 0.0), states(2, (8, 4, 4))
+    nn.init.zeros_(block.conv2.bias)
+    assert_close(block(x, torch.randn(2, 4)), x)
+
+
+def test_attention_is_scaled_dot_product_attention():
+    attend, x = make_attention(), states(2, (8, 3, 3))
+    q, k, v = attend.qkv(attend.norm(x)).flatten(2).transpose(1, 2).chunk(3, 2)
+    seen = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
+    assert_close(attend(x), x + attend.leave(seen), rtol=1e-4, atol=1e-5)
+
+
+def make_attention():
+    torch.manual_seed(0)
+    attend = Attention(8)
+    nn.init.normal_(attend.leave.weight)
+    return attend
+
+
+def test_folding_pixels_cuts_the_cost():
+    def flops(config):
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with FlopCounterMode(display=False) as counter:
+            make(config, (3, 16, 16))(states(1, (3, 16, 16)), torch.tensor([1.0]))
+        return counter.get_total_flops()
+
+    plain = UNET.but(attention=())
+    assert 3 < flops(plain) / flops(plain.but(patch=2)) < 4.2
+
+
+@pytest.mark.parametrize(
+    ("config", "shape", "words"),
+    [
+        (CONV.but(hidden_dim=12), (3, 8, 8), "hidden_dim=12 must be a multiple of 8"),
+        (CONV.but(timestep_embedding_dim=5), (3, 8, 8), "timestep_embedding_dim=5 must be even"),
+        (MLP.but(timestep_embedding_dim=5), (2,), "timestep_embedding_dim=5 must be even"),
+        (CONV, (2,), "'conv' works on images"),
+        (UNET, (2,), "'unet' works on images"),
+        (UNET, (3, 9, 9), "which 9 pixels do not allow"),
+        (UNET.but(patch=4, widths=(8, 8, 8), attention=()), (3, 8, 8), "which 8 pixels do not allow"),
+        (UNET.but(widths=()), (3, 8, 8), "widths"),
+        (UNET.but(attention=(2,)), (3, 8, 8), r"attention=\(2,\) names a level that is not there: levels are 0..1"),
+        (UNET.but(attention=(-1,)), (3, 8, 8), "names a level that is not there"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(config, shape, words):
+    with pytest.raises(ConfigError, match=words):
+        DENOISERS[config.denoiser](config, shape)

@@ -1,0 +1,58 @@
+import subprocess
+
+import pytest
+import torch
+
+from gendiff_lib import machine
+from gendiff_lib.config import ConfigError, GANConfig
+
+CPU = torch.device("cpu")
+
+
+def test_the_device_is_the_named_one(monkeypatch):
+    monkeypatch.setenv("GENDIFF_DEVICE", "meta")
+    assert machine.default_device() == torch.device("meta")
+
+
+def test_without_a_name_the_device_is_the_gpu_where_there_is_one(monkeypatch):
+    monkeypatch.delenv("GENDIFF_DEVICE")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert machine.default_device().type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert machine.default_device().type == "cpu"
+
+
+def test_a_device_that_is_none_is_refused_by_name(monkeypatch):
+    monkeypatch.setenv("GENDIFF_DEVICE", "toaster")
+    with pytest.raises(ConfigError, match="GENDIFF_DEVICE='toaster'"):
+        machine.default_device()
+
+
+def test_bf16_is_refused_where_the_processor_has_none(monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    machine.check_precision(GANConfig(), CPU)
+    with pytest.raises(ConfigError, match="precision=fp32"):
+        machine.check_precision(GANConfig(precision="bf16"), CPU)
+
+
+def test_peak_memory_is_in_bytes():
+    held = torch.ones(32 * 2**20 // 4)
+    assert held.nbytes < machine.peak_memory(CPU) < 2**45
+
+
+def test_versions_name_what_computes():
+    found = machine.versions()
+    assert found["torch"] == torch.__version__.split("+")[0]
+    assert found.keys() == {"torch", "torchvision", "numpy", "gendiff", "python"}
+
+
+def test_the_processor_has_a_name():
+    assert len(machine.device_name(CPU)) > 2
+
+
+def test_without_git_there_is_no_commit(monkeypatch):
+    def absent(*words, **options):
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr(subprocess, "run", absent)
+    assert machine.commit() == {"commit": None, "dirty": None}

@@ -1,0 +1,104 @@
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAMES = [n.stem for n in NOTEBOOKS]
+
+
+def code_cells(path):
+    return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_thin(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert len(cells) <= 12
+    assert max(len(c.source.splitlines()) for c in cells) <= 12
+    kinds = {type(node).__name__ for c in code_cells(path) for node in ast.walk(ast.parse(c.source))}
+    assert not kinds & {"FunctionDef", "ClassDef", "AsyncFunctionDef", "With", "Try"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_parameterised_and_stripped(path):
+    cells = code_cells(path)
+    names = {t.id for n in ast.walk(ast.parse(cells[0].source)) if isinstance(n, ast.Assign) for t in n.targets}
+    assert cells[0].metadata.tags == ["parameters"]
+    assert names == {"preset", "epochs", "seed", "dataset"}
+    assert all(not c.outputs and c.execution_count is None for c in cells)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_no_number_of_ours_is_typed_in_a_finding(path):
+    findings = [c.source for c in code_cells(path) if "page.finding(" in c.source]
+    assert len(findings) == 1
+    prose = re.sub(r"\{[^}]*\}", "", findings[0].split("page.finding(")[1])
+    prose = re.sub(r"CIFAR-10|exactly 0 and|exactly 255|under 2%|at (32|64) pixels", "", prose)
+    assert not re.search(r"\d", prose), prose
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_figures_have_captions_and_alternative_text(path):
+    for cell in code_cells(path):
+        if re.match(r"(figure = |plots\.pixels)", cell.source.splitlines()[-1]):
+            shown = cell.metadata["mystnb"]
+            assert shown["figure"]["caption"]
+            assert shown["image"]["alt"]
+            assert shown["image"]["classes"] in ("plot", "samples")
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory):
+    """Every notebook at `smoke`, two at a time, over one folder of runs; from the root and from another folder."""
+    place = tmp_path_factory.mktemp("executed")
+    env = {
+        **os.environ,
+        "GENDIFF_RUNS": str(place / "runs"),
+        "GENDIFF_CACHE": str(place / "cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+    def run(path):
+        words = [sys.executable, str(ROOT / "book" / "run_notebook.py"), str(path), str(place / path.name)]
+        here = ROOT if path.stem < "05" else place
+        words.append(json.dumps({"preset": "smoke", "epochs": 2}))
+        return subprocess.run(words, cwd=here, env=env, capture_output=True, text=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        return place, env, dict(zip(NAMES, pool.map(run, NOTEBOOKS), strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_at_smoke(executed, name):
+    place, _, results = executed
+    assert results[name].returncode == 0, results[name].stderr[-2000:]
+    outputs = [o for c in code_cells(place / f"{name}.ipynb") for o in c.outputs]
+    assert not [
+        o for o in outputs if o.output_type == "error" or (o.get("name") == "stderr" and "waiting for it" not in o.text)
+    ]
+    assert any("**Finding.**" in str(o.get("data", {}).get("text/markdown", "")) for o in outputs)
+
+
+def test_nbval_reruns_executed_notebooks(executed):
+    place, env, _ = executed
+    files = [str(place / f"{name}.ipynb") for name in ("02_dcgan", "04_forward")]
+    words = ["-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-c", os.devnull]
+    done = subprocess.run([sys.executable, *words, *files], cwd=place, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_a_misspelled_parameter_is_refused_before_anything_runs(tmp_path):
+    words = [sys.executable, str(ROOT / "book" / "run_notebook.py"), str(NOTEBOOKS[1]), str(tmp_path / "out.ipynb")]
+    done = subprocess.run([*words, '{"epoch": 2}'], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "no parameter 'epoch'" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from gendiff_lib import publish as publishing
+from gendiff_lib import store
+from gendiff_lib.config import GendiffError, Sampling
+from gendiff_lib.experiments import get
+from gendiff_lib.recorder import train
+from gendiff_lib.runs import Run, find
+
+CONFIG = get("dcgan", "smoke", n_train=100, epochs=1)
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "published_dir", lambda: tmp_path / "published")
+    return tmp_path / "published"
+
+
+def test_the_light_half_answers_without_the_run(published, monkeypatch, tmp_path):
+    run = train(CONFIG)
+    sheet = run.sample_sheet(Sampling(n=8))
+    publishing.publish(run)
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
+    light = find(CONFIG)
+    assert light is not None
+    assert light.published
+    assert light.history == run.history
+    torch.testing.assert_close(light.sample_sheet(Sampling(n=8)), sheet)
+    with pytest.raises(GendiffError, match="without the weights"):
+        light.samples(Sampling(n=9))
+    assert not list(published.rglob("*.pt"))
+
+
+def test_half_precision_weights_draw_nearly_the_same(published):
+    run = train(CONFIG)
+    light = Run.read(publishing.publish(run, weights=True))
+    mine, theirs = run.samples(Sampling(n=4)).float(), light.samples(Sampling(n=4)).float()
+    assert (mine - theirs).abs().mean() < 1
+    assert not (light.folder / "samples").exists()  # what is made later never goes into the published folder
+
+
+def test_publishing_twice_or_beyond_the_budget_is_refused(published, monkeypatch):
+    run = train(CONFIG)
+    publishing.publish(run)
+    with pytest.raises(GendiffError, match="published already"):
+        publishing.publish(Run.read(published / run.id))
+    monkeypatch.setattr(publishing, "BUDGET", 100)
+    with pytest.raises(GendiffError, match="MiB"):
+        publishing.publish(train(CONFIG.but(seed=9)))
+    assert [p.name for p in published.iterdir()] == [run.id]

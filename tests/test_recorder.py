@@ -1,0 +1,411 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from gendiff_lib import recorder, store
+from gendiff_lib.config import ClassifierConfig, ConfigError, GendiffError
+from gendiff_lib.data import load
+from gendiff_lib.diffusion import Diffusion
+from gendiff_lib.recorder import flops_per_image, train
+from gendiff_lib.runs import find
+from gendiff_lib.store import StoreError
+from gendiff_lib.training import TrainingError
+
+pytestmark = pytest.mark.usefixtures("published")
+STEPS = 8  # in an epoch of the points
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """The updates of diffusion models since, in a list; counting the operations of an update is one, too."""
+    made, step = [], Diffusion.step
+
+    def counted(self, x, *more):
+        if len(x) > 2:
+            made.append(len(x))
+        return step(self, x, *more)
+
+    monkeypatch.setattr(Diffusion, "step", counted)
+    return made
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Train in another folder, where nothing is known of this one."""
+
+    def straight(config):
+        with monkeypatch.context() as patch:
+            patch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
+            return train(config)
+
+    return straight
+
+
+@pytest.fixture
+def dropout(conv):
+    return conv.but(
+        denoiser="unet", n_layers=None, hidden_dim=None, timestep_embedding_dim=None, clip_grad=1.0,
+        widths=(8,), n_blocks=1, attention=(), patch=2, dropout=0.5, flip=True,
+    )  # fmt: skip
+
+
+def same(run, other, *epochs):
+    """Whether two runs have bit for bit the weights of these epochs and the history."""
+    names = [f"weights/epoch-{e:04d}.safetensors" for e in epochs or (run.config.epochs,)] + ["history.csv"]
+    return all((run.folder / n).read_bytes() == (other.folder / n).read_bytes() for n in names)
+
+
+def interrupt(monkeypatch, config, after, error=KeyboardInterrupt):
+    """Train until `after` updates are made, with a checkpoint after each."""
+    cls = {"gan": "gendiff_lib.gan.GAN", "diffusion": "gendiff_lib.diffusion.Diffusion"}[config.kind]
+    with monkeypatch.context() as patch:
+        made, step = [], recorder.build(config, load(config.dataset)).step.__func__
+
+        def limited(self, x, *more):
+            if len(x) > 2:
+                made.append(0)
+            if len(made) > after:
+                raise error
+            return step(self, x, *more)
+
+        patch.setattr(f"{cls}.step", limited)
+        patch.setattr(recorder, "CHECKPOINT_SECONDS", -1)
+        with pytest.raises(error):
+            train(config)
+
+
+def hidden(config):
+    return store.runs_dir() / f".training-{config.digest}"
+
+
+def test_to_train_twice_is_to_train_once(points, steps):
+    first = train(points)
+    assert len(steps) == 2 * STEPS
+    second = train(points.but(name="another label"))
+    assert len(steps) == 2 * STEPS
+    assert second.folder == first.folder == store.runs_dir() / f"points-{points.digest}"
+    assert [f.name for f in store.runs_dir().iterdir() if not f.name.startswith(".lock")] == [first.id]
+
+
+def test_another_identity_is_another_run(points, steps):
+    assert train(points).folder != train(points.but(seed=1)).folder
+    assert len(steps) == 4 * STEPS
+
+
+def test_a_run_knows_what_made_it(conv):
+    config = conv.but(epochs=3, snapshots=(1,))
+    run = train(config)
+    record = json.loads((run.folder / "run.json").read_text())
+    assert record == run.record
+    assert record["config"] == config.to_dict()
+    assert record["digest"] == config.digest
+    assert record["data"] == {"name": "shapes:8", "digest": load("shapes:8").first(64).digest, "samples": 64}
+    assert record["sample_shape"] == [3, 8, 8]
+    assert record["parameters"] == {"net": sum(p.numel() for p in run.learner.net.parameters())}
+    assert record["images"] == 3 * 64
+    assert record["rows"] == 12
+    assert record["versions"]["torch"]
+    assert 0 < record["snapshots"]["1"]["seconds"] < record["snapshots"]["3"]["seconds"] <= record["seconds"]
+    assert record["images_per_second"] == pytest.approx(192 / record["seconds"])
+    assert record["snapshots"]["1"]["images"] == 64
+    assert run.epochs == (1, 3)
+    assert len(run.history["loss"]) == 12
+    assert len(run.at(1).history["loss"]) == 4
+
+
+def test_contact_sheets_are_of_the_same_noise_at_every_epoch(conv, gan):
+    run = train(gan.but(epochs=2, snapshots=(1,)))
+    assert run.sheet().shape == (3, 4 * 10 + 2, 10 * 10 + 2)
+    assert not torch.equal(run.sheet(), run.at(1).sheet())
+    assert run.snapshot["sheet"] == run.at(1).snapshot["sheet"]
+    assert run.snapshot["sheet"]["sampler"] == "generator"
+    sheet = train(conv).snapshot["sheet"]
+    assert (sheet["sampler"], sheet["n_steps"], sheet["n"]) == ("ddim", 50, 40)
+
+
+def test_points_have_no_contact_sheet(points):
+    assert not (train(points).folder / "sheets").exists()
+
+
+def test_sheets_and_snapshots_do_not_change_the_training(gan, conv, elsewhere):
+    for config in (gan, conv):
+        assert same(train(config.but(epochs=3, snapshots=(1, 2))), elsewhere(config.but(epochs=3)))
+
+
+def test_a_classifiers_snapshot_has_its_test_accuracy():
+    config = ClassifierConfig(name="judge", dataset="shapes:16", n_train=32, batch_size=16, width=1)
+    assert 0 <= train(config).snapshot["test_accuracy"] <= 1
+
+
+KILLED = """
+import json, os, signal, sys
+from gendiff_lib import recorder
+from gendiff_lib.config import from_dict
+from gendiff_lib.diffusion import Diffusion
+kind, values, after = json.loads(sys.argv[1])
+recorder.CHECKPOINT_SECONDS = -1
+step, made = Diffusion.step, []
+def killed(self, x, *more):
+    made.append(len(x))
+    if sum(n > 2 for n in made) > after:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, x, *more)
+Diffusion.step = killed
+recorder.train(from_dict(kind, values))
+"""
+
+
+def test_a_run_that_was_killed_goes_on_and_equals_one_that_was_not_bit_for_bit(points, steps, elsewhere):
+    arguments = json.dumps([points.kind, points.to_dict(), STEPS + 3])
+    done = subprocess.run([sys.executable, "-c", KILLED, arguments], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert hidden(points).exists()
+    assert find(points) is None
+    run = train(points)
+    assert len(steps) == STEPS - 3
+    assert run.record["resumed"] == 1
+    assert not hidden(points).exists()
+    assert same(run, elsewhere(points))
+
+
+@pytest.mark.parametrize("name", ["points", "gan", "dropout"])
+@pytest.mark.parametrize("after", [1, 4, 6])
+def test_a_run_that_was_interrupted_anywhere_equals_one_that_was_not(request, monkeypatch, elsewhere, name, after):
+    config = request.getfixturevalue(name).but(epochs=2, snapshots=(1,))
+    interrupt(monkeypatch, config, after)
+    torch.manual_seed(99)
+    run = train(config)
+    assert run.record["resumed"] == 1
+    assert same(run, elsewhere(config), 1, 2)
+
+
+def test_two_interruptions_are_no_worse_than_one(points, monkeypatch, elsewhere):
+    interrupt(monkeypatch, points, 3)
+    interrupt(monkeypatch, points, 7)
+    run = train(points)
+    assert run.record["resumed"] == 2
+    assert same(run, elsewhere(points))
+
+
+def test_a_run_that_broke_off_after_its_last_update_is_finished_without_another(points, monkeypatch, steps, elsewhere):
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_table", lambda path, rows: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train(points)
+    steps.clear()
+    run = train(points)
+    assert steps == []
+    assert same(run, elsewhere(points))
+
+
+def test_a_longer_run_goes_on_from_the_shorter_and_equals_one_in_a_single_piece(points, steps, elsewhere):
+    short = train(points.but(epochs=1))
+    history = short.history
+    steps.clear()
+    long = train(points.but(epochs=3))
+    assert len(steps) == 2 * STEPS
+    assert long.folder == short.folder
+    assert long.epochs == (1, 3)
+    assert same(long, elsewhere(points.but(epochs=3, snapshots=(1,))), 1, 3)
+    assert train(points.but(epochs=1)).history == history
+
+
+def test_a_run_in_hand_can_be_read_after_it_went_on(points):
+    short = train(points.but(epochs=1))
+    train(points.but(epochs=3))
+    assert short.history["epoch"][-1] == 1
+
+
+def test_a_run_that_goes_on_keeps_the_snapshots_that_were_added_to_it(points, steps):
+    for epochs in (3, 2, 4):
+        train(points.but(epochs=epochs))
+    assert find(points.but(epochs=4)).epochs == (2, 3, 4)
+
+
+def test_a_run_that_lost_its_checkpoint_keeps_its_snapshots_when_it_is_trained_longer(points):
+    (train(points.but(epochs=1)).folder / "checkpoint.pt").unlink()
+    assert train(points.but(epochs=2)).epochs == (1, 2)
+    assert find(points.but(epochs=1)).learner
+
+
+def test_a_longer_run_answers_a_shorter_one_that_it_kept(points, steps):
+    long = train(points.but(epochs=3, snapshots=(1,)))
+    steps.clear()
+    short = train(points.but(epochs=1))
+    assert steps == []
+    assert short.folder == long.folder
+    assert short.snapshot["images"] == 256
+    assert short.history["epoch"][-1] == 1
+
+
+def test_a_shorter_run_that_was_not_kept_is_added_to_the_longer(points, steps, elsewhere):
+    long = train(points.but(epochs=3))
+    kept = (long.folder / "weights" / "epoch-0003.safetensors").read_bytes()
+    short = train(points.but(epochs=2))
+    assert short.folder == long.folder
+    assert find(points.but(epochs=3)).epochs == (2, 3)
+    assert (long.folder / "weights" / "epoch-0003.safetensors").read_bytes() == kept
+    straight = elsewhere(points.but(epochs=2))
+    name = "weights/epoch-0002.safetensors"
+    assert (short.folder / name).read_bytes() == (straight.folder / name).read_bytes()
+    assert short.history == straight.history
+    steps.clear()
+    train(points.but(epochs=2))
+    train(points.but(epochs=3))
+    assert steps == []
+
+
+@pytest.mark.parametrize("more", [0, 3])
+def test_a_shorter_run_than_the_interrupted_one_has_its_snapshot(points, monkeypatch, elsewhere, more):
+    interrupt(monkeypatch, points.but(epochs=3), STEPS + more)
+    run = train(points.but(epochs=1))
+    assert run.epochs == (1,)
+    assert same(run, elsewhere(points.but(epochs=1)))
+
+
+WAITED_FOR = """
+import json, pathlib, sys, time
+from gendiff_lib import recorder
+from gendiff_lib.config import from_dict
+from gendiff_lib.diffusion import Diffusion
+kind, values, folder = json.loads(sys.argv[1])
+step, folder = Diffusion.step, pathlib.Path(folder)
+def slow(self, x, *more):
+    (folder / "under way").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+    return step(self, x, *more)
+Diffusion.step = slow
+recorder.train(from_dict(kind, values))
+"""
+
+
+def test_of_two_processes_one_trains_and_the_other_waits_and_reads(points, steps, tmp_path, monkeypatch):
+    said = []
+
+    def say(text, file):
+        said.append(text)
+        (tmp_path / "go").touch()
+
+    monkeypatch.setattr(recorder, "print", say, raising=False)
+    arguments = json.dumps([points.kind, points.to_dict(), str(tmp_path)])
+    with subprocess.Popen([sys.executable, "-c", WAITED_FOR, arguments]) as first:
+        try:
+            while not (tmp_path / "under way").exists():
+                assert first.poll() is None
+                time.sleep(0.01)
+            run = train(points)
+        finally:
+            (tmp_path / "go").touch()
+    assert first.returncode == 0
+    assert steps == []
+    assert said == ["points: another process trains this run; waiting for it"]
+    assert run.history["images"][-1] == 512
+
+
+def nan_from(monkeypatch, after):
+    patch, made, step = monkeypatch.context(), [], Diffusion.step
+
+    def failing(self, x, *more):
+        made.append(len(x))
+        losses = step(self, x, *more)
+        return {"loss": torch.tensor(math.nan)} if sum(n > 2 for n in made) > after else losses
+
+    inner = patch.__enter__()
+    inner.setattr(Diffusion, "step", failing)
+    return patch
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_the_last_good_checkpoint_stays(points, monkeypatch, elsewhere):
+    config = points.but(epochs=3, snapshots=(1,))
+    patch = nan_from(monkeypatch, STEPS + 2)
+    with pytest.raises(TrainingError) as stopped:
+        train(config)
+    patch.__exit__(None, None, None)
+    assert str(stopped.value) == (
+        "points: loss became nan at step 3 of epoch 2: the likely cause is too high a learning rate (lr=0.001), "
+        f"so lower it; the last good checkpoint is in {hidden(config)}"
+    )
+    state = store.read_checkpoint(hidden(config) / "checkpoint.pt")
+    assert state["counts"] == [1, 0, 256]
+    assert find(config) is None
+    assert same(train(config), elsewhere(config), 1, 3)
+
+
+def test_no_checkpoint_is_written_once_a_loss_is_no_number(points, monkeypatch):
+    monkeypatch.setattr(recorder, "CHECKPOINT_SECONDS", -1)
+    patch = nan_from(monkeypatch, 5)
+    with pytest.raises(TrainingError, match="at step 6 of epoch 1"):
+        train(points)
+    patch.__exit__(None, None, None)
+    state = store.read_checkpoint(hidden(points) / "checkpoint.pt")
+    assert state["counts"] == [0, 5, 160]
+    assert all(math.isfinite(row["loss"]) for row in state["losses"])
+
+
+def test_what_cannot_be_made_is_refused_before_anything_is_written(points):
+    with pytest.raises(ConfigError, match="'conv' works on images"):
+        train(points.but(denoiser="conv"))
+    with pytest.raises(GendiffError, match="n_train=20001 is more"):
+        train(points.but(n_train=20_001))
+    assert not store.runs_dir().exists()
+
+
+def test_a_folder_that_cannot_be_written_stops_before_the_training(points, steps, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "file" / "runs"))
+    with pytest.raises(StoreError, match="cannot be written"):
+        train(points)
+    assert steps == []
+
+
+def test_a_damaged_checkpoint_is_named_and_without_it_the_run_starts_again(points, monkeypatch, steps, elsewhere):
+    interrupt(monkeypatch, points, 5)
+    file = hidden(points) / "checkpoint.pt"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(StoreError, match=f"{file} is damaged"):
+        train(points)
+    file.unlink()
+    steps.clear()
+    run = train(points)
+    assert len(steps) == 2 * STEPS
+    assert run.record["resumed"] == 0
+    assert same(run, elsewhere(points))
+
+
+def test_a_full_disk_stops_the_run_and_the_last_checkpoint_stays(points, monkeypatch, elsewhere):
+    save, written = torch.save, []
+
+    def full(state, path):
+        written.append(path)
+        save(state, path)
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        patch.setattr(recorder, "CHECKPOINT_SECONDS", -1)
+        with pytest.raises(StoreError, match="no space is left to write"):
+            train(points)
+    assert os.listdir(hidden(points)) == ["checkpoint.pt"]
+    assert store.read_checkpoint(hidden(points) / "checkpoint.pt")["counts"][:2] == [0, 2]
+    assert same(train(points), elsewhere(points))
+
+
+def test_operations_are_counted_forwards_and_backwards(points):
+    forwards = 4 * 8 + 8 * 8 + 2 * 8 + 8 * 8 + 8 * 2  # multiplications: time twice, in, block, out
+    backwards = 2 * forwards - 4 * 8 - 2 * 8  # no gradient is asked for of the inputs
+    assert flops_per_image(points, load("gaussians")) == 2 * (forwards + backwards)
+
+
+def test_counting_operations_leaves_the_learner_out(points, elsewhere, monkeypatch):
+    straight = elsewhere(points)
+    monkeypatch.setattr(recorder, "flops_per_image", lambda config, dataset: 0)
+    assert same(train(points), straight)

@@ -1,0 +1,286 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch.testing import assert_close
+
+from gendiff_lib import runs, store
+from gendiff_lib.config import ClassifierConfig, ConfigError, GendiffError, Sampling
+from gendiff_lib.data import load
+from gendiff_lib.features import Extractor, Features
+from gendiff_lib.recorder import train
+from gendiff_lib.runs import Run, all_runs, find, source_digest
+from gendiff_lib.store import StoreError
+
+FEW = Sampling(n=12, batch_size=5, n_steps=2)
+
+
+@pytest.fixture(autouse=True)
+def _apart(published):
+    """No run of the checkout is seen."""
+
+
+def pixels(images):
+    x = images.float().flatten(1)
+    return Features(x[:, :4], x[:, -3:])
+
+
+def publish(run, published):
+    """Move a run to the published ones."""
+    published.mkdir(exist_ok=True)
+    shutil.move(run.folder, published / run.id)
+    return find(run.config)
+
+
+def fail(*arguments):
+    raise AssertionError("this should have been read from disk")
+
+
+def test_a_run_is_seen_at_its_snapshots(points):
+    run = train(points.but(epochs=3, snapshots=(1, 2)))
+    assert run.at(2).config == run.config.but(epochs=2)
+    assert run.at(2).at(3).history == run.history
+    assert [len(run.at(e).history["loss"]) for e in (1, 2, 3)] == [8, 16, 24]
+    with pytest.raises(GendiffError, match=f"{run.id} keeps no snapshot at epoch 5: it has 1, 2, 3"):
+        run.at(5)
+
+
+def test_a_runs_networks_have_the_snapshots_weights(points):
+    run = train(points.but(epochs=2, snapshots=(1,)))
+    kept = store.read_tensors(run.folder / "weights" / "epoch-0001.safetensors")
+    assert_close(run.at(1).learner.weights(), kept, rtol=0, atol=0)
+    assert not torch.equal(run.learner.weights()["net.leave.weight"], kept["net.leave.weight"])
+
+
+def test_samples_are_made_once_and_are_the_same_everywhere(points, monkeypatch):
+    run = train(points)
+    first = run.samples(FEW)
+    assert first.shape == (12, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_states", fail)
+        assert torch.equal(find(points).samples(FEW), first)
+    shutil.rmtree(run.folder / "samples")
+    assert torch.equal(run.samples(FEW), first)
+
+
+def test_samples_depend_on_all_of_their_sampling(points):
+    run = train(points.but(snapshots=(1,)))
+    first = run.samples(FEW)
+    for other in (FEW.but(seed=1), FEW.but(batch_size=6), FEW.but(n_steps=3), FEW.but(weights="raw"), FEW.but(eta=1.0)):
+        assert not torch.equal(run.samples(other), first)
+    assert not torch.equal(run.at(1).samples(FEW), first)
+    assert torch.equal(run.samples(FEW.but(sampler="ddim", eta=0.0)), first)  # what None stands for here
+
+
+def test_the_first_batches_of_more_samples_are_the_same(points):
+    run = train(points)
+    assert torch.equal(run.samples(FEW.but(n=10)), run.samples(FEW)[:10])
+    assert not torch.equal(run.samples(FEW)[:5], run.samples(FEW)[5:10])
+
+
+def test_images_come_as_bytes_at_the_data_sets_side(gan):
+    run = train(gan.but(image_size=16))
+    images = run.samples(Sampling(n=6))
+    assert images.shape == (6, 3, 8, 8)
+    assert images.dtype == torch.uint8
+    assert run.sampling_record(Sampling(n=6))["sampling"]["sampler"] == "generator"
+    assert run.sample_sheet(Sampling(n=6)).dtype == torch.uint8
+
+
+def test_a_sampling_that_a_run_cannot_honour_is_refused(gan):
+    with pytest.raises(ConfigError, match=r"eta=0.5 does not apply to a GAN"):
+        train(gan).samples(Sampling(eta=0.5))
+
+
+def test_a_classifier_makes_no_samples():
+    config = ClassifierConfig(name="judge", dataset="shapes:16", n_train=16, batch_size=16, width=1)
+    with pytest.raises(GendiffError, match="is a classifier: it makes no samples"):
+        train(config).samples(Sampling())
+
+
+def test_a_trajectory_leads_from_noise_to_the_samples(conv):
+    run, sampling = train(conv), Sampling(n=4, batch_size=4)
+    way = run.trajectory(sampling, frames=6)
+    assert way.t.tolist() == [10, 8, 6, 4, 2, 0]
+    assert way.x.shape == way.x0.shape == (6, 4, 3, 8, 8)
+    assert torch.equal(way.x[-1], run.samples(sampling))
+    assert way.x[0].float().std() > 50
+
+
+def test_a_trajectory_is_made_once(conv, monkeypatch):
+    run = train(conv)
+    first = run.trajectory(Sampling(n=2), frames=3)
+    monkeypatch.setattr(Run, "_states", fail)
+    assert torch.equal(find(conv).trajectory(Sampling(n=2), frames=3).x, first.x)
+
+
+def test_scores_are_made_once_and_name_their_reference(gan, monkeypatch):
+    run, sampling = train(gan), Sampling(n=12)
+    extractor = Extractor("pixels", "d1", pixels)
+    scores = run.scores(sampling, extractor, n_real=20)
+    assert (scores.n_fake, scores.n_real, scores.reference, scores.extractor) == (12, 20, "train", "pixels")
+    monkeypatch.setattr(runs, "score", fail)
+    assert find(gan).scores(sampling, extractor, n_real=20) == scores
+
+
+def test_scores_by_other_weights_are_other_scores(gan):
+    run, sampling = train(gan), Sampling(n=12)
+    a = run.scores(sampling, Extractor("pixels", "d1", pixels), n_real=20)
+    b = run.scores(sampling, Extractor("pixels", "d2", lambda x: pixels(255 - x)), n_real=20)
+    assert (a.extractor_digest, b.extractor_digest) == ("d1", "d2")
+    assert a.values != b.values
+
+
+def test_points_are_scored_against_fresh_draws(points):
+    scores = train(points).point_scores(Sampling(n=200, n_steps=2))
+    assert (scores.n, scores.n_modes) == (200, 25)
+    assert scores.distance > 0.05
+
+
+def test_a_local_run_is_found_before_a_published_one(points, published):
+    run = train(points)
+    shutil.copytree(run.folder, published / run.id)
+    assert find(points).folder == run.folder
+    shutil.rmtree(run.folder)
+    assert find(points).folder == published / run.id
+    assert find(points).published
+    assert find(points.but(epochs=7)) is None
+    assert find(points.but(seed=7)) is None
+
+
+def test_nothing_is_written_to_a_published_run(points, published):
+    run = publish(train(points), published)
+    before = sorted(p for p in run.folder.rglob("*"))
+    made = run.samples(FEW)
+    assert sorted(p for p in run.folder.rglob("*")) == before
+    assert (store.runs_dir() / run.id / "samples").is_dir()
+    assert torch.equal(find(points).samples(FEW), made)
+
+
+def test_weights_published_in_half_precision_are_widened(points, published):
+    run = publish(train(points), published)
+    file = run.folder / "weights" / "epoch-0002.safetensors"
+    exact = store.read_tensors(file)
+    store.write_tensors(file, {k: v.half() for k, v in exact.items()})
+    found = run.learner.weights()
+    assert {v.dtype for v in found.values()} == {torch.float32}
+    assert_close(found, exact, rtol=1e-3, atol=1e-3)
+
+
+def test_a_run_published_without_weights_says_so(points, published):
+    run = publish(train(points), published)
+    shutil.rmtree(run.folder / "weights")
+    with pytest.raises(GendiffError, match=f"{run.id} is published without the weights of epoch 2: train it again"):
+        run.samples(FEW)
+    assert run.history["epoch"][-1] == 2
+
+
+def folder_run(gan, folder):
+    for i in range(24):
+        (folder / "a").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / "a" / f"{i:02}.png")
+    return train(gan.but(dataset=f"folder:{folder}", n_train=16))
+
+
+def test_what_was_published_is_read_without_the_data(gan, published, tmp_path):
+    run = folder_run(gan, tmp_path / "data")
+    sampling = Sampling(n=12)
+    images = run.samples(sampling)
+    run = publish(run, published)
+    shutil.rmtree(tmp_path / "data")
+    load.cache_clear()
+    assert torch.equal(find(run.config).samples(sampling), images)
+
+
+def test_every_run_is_listed_published_ones_first(points, published):
+    mine = train(points.but(name="aaa"))
+    publish(train(points.but(seed=1, name="zzz", snapshots=(1,))), published)
+    assert [r.id for r in all_runs()] == [f"zzz-{points.but(seed=1).digest}", mine.id]
+    assert all_runs()[0].config.epochs == 2
+
+
+def test_a_record_that_is_damaged_is_named_with_the_remedy(points):
+    run = train(points)
+    file = run.folder / "run.json"
+    whole = json.loads(file.read_text())
+    for text, why in (("{", "no JSON"), ("[]", "it lacks config"), (json.dumps({**whole, "rows": 3}), None)):
+        file.write_text(text)
+        if why:
+            with pytest.raises(
+                StoreError, match=f"{file} is damaged .*{why}.*delete {run.folder}, and the same command"
+            ):
+                train(points)
+        else:
+            with pytest.raises(StoreError, match=r"history.csv is damaged .it has 16 rows instead of 3"):
+                _ = train(points).history
+    shutil.rmtree(run.folder)  # the remedy
+    assert train(points).history == run.history
+
+
+def damage(file):
+    file.write_bytes(file.read_bytes()[:-20])
+    return file
+
+
+def test_damaged_samples_are_named_and_made_again_by_the_remedy(points):
+    run = train(points)
+    made = run.samples(FEW)
+    (file,) = run.folder.glob("samples/*/samples.safetensors")
+    damage(file)
+    with pytest.raises(StoreError, match=f"{file} is damaged .*delete {file.parent},"):
+        run.samples(FEW)
+    shutil.rmtree(file.parent)
+    assert torch.equal(run.samples(FEW), made)
+
+
+def test_damaged_weights_are_named(points):
+    run = train(points)
+    file = damage(run.folder / "weights" / "epoch-0002.safetensors")
+    with pytest.raises(StoreError, match=f"{file} is damaged"):
+        run.samples(FEW)
+
+
+def test_the_remedy_for_damaged_weights_is_one(points):
+    run = train(points)
+    damage(run.folder / "weights" / "epoch-0002.safetensors")
+    with pytest.raises(StoreError) as told:
+        run.samples(FEW)
+    shutil.rmtree(str(told.value).partition("delete ")[2].partition(",")[0])
+    assert train(points).samples(FEW).shape == (12, 2)
+
+
+def test_a_damaged_sheet_is_named(gan):
+    run = train(gan)
+    (run.folder / "sheets" / "epoch-0001.png").write_bytes(b"no picture")
+    with pytest.raises(StoreError, match=r"epoch-0001\.png is damaged"):
+        run.sheet()
+
+
+def test_a_run_is_stale_when_the_sources_of_its_kind_have_changed(points, gan, tmp_path, monkeypatch):
+    run, other = train(points), train(gan)
+    assert not run.stale
+    library = tmp_path / "library"
+    shutil.copytree(Path(runs.__file__).parent, library, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(runs, "__file__", str(library / "runs.py"))
+
+    def edit(name, old, new):
+        text = (library / name).read_text()
+        assert old in text
+        (library / name).write_text(text.replace(old, new, 1))
+
+    edit("diffusion.py", "\nclass Diffusion", "\n# a remark\nclass Diffusion")
+    edit("diffusion.py", '"""See Learner.step;', '"""Look at Learner.step;')
+    edit("samplers.py", "clamp(-1, 1)", "clamp(-2, 2)")
+    assert not find(points).stale
+    edit("diffusion.py", "optimizer.step()", "optimizer.step(None)")
+    assert find(points).stale
+    assert not find(gan).stale
+    edit("training.py", "progress.step += 1", "progress.step += 2")
+    assert other.stale
+
+
+def test_a_kinds_digest_is_its_own():
+    assert len({source_digest(kind) for kind in ("gan", "diffusion", "classifier")}) == 3
