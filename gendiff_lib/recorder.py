@@ -1,6 +1,7 @@
 """Recording: train(config) turns a training into a run, idempotent, resumable and atomic."""
 
 import datetime
+import hashlib
 import shutil
 import sys
 import time
@@ -17,7 +18,7 @@ from tqdm.auto import tqdm
 from . import images, store
 from .classifier import Classifier
 from .config import Config, Sampling
-from .data import Dataset, load
+from .data import Dataset, cache_dir, load
 from .learner import Learner, Method
 from .machine import commit, device_name, peak_memory, versions
 from .runs import Run, find, folders, read_record, source_digest
@@ -38,13 +39,25 @@ def train(config: Config) -> Run:
     learner = build(config, dataset)  # refuses what does not fit before anything is written
     store.check_writable(store.runs_dir())
     with _alone(config):
-        return find(config) or _Training(config, dataset.to(learner.device), learner).run()
+        if run := find(config):
+            return run
+        training = _Training(config, dataset.to(learner.device), learner)
+        try:
+            return training.run()
+        finally:
+            if training.hidden.exists() and not training.checkpoint.exists():
+                shutil.rmtree(training.hidden)  # nothing in it that could be gone on from
 
 
 @contextmanager
 def _alone(config: Config) -> Iterator[None]:
-    """Hold the lock of this run; the system frees it when a process dies."""
-    lock = FileLock(store.runs_dir() / f".lock-{config.digest}")
+    """Hold the lock of this run; the system frees it when a process dies.
+
+    Lock files stay behind, since removing one is a race; so they are kept in the user's cache, not among the runs.
+    """
+    place = hashlib.sha256(f"{store.runs_dir()}/{config.digest}".encode()).hexdigest()[:16]
+    store.check_writable(cache_dir() / "locks")
+    lock = FileLock(cache_dir() / "locks" / place)
     try:
         lock.acquire(timeout=0)
     except Timeout:

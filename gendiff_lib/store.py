@@ -89,7 +89,7 @@ def check_writable(folder: Path) -> None:
     """StoreError if nothing can be written to `folder`, which is made where it is missing."""
     with writing(folder / "probe") as draft:
         draft.write_bytes(b"")
-    (folder / "probe").unlink()
+    (folder / "probe").unlink(missing_ok=True)
 
 
 def damaged(path: Path, why: str) -> StoreError:
