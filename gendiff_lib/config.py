@@ -199,6 +199,7 @@ class GANConfig(Config):
 
     kind: ClassVar[str] = "gan"
     network: str = setting("dcgan", "networks of both players", absent="dcgan", choices=("dcgan", "mlp"))
+    fourier: int = setting(0, "octaves of sines and cosines that an mlp's discriminator sees", absent=0, low=0, high=8)
     nz: int = setting(100, "length of the latent z", absent=100, low=1)
     ngf: int = setting(64, "width of the generator", absent=64, low=1)
     ndf: int = setting(64, "width of the discriminator", absent=64, low=1)
@@ -210,12 +211,17 @@ class GANConfig(Config):
     )
     real_label: float = setting(1.0, "target of real images (0.9 smooths)", absent=1.0, low=0.5, high=1.0)
 
+    def check(self) -> None:
+        if self.fourier and self.network != "mlp":
+            raise ConfigError(f"fourier={self.fourier} does not apply to network {self.network!r}: set fourier=0")
+
 
 # Which denoisers own which fields: a field set for another denoiser is refused, never ignored.
 _OWNERS = {
     "n_layers": ("mlp", "conv"),
     "hidden_dim": ("mlp", "conv"),
     "timestep_embedding_dim": ("mlp", "conv"),
+    "fourier": ("mlp",),
     "widths": ("unet",),
     "n_blocks": ("unet",),
     "attention": ("unet",),
@@ -242,6 +248,7 @@ class DiffusionConfig(Config):
     n_layers: int | None = setting(None, "residual blocks (mlp, conv)", absent=None, low=1)
     hidden_dim: int | None = setting(None, "width (mlp, conv)", absent=None, low=1)
     timestep_embedding_dim: int | None = setting(None, "length of the embedding of t (mlp, conv)", absent=None, low=2)
+    fourier: int = setting(0, "octaves of sines and cosines added to the input (mlp)", absent=0, low=0, high=8)
     widths: tuple[int, ...] | None = setting(None, "channels of each level (unet)", absent=None, low=1)
     n_blocks: int | None = setting(None, "residual blocks a level (unet)", absent=None, low=1)
     attention: tuple[int, ...] | None = setting(None, "levels with self-attention, 0 the finest (unet)", absent=None)
@@ -250,13 +257,13 @@ class DiffusionConfig(Config):
 
     def check(self) -> None:
         for name, owners in _OWNERS.items():
-            mine, value = self.denoiser in owners, getattr(self, name)
+            mine, value, unset = self.denoiser in owners, getattr(self, name), self.field(name).default
             if mine and value is None:
                 raise ConfigError(f"{name} is missing: denoiser {self.denoiser!r} needs it")
-            if not mine and value is not None:
+            if not mine and value != unset:
                 raise ConfigError(
                     f"{name}={value} does not apply to denoiser {self.denoiser!r} (it belongs to {', '.join(owners)}): "
-                    f"set {name}=none"
+                    f"set {name}={'none' if unset is None else unset}"
                 )
         if self.beta_minmax is not None and not 0 < self.beta_minmax[0] < self.beta_minmax[1] < 1:
             raise ConfigError(f"beta_minmax must be two rising numbers between 0 and 1, not {self.beta_minmax}")

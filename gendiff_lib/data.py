@@ -195,8 +195,8 @@ def shapes(split: str, argument: str) -> Dataset:
 def _draw(labels: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """Images uint8 (N, 3, size, size) of the classes `labels`, antialiased by drawing at four times the side."""
     n, fine = len(labels), 4 * size
-    radius = 0.55 + 0.3 * torch.rand(n, 1, 1, generator=rng)
-    centre = (torch.rand(n, 2, 1, 1, generator=rng) * 2 - 1) * (0.9 - radius[:, None]).clamp(min=0) * 0.8
+    radius = 0.75 + 0.15 * torch.rand(n, 1, 1, generator=rng)
+    centre = (torch.rand(n, 2, 1, 1, generator=rng) * 2 - 1) * (1 - radius[:, None])
     axis = (torch.arange(fine) + 0.5) / fine * 2 - 1
     u = (axis[None, None, :] - centre[:, 0]) / radius
     v = (axis[None, :, None] - centre[:, 1]) / radius

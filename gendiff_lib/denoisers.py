@@ -21,6 +21,15 @@ def sinusoids(s: Tensor, dim: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], 1)
 
 
+def waves(x: Tensor, octaves: int) -> Tensor:
+    """(N, D) to (N, D * (1 + 2 * octaves)): x, and sines and cosines of x, 2x, 4x, … (Tancik et al. 2020).
+
+    A small network sees fine detail in the plane only through them.
+    """
+    angles = (x[:, :, None] * 2.0 ** torch.arange(octaves, device=x.device)).flatten(1)
+    return torch.cat([x, angles.sin(), angles.cos()], 1)
+
+
 class TimeEmbedding(nn.Module):
     """Sinusoids, then two linear layers with SiLU between (the tutorial's 1x1 convolutions are the same maps)."""
 
@@ -43,13 +52,14 @@ class MLP(nn.Module):
         super().__init__()
         hidden, n_layers = _given(config.hidden_dim), _given(config.n_layers)
         self.time = TimeEmbedding(_even(config), hidden)
-        self.enter = nn.Linear(math.prod(shape), hidden)
+        self.fourier = config.fourier
+        self.enter = nn.Linear(math.prod(shape) * (1 + 2 * config.fourier), hidden)
         self.blocks = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(n_layers))
         self.leave = nn.Linear(hidden, math.prod(shape))
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
         """x (N, ...) to the same shape."""
-        h, e = self.enter(x.flatten(1)), self.time(s)
+        h, e = self.enter(waves(x.flatten(1), self.fourier)), self.time(s)
         for block in self.blocks:
             h = h + F.silu(block(h + e))
         out: Tensor = self.leave(h)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ConfigError, GANConfig, Sampling
+from .denoisers import waves
 from .learner import Method
 from .samplers import Step
 
@@ -23,11 +24,11 @@ def _stages(shape: tuple[int, ...]) -> int:
 class Generator(nn.Module):
     """z (N, nz, 1, 1) to images in [-1, 1]; at 64x64 it is Fig. 15, each halving of the side drops one doubling."""
 
-    def __init__(self, nz: int, ngf: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, config: GANConfig, shape: tuple[int, ...]) -> None:
         super().__init__()
         n = _stages(shape)
-        widths = [ngf * 2 ** (n - 1 - i) for i in range(n)]
-        layers: list[nn.Module] = [nn.ConvTranspose2d(nz, widths[0], 4, 1, 0, bias=False)]
+        widths = [config.ngf * 2 ** (n - 1 - i) for i in range(n)]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(config.nz, widths[0], 4, 1, 0, bias=False)]
         for c_in, c_out in zip(widths, [*widths[1:], shape[0]], strict=True):
             layers += [nn.BatchNorm2d(c_in), nn.ReLU(inplace=True)]
             layers += [nn.ConvTranspose2d(c_in, c_out, 4, 2, 1, bias=False)]
@@ -42,8 +43,9 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images to the probability that they are real; at 64x64 it is Fig. 14."""
 
-    def __init__(self, ndf: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, config: GANConfig, shape: tuple[int, ...]) -> None:
         super().__init__()
+        ndf = config.ndf
         widths = [ndf * 2**i for i in range(_stages(shape))]
         layers: list[nn.Module] = [nn.Conv2d(shape[0], ndf, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
         for c_in, c_out in pairwise(widths):
@@ -67,11 +69,11 @@ def _mlp(c_in: int, width: int, c_out: int) -> nn.Sequential:
 class PointGenerator(nn.Module):
     """z (N, nz, 1, 1) to points (N, 2)."""
 
-    def __init__(self, nz: int, ngf: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, config: GANConfig, shape: tuple[int, ...]) -> None:
         super().__init__()
         if len(shape) != 1:
             raise ConfigError(f"network 'mlp' makes points in the plane, not samples of shape {shape}: use dcgan")
-        self.main = _mlp(nz, ngf, shape[0])
+        self.main = _mlp(config.nz, config.ngf, shape[0])
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, nz, 1, 1) to (N, 2)."""
@@ -82,13 +84,14 @@ class PointGenerator(nn.Module):
 class PointDiscriminator(nn.Module):
     """Points to the probability that they are real."""
 
-    def __init__(self, ndf: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, config: GANConfig, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.main = _mlp(shape[0], ndf, 1)
+        self.fourier = config.fourier
+        self.main = _mlp(shape[0] * (1 + 2 * config.fourier), config.ndf, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 2) to probabilities (N,)."""
-        return torch.sigmoid(self.main(x).flatten().float())
+        return torch.sigmoid(self.main(waves(x, self.fourier)).flatten().float())
 
 
 NETWORKS = {"dcgan": (Generator, Discriminator), "mlp": (PointGenerator, PointDiscriminator)}
@@ -113,8 +116,8 @@ class GAN(Method):
         super().__init__(config, shape)
         self.gan = config
         make_g, make_d = NETWORKS[config.network]
-        self.generator = make_g(config.nz, config.ngf, shape).apply(_init)
-        self.discriminator = make_d(config.ndf, shape).apply(_init)
+        self.generator = make_g(config, shape).apply(_init)
+        self.discriminator = make_d(config, shape).apply(_init)
         self.modules = {"generator": self.generator, "discriminator": self.discriminator}
         betas = (config.beta1, 0.999)
         self.optimizers = {

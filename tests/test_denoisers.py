@@ -6,7 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from gendiff_lib.config import ConfigError, DiffusionConfig
-from gendiff_lib.denoisers import DENOISERS, Attention, ResBlock, sinusoids
+from gendiff_lib.denoisers import DENOISERS, Attention, ResBlock, sinusoids, waves
 
 MLP = DiffusionConfig(denoiser="mlp", n_layers=2, hidden_dim=8, timestep_embedding_dim=4)
 CONV = MLP.but(denoiser="conv")
@@ -145,3 +145,11 @@ def test_folding_pixels_cuts_the_cost():
 def test_what_does_not_fit_is_refused_by_name(config, shape, words):
     with pytest.raises(ConfigError, match=words):
         DENOISERS[config.denoiser](config, shape)
+
+
+def test_waves_are_the_point_and_sines_and_cosines_of_its_octaves():
+    x = torch.tensor([[0.5, -1.0]])
+    expected = torch.cat([x, x[0].outer(torch.tensor([1.0, 2.0])).flatten()[None].sin()], 1)
+    torch.testing.assert_close(waves(x, 2)[:, :6], expected)
+    torch.testing.assert_close(waves(x, 2)[:, 6:] ** 2, 1 - waves(x, 2)[:, 2:6] ** 2)
+    torch.testing.assert_close(waves(x, 0), x)

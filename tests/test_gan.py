@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gendiff_lib.config import ConfigError, Sampling
+from gendiff_lib.config import ConfigError, GANConfig, Sampling
 from gendiff_lib.gan import GAN
 from gendiff_lib.training import make
 
@@ -176,3 +176,9 @@ def test_a_gans_sampling_is_settled(gan):
     settled = learner.settle(Sampling(n=3))
     assert (settled.sampler, settled.n_steps, settled.weights, settled.n) == ("generator", 1, "raw", 3)
     assert learner.settle(settled) == settled
+
+
+def test_fourier_features_belong_to_mlps_alone():
+    assert make(GANConfig(network="mlp", fourier=3), (2,), 1).modules["discriminator"].main[0].in_features == 2 * 7
+    with pytest.raises(ConfigError, match="fourier=3"):
+        GANConfig(fourier=3)

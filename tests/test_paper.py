@@ -28,7 +28,7 @@ def conv_layer(layer):
 
 
 def test_figure_15_the_generator_layer_by_layer():
-    layers = list(on_paper(Generator, 100, 64, (3, 64, 64)).main)
+    layers = list(on_paper(Generator, GANConfig(), (3, 64, 64)).main)
     transposed, norm, relu = nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU
     assert [type(m) for m in layers] == [transposed, norm, relu] * 4 + [transposed, nn.Tanh]
     assert [conv_layer(m) for m in layers if isinstance(m, transposed)] == [
@@ -42,7 +42,7 @@ def test_figure_15_the_generator_layer_by_layer():
 
 
 def test_figure_14_the_discriminator_layer_by_layer():
-    layers = list(on_paper(Discriminator, 64, (3, 64, 64)).main)
+    layers = list(on_paper(Discriminator, GANConfig(), (3, 64, 64)).main)
     conv, norm, leaky = nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU
     assert [type(m) for m in layers] == [conv, leaky] + [conv, norm, leaky] * 3 + [conv, nn.Sigmoid]
     assert [conv_layer(m) for m in layers if isinstance(m, conv)] == [
@@ -57,13 +57,13 @@ def test_figure_14_the_discriminator_layer_by_layer():
 
 
 def test_the_dcgans_parameters_are_the_papers():
-    assert count(on_paper(Generator, 100, 64, (3, 64, 64))) == 3_576_704
-    assert count(on_paper(Discriminator, 64, (3, 64, 64))) == 2_765_568
+    assert count(on_paper(Generator, GANConfig(), (3, 64, 64))) == 3_576_704
+    assert count(on_paper(Discriminator, GANConfig(), (3, 64, 64))) == 2_765_568
 
 
 @pytest.mark.parametrize("side", [8, 16, 32, 64])
 def test_both_players_work_at_every_power_of_two(side):
-    g, d = Generator(5, 4, (3, side, side)), Discriminator(4, (3, side, side))
+    g, d = (make(GANConfig(nz=5, ngf=4, ndf=4), (3, side, side)) for make in (Generator, Discriminator))
     fake = g(torch.randn(2, 5, 1, 1))
     assert fake.shape == (2, 3, side, side)
     assert fake.abs().max() <= 1
@@ -71,7 +71,7 @@ def test_both_players_work_at_every_power_of_two(side):
 
 
 def test_the_discriminators_answer_is_its_layers_in_order():
-    d, x = Discriminator(4, (3, 16, 16)), torch.randn(3, 3, 16, 16)
+    d, x = Discriminator(GANConfig(ndf=4), (3, 16, 16)), torch.randn(3, 3, 16, 16)
     assert_close(d(x), d.main(x).flatten())
 
 
