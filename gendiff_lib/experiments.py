@@ -178,8 +178,8 @@ EXPERIMENTS: dict[str, Experiment] = {
                 "hidden_dim": 16,
                 "timestep_embedding_dim": 32,
                 "lr": 1e-3,
-                "epochs": 6,
-                "snapshots": (3, 6),
+                "epochs": 4,
+                "snapshots": (2, 4),
             },
             {"hidden_dim": 8, "n_layers": 2, "n_timesteps": 20, "beta_minmax": (5e-3, 0.5)},
         ),
@@ -249,8 +249,8 @@ _LIVE_GAN = GANConfig(
     lrG=4e-4,
     lrD=2e-4,
     real_label=0.9,
-    epochs=6,
-    snapshots=(1, 2, 3, 4, 5, 6),
+    epochs=8,
+    snapshots=(2, 4, 6, 8),
 )
 _LIVE_DIFFUSION = DiffusionConfig(
     name="live-diffusion",
@@ -268,8 +268,8 @@ _LIVE_DIFFUSION = DiffusionConfig(
     lr=3e-3,
     batch_size=32,
     ema=0.998,
-    epochs=6,
-    snapshots=(1, 2, 3, 4, 5, 6),
+    epochs=8,
+    snapshots=(2, 4, 6, 8),
 )
 # Of the settings tried, two octaves lost the fewest of the 25 Gaussians; four (what the diffusion model sees) the most.
 _LIVE_GAN_2D = GANConfig(
