@@ -163,13 +163,17 @@ def points(panels: Mapping[str, Tensor], truth: Tensor, columns: int = 4) -> Fig
     return figure
 
 
-def spread(x: Sequence[float], lines: Mapping[str, Any], *, xlabel: str, ylabel: str) -> Figure:
-    """Means with a band from the least to the greatest: each line is (seeds, len(x))."""
-    figure, axes = plt.subplots()
-    for name, values in lines.items():
-        table = np.asarray(values, dtype=float)
-        (line,) = axes.plot(x, table.mean(0), marker="o", markersize=3, label=name)
-        axes.fill_between(x, table.min(0), table.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
-    axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
-    axes.legend()
+def spread(x: Sequence[float], panels: Mapping[str, Mapping[str, Any]], *, xlabel: str, columns: int = 2) -> Figure:
+    """One panel a measure: lines by name, each (seeds, len(x)), as means with bands from the least to the greatest."""
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 2.9 * rows), squeeze=False)
+    for ax in list(axes.flat)[len(panels) :]:
+        ax.axis("off")
+    for ax, (measure, lines) in zip(axes.flat, panels.items(), strict=False):
+        for name, values in lines.items():
+            table = np.asarray(values, dtype=float)
+            (line,) = ax.plot(x, table.mean(0), marker="o", markersize=3, label=name)
+            ax.fill_between(x, table.min(0), table.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+        ax.set(xlabel=xlabel, ylabel=measure, ylim=(0, None))
+        ax.legend(fontsize=8)
     return figure

@@ -101,7 +101,7 @@ class Page:
             changes = self._shrinkage(run)
             if changes:
                 title = f"What {self.preset_of(run)} shrinks in {run.config.name}"
-                display(HTML(_details(title, _table(changes) + f"<p>{SMALL}</p>")))
+                display(HTML(_details(title, _table(changes))))
 
     def _warnings(self, runs: Sequence[Run]) -> list[str]:
         texts = []
@@ -112,7 +112,9 @@ class Page:
         if fallen:
             texts.append(f"No paper-size run of {', '.join(fallen)} is published yet: this page shows laptop runs.")
         elif self.preset != "paper" and any(EXPERIMENTS[r.config.name].in_paper for r in runs):
-            texts.append(f"Runs of the preset {self.preset}, smaller than the paper's: no verdict can rest on them.")
+            texts.append(
+                f"Runs of the preset {self.preset}, smaller than the paper's: no verdict can rest on them. {SMALL}"
+            )
         texts += [f"{r.id} is older than the code that made it." for r in runs if r.stale]
         return texts
 
@@ -236,10 +238,7 @@ def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
 
 POINT_COLUMNS = {"modes": "modes covered", "high_quality": "high quality", "distance": "sliced Wasserstein"}
 
-SMALL = (
-    "Budgets of this size give palette and texture, not objects: no comparison at this size says anything "
-    "about the paper's."
-)
+SMALL = "Such budgets give palette and texture, not objects."
 
 
 def _how_sampled(run: Run, sampling: Sampling) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from gendiff_lib.config import Sampling
+from gendiff_lib.experiments import get
+from gendiff_lib.features import extract
+from gendiff_lib.recorder import train
+from gendiff_lib.scoring import offline
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _on_the_gpu(monkeypatch):
+    monkeypatch.setenv("GENDIFF_DEVICE", "cuda")
+
+
+@pytest.mark.parametrize(
+    "name", ["dcgan", "dcgan-32", "ddpm-conv", "ddpm-mlp", "ddpm-unet", "flow-unet", "live-gan-2d"]
+)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_trains_continues_and_samples(name, precision):
+    config = get(name, "smoke", precision=precision, epochs=1)
+    assert train(config).epochs == (1,)
+    run = train(config.but(epochs=2))
+    assert run.epochs[-1] == 2
+    first = run.samples(Sampling(n=8, batch_size=4))
+    assert len(first) == 8
+    assert run.learner.device.type == "cuda"
+
+
+def test_the_classifier_extracts_on_the_gpu_what_it_extracts_on_the_cpu(monkeypatch, tmp_path):
+    images = torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    there = extract(offline("shapes", "smoke"), images)
+    monkeypatch.setenv("GENDIFF_DEVICE", "cpu")
+    monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / "another"))
+    torch.testing.assert_close(extract(offline("shapes", "smoke"), images), there, rtol=1e-3, atol=1e-3)
