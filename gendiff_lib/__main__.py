@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from . import data, images, store
 from .config import Config, ConfigError, GendiffError, Sampling
 from .denoisers import DENOISERS
-from .experiments import EXPERIMENTS, PRESETS, book_configs, experiment, get, protocol
+from .experiments import EXPERIMENTS, PRESETS, book_configs, experiment, get, preset_of, protocol
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .paths import PATHS
 from .publish import publish
@@ -44,6 +44,19 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message} (see `{self.prog} --help`)")
 
 
+def _add_presets(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--preset", default="laptop", help=f"size: {', '.join(PRESETS)} (default: laptop)")
+    sub.add_argument("--dataset", default="", help="data set instead of the preset's own (see `gendiff list`)")
+
+
+def _add_sampling(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("run", help="experiment or run folder")
+    _add_presets(sub)
+    sub.add_argument("--epoch", help="snapshot (default: the last)")
+    for field in dataclasses.fields(Sampling):
+        sub.add_argument(f"--{field.name.replace('_', '-')}", help=field.metadata["help"])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="gendiff",
@@ -56,39 +69,27 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, help: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=help, description=help)
 
-    def presets(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--preset", default="laptop", help=f"size: {', '.join(PRESETS)} (default: laptop)")
-        sub.add_argument("--dataset", default="", help="data set instead of the preset's own (see `gendiff list`)")
-
     sub = command("train", "Train an experiment, unless a run of it is there.")
     sub.add_argument("name", nargs="?", help="experiment (see `gendiff list`)")
     sub.add_argument("--all", action="store_true", help="everything that the book needs and that is missing")
-    presets(sub)
+    _add_presets(sub)
     sub.add_argument("--epochs", help="how long; no part of a run's identity")
     sub.add_argument("--seed", help="seed of weights, data order and noise")
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field by name")
 
-    for name, help in (
-        ("sample", "Draw samples of a run and write them as a contact sheet."),
-        ("score", "Score samples of a run against the train split."),
-    ):
-        sub = command(name, help)
-        sub.add_argument("run", help="experiment or run folder")
-        presets(sub)
-        sub.add_argument("--epoch", help="snapshot (default: the last)")
-        for field in dataclasses.fields(Sampling):
-            sub.add_argument(f"--{field.name.replace('_', '-')}", help=field.metadata["help"])
-        if name == "sample":
-            sub.add_argument("--out", default="samples.png", help="PNG to write (default: samples.png)")
-        else:
-            sub.add_argument("--extractor", default="classifier", help=f"{', '.join(EXTRACTORS)} (default: classifier)")
-            sub.add_argument("--n-real", default="", help="train images to compare with (default: the preset's)")
-
+    sub = command("sample", "Draw samples of a run and write them as a contact sheet.")
+    _add_sampling(sub)
+    sub.add_argument("--out", default="samples.png", help="PNG to write (default: samples.png)")
+    sub = command("score", "Score samples of a run against the train split.")
+    _add_sampling(sub)
+    sub.add_argument("--extractor", default="classifier", help=f"{', '.join(EXTRACTORS)} (default: classifier)")
+    sub.add_argument("--n-real", default="", help="train images to compare with (default: the preset's)")
     sub = command("publish", "Copy the light half of runs into runs/, which is tracked.")
     sub.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
+    _add_presets(sub)
     sub.add_argument("--weights", action="store_true", help="with fp16 weights of the last snapshot")
     sub = command("runs", "Show which runs exist, are published, missing or stale.")
-    presets(sub)
+    _add_presets(sub)
     command("list", "List experiments, data sets, samplers, denoisers, paths and the rest.")
     return parser
 
@@ -116,7 +117,7 @@ def _train(args: argparse.Namespace) -> None:
         configs = book_configs(args.preset, dataset=args.dataset, epochs=epochs)
     else:
         kind = type(experiment(args.name).presets["laptop"])
-        configs = [get(args.name, args.preset, dataset=args.dataset, **_overrides(kind, args))]
+        configs = [get(args.name, args.preset, dataset=args.dataset).but(**_overrides(kind, args))]
     for config in configs:
         before = find(config)
         run = before or train(config)
@@ -143,18 +144,12 @@ def _run(word: str, args: argparse.Namespace) -> Run:
 
 
 def _sampling(run: Run, args: argparse.Namespace) -> Sampling:
-    name, preset = run.config.name, _preset(run)
+    name, preset = run.config.name, preset_of(run.config)
     base = protocol(name, preset).sampling if name in EXPERIMENTS and EXPERIMENTS[name].protocols else Sampling()
     given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Sampling) if getattr(args, f.name) is not None}
     if "sampler" in given:  # another sampler has its own number of steps and eta
         base = base.but(n_steps=None, eta=None)
     return base.but(**{name: Sampling.parse(name, text) for name, text in given.items()})
-
-
-def _preset(run: Run) -> str:
-    """The preset whose configuration this run has, `laptop` where it has none's."""
-    known = EXPERIMENTS[run.config.name].presets if run.config.name in EXPERIMENTS else {}
-    return next((p for p, config in known.items() if config.digest == run.config.digest), "laptop")
 
 
 def _sample(args: argparse.Namespace) -> None:
@@ -169,13 +164,14 @@ def _sample(args: argparse.Namespace) -> None:
 
 
 def _score(args: argparse.Namespace) -> None:
-    run, preset = _run(args.run, args), args.preset
+    run = _run(args.run, args)
+    preset = preset_of(run.config)
     sampling = _sampling(run, args)
     if not run.dataset.is_image:
         print(json.dumps(dataclasses.asdict(run.point_scores(sampling)), indent=2))
         return
     known = EXPERIMENTS.get(run.config.name)
-    default = known.protocols[_preset(run)].n_real if known and known.protocols else 0
+    default = known.protocols[preset].n_real if known and known.protocols else 0
     n_real = Config.parse("n_train", args.n_real) if args.n_real else default
     scores = run.scores(sampling, extractor(args.extractor, run.config.dataset, preset), n_real)
     for name, value in scores.values.items():

@@ -189,7 +189,7 @@ class Config(Value):
     batch_size: int = setting(128, "samples in one update", absent=128, low=1)
     epochs: int = setting(1, "passes over the training samples", absent=1, low=1, identity=False)
     snapshots: tuple[int, ...] = setting((), "epochs whose weights are kept", absent=(), low=1, identity=False)
-    seed: int = setting(0, "seed of weights, data order and noise", absent=0, low=0)
+    seed: int = setting(0, "seed of weights, data order and noise", absent=0, low=0, high=2**31 - 1)
     precision: str = setting("fp32", "arithmetic of the networks", absent="fp32", choices=("fp32", "bf16"))
 
 
@@ -300,7 +300,7 @@ class Sampling(Value):
     """How samples are drawn from a trained method. None asks for the method's own choice."""
 
     n: int = setting(64, "samples", absent=64, low=1)
-    seed: int = setting(0, "seed of the noise", absent=0, low=0)
+    seed: int = setting(0, "seed of the noise", absent=0, low=0, high=2**31 - 1)
     batch_size: int = setting(64, "samples drawn together (part of the result: it shapes the noise)", absent=64, low=1)
     sampler: str | None = setting(None, "algorithm", absent=None)
     n_steps: int | None = setting(None, "evaluations of the network for a sample", absent=None, low=1)

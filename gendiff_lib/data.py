@@ -23,6 +23,10 @@ class DataError(GendiffError):
     """A data set is missing, damaged or unknown."""
 
 
+class MissingDataError(DataError):
+    """A data set is neither there nor to be downloaded."""
+
+
 @dataclass(frozen=True)
 class ImageBridge:
     """uint8 (N, 3, size, size) outside; float32 in [-1, 1], at the model's own side, inside."""
@@ -149,11 +153,13 @@ def cifar10(split: str, argument: str) -> Dataset:
     _check_cifar10(root)
     present = (root / CIFAR10.base_folder).is_dir()
     if not present and "GENDIFF_DATA_DIR" in os.environ:
-        raise DataError(f"CIFAR-10 is not in GENDIFF_DATA_DIR={root}: put cifar-10-batches-py there, or unset it")
+        raise MissingDataError(
+            f"CIFAR-10 is not in GENDIFF_DATA_DIR={root}: put cifar-10-batches-py there, or unset it"
+        )
     try:
         data = CIFAR10(str(root), train=split == "train", download=not present)
     except (OSError, RuntimeError) as error:
-        raise DataError(
+        raise MissingDataError(
             f"CIFAR-10 is neither in {root} nor downloadable ({type(error).__name__}): "
             "put cifar-10-batches-py into a folder and set GENDIFF_DATA_DIR to that folder"
         ) from error
@@ -330,9 +336,9 @@ def load(name: str, split: str = "train") -> Dataset:
 
 
 def at_hand(name: str) -> str:
-    """The empty string if `load(name)` works, else the sentence that says why not."""
+    """The empty string if `load(name)` works, else why it is missing; a damaged copy is a DataError all the same."""
     try:
         load(name)
-    except DataError as error:
+    except MissingDataError as error:
         return str(error)
     return ""

@@ -4,6 +4,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from torch import Tensor
 from . import images as im
 from .config import GendiffError
 from .data import cache_dir
+from .machine import default_device
 
 
 class Features(NamedTuple):
@@ -69,8 +71,11 @@ def inception() -> Extractor:
         why = str(error).splitlines()[0] if path else "they could not be downloaded"
         raise GendiffError(f"Inception-v3's weights cannot be used ({why}): {INCEPTION_REMEDY}") from None
 
+    device = default_device()
+    net = net.to(device)
+
     def run(images: Tensor) -> Features:
-        found, logits = net(images)
+        found, logits = net(images.to(device))
         return Features(found, logits)
 
     return Extractor("inception", digest_of(net.state_dict()), run)
@@ -89,13 +94,17 @@ def extract(extractor: Extractor, images: Tensor, batch_size: int = 250) -> Feat
         try:
             return Features(**torch.load(path, weights_only=True))
         except (RuntimeError, EOFError, TypeError, OSError, pickle.UnpicklingError):
-            path.unlink()  # a damaged cache is no loss: it is made again
+            path.unlink(missing_ok=True)  # a damaged cache is no loss: it is made again
     parts = [extractor.network(batch) for batch in images.split(batch_size)]
     found = Features(*(torch.cat([p[i].float().cpu() for p in parts]) for i in (0, 1)))
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")
-    torch.save(found._asdict(), draft)
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(found._asdict(), draft)
+        draft.replace(path)
+    except (OSError, RuntimeError):  # a full or closed cache is no loss either
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
     return found
 
 

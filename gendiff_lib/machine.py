@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import subprocess
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from .config import Config, ConfigError
 def default_device() -> torch.device:
     """GENDIFF_DEVICE where set, else the GPU where there is one, else the CPU."""
     name = os.environ.get("GENDIFF_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"GENDIFF_DEVICE={name!r} is no device: use cpu or cuda") from None
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise ConfigError(f"GENDIFF_DEVICE={name} is no device: use cpu or cuda")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"GENDIFF_DEVICE={name} is not to be had on this machine: use cpu")
+    return torch.device(name)
 
 
 def check_precision(config: Config, device: torch.device) -> None:
@@ -30,17 +32,34 @@ def check_precision(config: Config, device: torch.device) -> None:
             raise ConfigError(f"precision='bf16' is not to be had on this {device.type}: set precision=fp32")
 
 
+def forget_peak(device: torch.device) -> None:
+    """Start measuring `peak_memory` anew, where the system can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory(device: torch.device) -> int:
-    """Bytes: the most that torch held on a GPU, or that this process held of main memory."""
+    """Bytes: the most that torch held on a GPU, or that this process held of main memory, since `forget_peak`."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def versions() -> dict[str, str]:
     """Of what decides a result: the language and the packages that compute."""
-    packages = ("torch", "torchvision", "numpy", "gendiff")
-    return {p: metadata.version(p) for p in packages} | {"python": platform.python_version()}
+    found = {"python": platform.python_version()}
+    for package in ("torch", "torchvision", "numpy", "gendiff"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:  # a checkout that is on the path, but not installed
+            found[package] = "not installed"
+    return found
 
 
 def device_name(device: torch.device) -> str:
@@ -55,7 +74,10 @@ def device_name(device: torch.device) -> str:
 
 
 def commit() -> dict[str, Any]:
-    """The checkout's commit, and whether the library's sources differ from it; None where there is no git."""
+    """The checkout's commit, and whether the library's sources differ from it.
+
+    GENDIFF_COMMIT stands in for it where the sources were copied without their history; None where there is neither.
+    """
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
@@ -63,6 +85,7 @@ def commit() -> dict[str, Any]:
         return done.stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # not somebody else's repository around an installation
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", "."))}
     except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
+        return {"commit": os.environ.get("GENDIFF_COMMIT"), "dirty": None}

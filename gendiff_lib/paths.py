@@ -52,11 +52,14 @@ class VariancePreserving:
         self.n_timesteps: int | None = len(betas)
         self.end = float(len(betas))
         # In logarithms, so that times between the grid's are sensible too: samplers may ask for more than T steps.
+        self._tables: dict[torch.device, Tensor] = {}  # one a device, so that no step waits for a copy
         self._log_alpha_bar = torch.cat([torch.zeros(1, dtype=torch.float64), torch.log1p(-betas).cumsum(0)])
 
     def alpha_bar(self, t: Tensor) -> Tensor:
         """The product of (1 - beta) up to t, exact at whole t, log-linear between."""
-        table = self._log_alpha_bar.to(t.device)
+        if t.device not in self._tables:
+            self._tables[t.device] = self._log_alpha_bar.to(t.device)
+        table = self._tables[t.device]
         low = t.floor().long().clamp(0, len(table) - 1)
         high = (low + 1).clamp(max=len(table) - 1)
         return torch.lerp(table[low], table[high], t.double() - low).exp()
@@ -130,9 +133,14 @@ def flow(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Pa
 
 
 def like(value: Tensor, x: Tensor) -> Tensor:
-    """A path's float64 coefficient, in x's type and device, with x's number of dimensions."""
+    """A path's float64 coefficient, in x's type and device, with x's number of dimensions.
+
+    A single number stays on the CPU, where it can be used without a copy.
+    """
+    if not value.ndim:
+        return value.to(x.dtype)
     value = value.to(x.device, x.dtype)
-    return value.reshape(value.shape + (1,) * (x.ndim - value.ndim)) if value.ndim else value
+    return value.reshape(value.shape + (1,) * (x.ndim - value.ndim))
 
 
 PATHS: dict[str, Callable[[int | None, tuple[float, float] | None], Path]] = {

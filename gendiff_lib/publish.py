@@ -15,9 +15,10 @@ BUDGET = 25 * 2**20  # bytes of everything in runs/
 
 
 def publish(run: Run, *, weights: bool = False) -> Path:
-    """Copy the light half of `run` into runs/, with fp16 weights of its last snapshot if asked; read it back.
+    """Copy the light half of `run` into runs/ and read it back; what was published of it before is replaced.
 
-    GendiffError where the run is published already and differs in identity, or where runs/ would outgrow 25 MB.
+    `weights` adds the last snapshot's in half precision, the averaged ones alone where there are such.
+    GendiffError for a run that is a published one itself, or where runs/ would outgrow 25 MB.
     """
     if run.published:
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
@@ -33,7 +34,8 @@ def publish(run: Run, *, weights: bool = False) -> Path:
         if weights:
             name = f"weights/epoch-{max(run.epochs):04d}.safetensors"
             full = store.read_tensors(run.folder / name)
-            half = {k: v.half() if v.is_floating_point() else v for k, v in full.items()}
+            averaged = {k: v for k, v in full.items() if k.startswith("ema.")}
+            half = {k: v.half() if v.is_floating_point() else v for k, v in (averaged or full).items()}
             store.write_tensors(draft / name, half)
         _check(run, draft)
         store.replace_folder(draft, target)

@@ -5,6 +5,7 @@ import hashlib
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,10 @@ from tqdm.auto import tqdm
 
 from . import images, store
 from .classifier import Classifier
-from .config import Config, Sampling
+from .config import Config, ConfigError, Sampling
 from .data import Dataset, cache_dir, load
 from .learner import Learner, Method
-from .machine import commit, device_name, peak_memory, versions
+from .machine import commit, device_name, forget_peak, peak_memory, versions
 from .runs import Run, find, folders, read_record, source_digest
 from .training import Progress, TrainingError, build, check_losses, fit, start
 
@@ -36,6 +37,8 @@ def train(config: Config) -> Run:
     if run := find(config):
         return run
     dataset = load(config.dataset).first(config.n_train)
+    if config.flip and not dataset.is_image:
+        raise ConfigError(f"flip=true does not apply to {config.dataset}, which holds no images: set flip=false")
     learner = build(config, dataset)  # refuses what does not fit before anything is written
     store.check_writable(store.runs_dir())
     with _alone(config):
@@ -55,7 +58,7 @@ def _alone(config: Config) -> Iterator[None]:
 
     Lock files stay behind, since removing one is a race; so they are kept in the user's cache, not among the runs.
     """
-    place = hashlib.sha256(f"{store.runs_dir()}/{config.digest}".encode()).hexdigest()[:16]
+    place = hashlib.sha256(f"{store.runs_dir().resolve()}/{config.digest}".encode()).hexdigest()[:16]
     store.check_writable(cache_dir() / "locks")
     lock = FileLock(cache_dir() / "locks" / place)
     try:
@@ -83,6 +86,7 @@ class _Training:
     def run(self) -> Run:
         """Train to the end and return the finished run."""
         finished = self._begin()
+        forget_peak(self.learner.device)
         started, before = time.monotonic(), self.record["seconds"]
         aside = 0.0  # seconds spent on sheets and snapshots, which are no training
         bar = tqdm(
@@ -106,7 +110,8 @@ class _Training:
                         self._pause(bar, progress, due)
                         aside += time.monotonic() - now
         except TrainingError as error:
-            raise TrainingError(f"{self.config.name}: {error}; the last good checkpoint is in {self.hidden}") from None
+            kept = f"; the last good checkpoint is in {self.hidden}" if self.checkpoint.exists() else ""
+            raise TrainingError(f"{self.config.name}: {error}{kept}") from None
         return self._finish(finished)
 
     def _pause(self, bar: "tqdm[Any]", progress: Progress, due: bool) -> None:
@@ -131,16 +136,26 @@ class _Training:
                 shutil.copytree(finished, draft)
                 draft.rename(self.hidden)
             self.hidden.mkdir(exist_ok=True)
+        for draft in self.hidden.glob(".checkpoint.pt.*"):  # of a process that was killed while it wrote
+            draft.unlink()
         if self.checkpoint.exists():
             state = store.read_checkpoint(self.checkpoint)
             epoch, step, _ = state["counts"]
             done = (epoch, step) == (self.config.epochs, 0) and str(epoch) in state["record"]["snapshots"]
             if epoch < self.config.epochs or done:
-                self.learner.load_state_dict(state["learner"])
-                self.progress.load_state_dict(state)
-                self.record |= {k: state["record"][k] for k in ("seconds", "snapshots", "resumed")}
-                self.record["resumed"] += 1
+                self._resume(state)
         return finished
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint. The record keeps the sources it began with, so a later change makes it stale."""
+        try:
+            self.learner.load_state_dict(state["learner"])
+            self.progress.load_state_dict(state)
+        except (RuntimeError, ValueError, KeyError, TypeError):
+            device = state["record"]["device"]
+            raise store.damaged(self.checkpoint, f"it does not fit this code and device; it is of {device}") from None
+        self.record |= {k: state["record"][k] for k in ("seconds", "snapshots", "resumed", "sources")}
+        self.record["resumed"] += 1
 
     def _new_record(self) -> dict[str, Any]:
         config, dataset = self.config, self.dataset
@@ -160,6 +175,7 @@ class _Training:
             "flops_per_image": flops_per_image(config, dataset),
             "sources": source_digest(config.kind),
             "device": device_name(self.learner.device),
+            "tf32": self.learner.device.type == "cuda" and torch.backends.cudnn.allow_tf32,
             "threads": torch.get_num_threads(),
             "versions": versions(),
             **commit(),
@@ -180,7 +196,7 @@ class _Training:
         if isinstance(self.learner, Method) and self.dataset.is_image:
             sampling = self.learner.settle(_sheet_sampling(self.learner))
             rng = torch.Generator(self.learner.device).manual_seed(sampling.seed)
-            *_, last = self.learner.sample(sampling.n, sampling, rng)
+            last = deque(self.learner.sample(sampling.n, sampling, rng), maxlen=1).pop()
             path = self.hidden / "sheets" / f"epoch-{epoch:04d}.png"
             with store.writing(path) as draft:
                 images.save_png(images.sheet(self.dataset.bridge.decode(last.x).cpu(), columns=10), draft)
@@ -238,6 +254,11 @@ def _sheet_sampling(learner: Method) -> Sampling:
 
 def flops_per_image(config: Config, dataset: Dataset) -> int:
     """Floating-point operations of one training step divided by its images, counted by running one of two images."""
+    with torch.random.fork_rng(devices=[]):  # dropout must not disturb the training that is about to start
+        return _counted_flops(config.but(precision="fp32"), dataset)
+
+
+def _counted_flops(config: Config, dataset: Dataset) -> int:
     learner = build(config, dataset, torch.device("cpu"))
     x = dataset.bridge.encode(dataset.samples[:2].cpu(), config.image_size)
     with FlopCounterMode(display=False) as counter:

@@ -15,7 +15,20 @@ from torch import Tensor
 from . import plots
 from .config import Config, ConfigError, Sampling
 from .data import Dataset, load
-from .experiments import COMPARED, EXPERIMENTS, LIVE_IMAGES, PRESETS, TABLE1, get, protocol, sampler_grid, shrunk
+from .experiments import (
+    COLLAPSE,
+    COMPARED,
+    EXPERIMENTS,
+    FIG16,
+    FIG17,
+    LIVE_IMAGES,
+    PRESETS,
+    TABLE1,
+    get,
+    protocol,
+    sampler_grid,
+    shrunk,
+)
 from .features import extract
 from .metrics import Scores, score
 from .recorder import train
@@ -52,13 +65,20 @@ class Page:
         dataset = overrides.pop("dataset", "" if name.startswith("live-") else self.dataset)
         return get(name, preset or self.preset, dataset=dataset, **{**chosen, **overrides})
 
-    def run(self, name: str, **overrides: Any) -> Run:
-        """The run of an experiment. Where its paper-size run is not there and none may be trained: the laptop's."""
-        config, preset = self.config(name, **overrides), self.preset
-        if preset == "paper" and find(config) is None and not training_allowed():
+    def run(self, name: str, *, long: bool = False, **overrides: Any) -> Run:
+        """The run of an experiment. Where its paper-size run is not there and none may be trained: the laptop's.
+
+        `long` asks for the collapse page's last epoch instead of the experiment's own.
+        """
+
+        def ask(preset: str) -> Config:
+            later = {"epochs": self.epochs or COLLAPSE[preset][1]} if long else {}
+            return self.config(name, preset, **later, **overrides)
+
+        preset = self.preset
+        if preset == "paper" and find(ask(preset)) is None and not training_allowed():
             preset = "laptop"
-            config = self.config(name, preset, **overrides)
-        run = train(config)
+        run = train(ask(preset))
         self._preset_of[run.id] = preset
         return run
 
@@ -82,6 +102,14 @@ class Page:
         chosen = sampling or self.sampling(run)
         n_real = protocol(run.config.name, preset).n_real
         return run.scores(chosen, offline(run.config.dataset, preset), n_real)
+
+    def until(self, run: Run) -> list[int]:
+        """The run's snapshots up to the epoch that is shown: a longer training may have left later ones."""
+        return [e for e in run.epochs if e <= run.config.epochs]
+
+    def equal_n(self, *runs: Run) -> int:
+        """The greatest number of samples that every run's protocol draws: values of unlike n do not compare."""
+        return min(self.sampling(run).n for run in runs)
 
     def score_images(self, fake: Tensor, split: str = "train") -> Scores:
         """Scores of any uint8 images (N, 3, H, W) as if a model had made them, by the protocol of `dcgan`."""
@@ -156,6 +184,14 @@ class Page:
             for k, (a, b) in shrunk(run.config, run.config.name).items()
         ]
 
+    def printed(self, run: Run) -> None:
+        """The hyper-parameters that the paper prints for this model (Fig. 16 or 17), beside the run's."""
+        ours = run.config.to_dict() | {"num_epochs": run.config.epochs, "nc": 3, "ngpu": "not used"}
+        ours |= {"train_batch_size": run.config.batch_size, "inference_batch_size": self.sampling(run).batch_size}
+        figure = FIG16 if run.config.kind == "gan" else FIG17
+        rows = [{"name": k, "printed": _plain(v), "this run": _plain(ours[k])} for k, v in figure.items()]
+        self.table(rows, f"The paper's Fig. {16 if figure is FIG16 else 17}, and what this run used.")
+
     def table(self, rows: Sequence[Mapping[str, Any]], caption: str = "") -> None:
         """Rows as a table; floats with four digits."""
         display(HTML(_table(rows, caption)))
@@ -171,7 +207,8 @@ class Page:
             chosen = run.settle(sampling or self.sampling(run))
             scores = found[label] = self.scores(run, chosen)
             rows.append({"": label, **scores.values, "n": f"{scores.n_fake:,}"})
-            protocols.append({"": label, **_how_sampled(run, chosen)})
+            judged = {"extractor": scores.extractor, "real images": f"{scores.n_real:,} {scores.reference}"}
+            protocols.append({"": label, **_how_sampled(run, chosen), **judged})
         one = next(iter(found.values()))
         caption = (
             f"Against the first {one.n_real:,} {one.reference} images by the extractor {one.extractor} "
@@ -185,24 +222,25 @@ class Page:
     def table1(self, gan: Run, diffusion: Run) -> dict[str, Scores]:
         """The paper's Table 1 beside ours. IS and FID are shown only where Inception-v3 computed them."""
         ours = {"DCGAN": (gan, self.scores(gan)), "diffusion": (diffusion, self.scores(diffusion))}
-        inception = {k: run.kept_scores(self.sampling(run), "inception") for k, (run, _) in ours.items()}
+        kept = {k: run.kept_scores(self.sampling(run), "inception") for k, (run, _) in ours.items()}
+        inception = {k: s for k, s in kept.items() if s} if all(kept.values()) else {}
         rows = []
         for metric, printed in TABLE1.items():
             row: dict[str, Any] = {"metric": metric, "DCGAN, paper": printed[0], "diffusion, paper": printed[1]}
             for k, (_, scores) in ours.items():
-                real = inception[k]
                 name = {"Inception Score": "IS"}.get(metric, metric)
-                value = real.values[name] if real else scores.values.get(name, MISSING)
-                row[f"{k}, ours"] = value
+                row[f"{k}, ours"] = inception.get(k, scores).values.get(name, MISSING)
             rows.append(row)
         for name in ("cs", "fd", "kd"):
             row = {"metric": name, "DCGAN, paper": "", "diffusion, paper": ""}
             rows.append(row | {f"{k}, ours": scores.values[name] for k, (_, scores) in ours.items()})
-        one = ours["DCGAN"][1]
-        self.table(rows, f"Ours: {one.protocol}; diffusion n = {ours['diffusion'][1].n_fake:,}.")
-        if not all(inception.values()):
+        lines = [f"{k}: {s.protocol}" for k, (_, s) in ours.items()]
+        lines += [f"IS, FID, precision and recall of {k}: {s.protocol}" for k, s in inception.items()]
+        self.table(rows, "Ours. " + "; ".join(lines) + ".")
+        if not inception:
             commands = " and ".join(
-                f"<code>gendiff score {run.id} --extractor inception</code>" for run, _ in ours.values()
+                f"<code>gendiff score {run.id} --epoch {run.config.epochs} --extractor inception</code>"
+                for run, _ in ours.values()
             )
             display(HTML(f"<p>IS and FID need Inception-v3's weights: {commands} compute them.</p>"))
         return {k: scores for k, (_, scores) in ours.items()}
@@ -226,14 +264,22 @@ class Page:
 def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
     """Draw and score what the notebooks show, one run at a time, so that the seconds they tell are true."""
     page = Page(preset=preset, epochs=epochs, dataset=dataset)
-    for name in (*COMPARED, *LIVE_IMAGES):
-        run = page.run(name)
+    runs = {name: page.run(name) for name in (*COMPARED, *LIVE_IMAGES)}
+    n = page.equal_n(*(runs[name] for name in COMPARED))
+    for name, run in runs.items():
         page.scores(run)
+        if name in COMPARED:
+            page.scores(run, page.sampling(run, n=n))
         print(f"{run.id}: sampled and scored", flush=True)
-    run = page.run("ddpm-conv")
-    for sampling in sampler_grid(page.preset_of(run)).values():
-        page.scores(run, sampling)
-    print(f"{run.id}: samplers compared", flush=True)
+    long, conv = page.run("dcgan", long=True), runs["ddpm-conv"]
+    for run in (*map(long.at, page.until(long)), *map(conv.at, page.until(conv))):
+        page.scores(run)
+    conv.trajectory(page.sampling(conv, n=4, batch_size=4))
+    for label, sampling in sampler_grid(page.preset_of(conv)).items():
+        page.scores(conv, sampling)
+        if label.startswith(("ddpm ", "tutorial ")):
+            conv.trajectory(sampling.but(n=4, batch_size=4))
+    print(f"{long.id}, {conv.id}: snapshots and samplers compared", flush=True)
 
 
 POINT_COLUMNS = {"modes": "modes covered", "high_quality": "high quality", "distance": "sliced Wasserstein"}

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -26,7 +27,7 @@ REFERENCE = "train"  # the split that scores compare with
 
 # The sources that decide what a training gives, beside the versions that the record names.
 _SOURCES = {
-    "gan": ("gan",),
+    "gan": ("gan", "denoisers.waves"),
     "diffusion": ("paths", "objectives", "denoisers", "diffusion"),
     "classifier": ("classifier",),
 }
@@ -124,12 +125,12 @@ class Run:
                 f"{self.id} is published without the weights of epoch {self.config.epochs}: train it again "
                 "(gendiff train, in a folder of its own with GENDIFF_RUNS) to make what is asked of it"
             )
-        device = default_device()
-        check_precision(self.config, device)
         learner = self._fresh()
-        learner.to(device)
-        weights = store.read_tensors(path)
-        learner.load_weights({k: v.float() if v.dtype == torch.float16 else v for k, v in weights.items()})
+        learner.to(default_device())
+        weights = {k: v.float() if v.dtype == torch.float16 else v for k, v in store.read_tensors(path).items()}
+        for name in [k for k in weights if k.startswith("ema.")]:  # the raw weights may not have been published
+            weights.setdefault(f"net.{name[4:]}", weights[name])
+        learner.load_weights(weights)
         return learner
 
     @property
@@ -177,6 +178,9 @@ class Run:
     def _states(self, n: int, sampling: Sampling, batch: int) -> Iterator[Any]:
         learner = self.learner
         assert isinstance(learner, Method)
+        check_precision(self.config, learner.device)
+        if self.published and sampling.weights == "raw" and "ema" in learner.modules:
+            raise GendiffError(f"{self.id} is published with its averaged weights alone: leave out weights=raw")
         rng = torch.Generator(learner.device).manual_seed(sampling.seed * 1_000_003 + batch)
         return learner.sample(n, sampling, rng)
 
@@ -188,7 +192,7 @@ class Run:
             return store.read_tensors(path)["samples"]
         learner, parts, started = self.learner, [], time.monotonic()
         for batch, done in enumerate(range(0, sampling.n, sampling.batch_size)):
-            *_, last = self._states(min(sampling.batch_size, sampling.n - done), sampling, batch)
+            last = deque(self._states(min(sampling.batch_size, sampling.n - done), sampling, batch), maxlen=1).pop()
             parts.append(self.dataset.bridge.decode(last.x).cpu())
         seconds = time.monotonic() - started
         made = torch.cat(parts)

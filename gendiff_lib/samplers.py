@@ -38,7 +38,7 @@ def ddim(
     eta = 0 it is Euler's method on a flow path.
     """
     yield Step(path.end, x, x)
-    for t, s in _pairs(path, n_steps):
+    for t, s in pairwise(path.steps(n_steps)):
         x0 = denoise(x, t)
         eps = (x - like(path.scale(t), x) * x0) / like(path.std(t), x)
         sd = eta * posterior_std(path, t, s)
@@ -62,7 +62,7 @@ def _ancestral(
     denoise: Denoise, path: Path, x: Tensor, n_steps: int, rng: torch.Generator, large: bool
 ) -> Iterator[Step]:
     yield Step(path.end, x, x)
-    for t, s in _pairs(path, n_steps):
+    for t, s in pairwise(path.steps(n_steps)):
         x0 = denoise(x, t)
         ratio = path.scale(t) / path.scale(s)  # sqrt(alpha) of this step
         beta = path.std(t) ** 2 - (ratio * path.std(s)) ** 2
@@ -74,13 +74,13 @@ def _ancestral(
 
 
 def tutorial(denoise: Denoise, path: Path, x: Tensor, *, n_steps: int, rng: torch.Generator) -> Iterator[Step]:
-    """The sampler of the tutorial that the paper seems to descend from, with its two quirks (paper.md's account).
+    """The sampler of the tutorial that the paper seems to descend from, with two quirks (Jackson-Kang, notebook 01).
 
     Ancestral with variance beta, but every intermediate x (not the x0 estimate) is clamped to [-1, 1], and the noise
     is already off in the last two steps.
     """
     yield Step(path.end, x, x)
-    for t, s in _pairs(path, n_steps):
+    for t, s in pairwise(path.steps(n_steps)):
         x0 = denoise(x, t)
         eps = (x - like(path.scale(t), x) * x0) / like(path.std(t), x)
         alpha = (path.scale(t) / path.scale(s)) ** 2
@@ -95,11 +95,6 @@ def posterior_std(path: Path, t: Tensor, s: Tensor) -> Tensor:
     """The standard deviation of q(x_s | x_t, x0): std(s)/std(t) * sqrt(std(t)^2 - (scale(t)/scale(s) * std(s))^2)."""
     beta = path.std(t) ** 2 - (path.scale(t) / path.scale(s) * path.std(s)) ** 2
     return path.std(s) / path.std(t) * beta.clamp(min=0).sqrt()
-
-
-def _pairs(path: Path, n_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-    grid = path.steps(n_steps)
-    return pairwise(grid)
 
 
 @dataclass(frozen=True)

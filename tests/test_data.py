@@ -113,7 +113,8 @@ def test_a_data_set_is_known_by_its_content():
 def test_a_name_that_is_no_data_set_is_refused(name, words):
     with pytest.raises(DataError, match=words):
         load(name)
-    assert words in data.at_hand(name)
+    with pytest.raises(DataError, match=words):
+        data.at_hand(name)
 
 
 def test_a_split_that_is_none_is_refused():

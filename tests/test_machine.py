@@ -10,8 +10,16 @@ CPU = torch.device("cpu")
 
 
 def test_the_device_is_the_named_one(monkeypatch):
-    monkeypatch.setenv("GENDIFF_DEVICE", "meta")
-    assert machine.default_device() == torch.device("meta")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("GENDIFF_DEVICE", "cuda:1")
+    assert machine.default_device() == torch.device("cuda", 1)
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("GENDIFF_DEVICE", "cuda")
+    with pytest.raises(ConfigError, match="not to be had"):
+        machine.default_device()
 
 
 def test_without_a_name_the_device_is_the_gpu_where_there_is_one(monkeypatch):
@@ -24,7 +32,7 @@ def test_without_a_name_the_device_is_the_gpu_where_there_is_one(monkeypatch):
 
 def test_a_device_that_is_none_is_refused_by_name(monkeypatch):
     monkeypatch.setenv("GENDIFF_DEVICE", "toaster")
-    with pytest.raises(ConfigError, match="GENDIFF_DEVICE='toaster'"):
+    with pytest.raises(ConfigError, match="GENDIFF_DEVICE=toaster"):
         machine.default_device()
 
 

@@ -97,3 +97,17 @@ def test_help_has_examples(capsys):
         main(["--help"])
     assert done.value.code == 0
     assert "gendiff train dcgan" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["publish", "dcgan"], "dcgan"),
+        (["train", "dcgan", "--preset", "smoke", "--set", "dataset=cats"], "cats"),
+        (["train", "dcgan", "--seed", "99999999999999999999"], "seed"),
+        (["train", "live-gan-2d", "--preset", "smoke", "--set", "flip=true"], "flip"),
+    ],
+)
+def test_more_bad_input_is_one_sentence(words, named, capsys):
+    assert main(words) == 2
+    assert named in one_sentence(capsys)

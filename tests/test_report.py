@@ -58,6 +58,6 @@ def test_scores_are_named_by_their_extractor_and_inception_cells_are_empty(shown
     page.table1(gan, diffusion)
     text = " ".join(shown)
     assert text.count(report.MISSING) == 4
-    assert f"gendiff score {gan.id} --extractor inception" in text
+    assert f"gendiff score {gan.id} --epoch 1 --extractor inception" in text
     assert "(2.50)(3)" in text
     assert "<td>fd</td>" in text

@@ -1,5 +1,9 @@
-"""Everything a page needs comes with the book: MathJax is copied out of the package sphinx-mathjax-offline."""
+"""Everything a page needs comes with the book: MathJax out of the package sphinx-mathjax-offline, and the banner.
 
+GENDIFF_BANNER, set by build.py, is a sentence that stands on top of every page.
+"""
+
+import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +36,14 @@ def copy_mathjax(app: Sphinx) -> None:
             shutil.copyfile(source / part, target / part)
 
 
+def show_banner(app: Sphinx, config: Any) -> None:
+    """Hand the build's banner to the theme."""
+    if banner := os.environ.get("GENDIFF_BANNER"):
+        config.html_theme_options["announcement"] = banner
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    app.connect("config-inited", show_banner)
     app.connect("builder-inited", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
