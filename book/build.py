@@ -60,11 +60,12 @@ def train_missing(preset: str, dataset: str, epochs: int, may_train: bool) -> No
             say(f"{run.id}: {run.snapshot['seconds']:.1f} s, {run.record['images_per_second']:.0f} images/s")
 
 
-def execute(notebook: Path, parameters: dict[str, object]) -> str:
+def execute(notebook: Path, parameters: dict[str, object], threads: int) -> str:
     """Run one notebook into a temporary file that takes its place when whole. Returns what went wrong."""
     draft = EXECUTED / f".{notebook.name}"
     words = [sys.executable, str(BOOK / "run_notebook.py"), str(notebook), str(draft), json.dumps(parameters)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    env = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True)
     if done.returncode:
         draft.unlink(missing_ok=True)
         return f"{notebook.name}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}"
@@ -78,8 +79,9 @@ def execute_all(parameters: dict[str, object], jobs: int) -> None:
     notebooks = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
     for stale in EXECUTED.glob("*.ipynb"):
         stale.unlink()
+    threads = max(1, (os.cpu_count() or 1) // jobs)
     with ThreadPoolExecutor(jobs) as pool:
-        problems = [p for p in pool.map(lambda n: execute(n, parameters), notebooks) if p]
+        problems = [p for p in pool.map(lambda n: execute(n, parameters, threads), notebooks) if p]
     if problems:
         raise SystemExit("\n".join(f"[book] {p}" for p in problems))
 
