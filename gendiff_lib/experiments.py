@@ -132,7 +132,15 @@ _MLP = _CONV.but(name="ddpm-mlp", denoiser="mlp", hidden_dim=2048, n_layers=4, l
 
 # The laptop's processes keep the shape of the paper's: the same sum of betas in a twentieth of the steps.
 _SHORT_PATH: dict[str, Any] = {"n_timesteps": 50, "beta_minmax": (2e-3, 4e-1)}
-_SMALL_GAN: dict[str, Any] = {"n_train": 10_000, "batch_size": 64, "ngf": 16, "ndf": 16}
+# At this size the paper's learning rates let the discriminator win at once (grey squares); these give texture.
+_SMALL_GAN: dict[str, Any] = {
+    "n_train": 10_000,
+    "batch_size": 64,
+    "ngf": 16,
+    "ndf": 16,
+    "lrG": 4e-4,
+    "lrD": 2e-4,
+}
 _SMALL_UNET: dict[str, Any] = {
     "n_train": 10_000,
     "batch_size": 64,
