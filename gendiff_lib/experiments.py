@@ -411,7 +411,7 @@ def sampler_grid(preset: str) -> dict[str, Sampling]:
     steps = {"paper": (10, 20, 50, 100), "laptop": (5, 10, 20), "smoke": (2, 5)}[preset]
     base = {"paper": Sampling(n=2048, batch_size=64), "laptop": Sampling(n=256), "smoke": Sampling(n=50)}[preset]
     grid = {f"ddim {s}": base.but(sampler="ddim", n_steps=s) for s in steps}
-    grid |= {f"ddim, eta 1, {s}": base.but(sampler="ddim", eta=1.0, n_steps=s) for s in steps[1:2]}
+    grid |= {f"ddim-eta1 {s}": base.but(sampler="ddim", eta=1.0, n_steps=s) for s in steps[1:2]}
     whole = base.but(n_steps=n_timesteps)
     return grid | {
         f"ddpm {n_timesteps}": whole.but(sampler="ddpm"),
