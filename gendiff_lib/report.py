@@ -111,12 +111,12 @@ class Page:
         """The greatest number of samples that every run's protocol draws: values of unlike n do not compare."""
         return min(self.sampling(run).n for run in runs)
 
-    def score_images(self, fake: Tensor, split: str = "train") -> Scores:
-        """Scores of any uint8 images (N, 3, H, W) as if a model had made them, by the protocol of `dcgan`."""
-        data = self.data(split)
-        judge = offline(data.name, self.preset)
-        real = data.first(protocol("dcgan", self.preset).n_real)
-        return score(extract(judge, fake), extract(judge, real.samples), judge, reference=split)
+    def score_images(self, fake: Tensor, run: Run) -> Scores:
+        """Scores of any uint8 images (N, 3, H, W) as if `run` had made them: by its protocol, on its data."""
+        data, preset = load(run.config.dataset), self.preset_of(run)
+        judge = offline(data.name, preset)
+        real = data.first(protocol(run.config.name, preset).n_real)
+        return score(extract(judge, fake), extract(judge, real.samples), judge, reference="train")
 
     # ------------------------------------------------------------ what is shown
 
@@ -136,7 +136,8 @@ class Page:
         names = self._data | {r.config.dataset for r in runs if not r.config.name.startswith("live-")}
         if names - {"cifar10"}:
             texts.append(f"This page shows the data set {', '.join(sorted(names))}, not CIFAR-10.")
-        fallen = [r.config.name for r in runs if self.preset == "paper" and self.preset_of(r) != "paper"]
+        unlike = self.preset == "paper" and [r.config.name for r in runs if self.preset_of(r) != "paper"]
+        fallen = dict.fromkeys(unlike or ())
         if fallen:
             texts.append(f"No paper-size run of {', '.join(fallen)} is published yet: this page shows laptop runs.")
         elif self.preset != "paper" and any(EXPERIMENTS[r.config.name].in_paper for r in runs):
