@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,10 +19,16 @@ from .machine import default_device
 
 
 class Features(NamedTuple):
-    """Of N images: features float32 (N, D) and class logits float32 (N, K)."""
+    """Of N images: features float32 (N, D), class logits float32 (N, K), and a key int64 (N,) of each image's bytes."""
 
     features: Tensor
     logits: Tensor
+    keys: Tensor
+
+    def in_order(self) -> "Features":
+        """The same, sorted by key: splits and subsets then depend on the set of images, not on how it was ordered."""
+        order = self.keys.argsort(stable=True)
+        return Features(*(part[order] for part in self))
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,10 @@ class Extractor:
 
     name: str
     digest: str
-    network: Callable[[Tensor], Features]  # uint8 (N, 3, H, W) to Features
-    classes: tuple[str, ...] = ()
+    network: Callable[[Tensor], tuple[Tensor, Tensor]]  # uint8 (N, 3, H, W) to features and logits
+    resize: str = "none"  # what is done to the images' side before the network
+    dtype: str = "float32"  # what the network computes in
+    own_classes: bool = False  # whether its classes are those of the data set it judges, so that shares tell something
 
     @property
     def is_inception(self) -> bool:
@@ -49,58 +57,161 @@ def digest_of(state: dict[str, Tensor]) -> str:
     return h.hexdigest()[:12]
 
 
-INCEPTION_REMEDY = (
-    "set GENDIFF_INCEPTION to torch-fidelity's file weights-inception-2015-12-05-6726825d.pth, "
-    "or run where it can be downloaded"
+# ---------------------------------------------------------------- the networks that the literature scores with
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A published file of weights: where it is looked for, where it comes from, and how it is known."""
+
+    variable: str
+    url: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it is not to be had."""
+        return f"set {self.variable} to the file {self.name}, or run where {self.url} can be downloaded"
+
+
+INCEPTION = WeightsFile(
+    "GENDIFF_INCEPTION",
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+)
+VGG16 = WeightsFile(
+    "GENDIFF_VGG16",
+    "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
 )
 
 
-def inception() -> Extractor:
+def weights_path(file: WeightsFile) -> Path:
+    """The file, checked by SHA-256: the one its variable names, else torch's own cache, else downloaded into it.
+
+    GendiffError where it is not to be had, damaged, or another file.
+    """
+    if named := os.environ.get(file.variable):
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise GendiffError(f"{file.variable}={named} is no file: {file.remedy}")
+    else:
+        path = Path(torch.hub.get_dir()) / "checkpoints" / file.name
+        if not path.is_file():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                torch.hub.download_url_to_file(file.url, str(path), file.sha256[:8], progress=False)
+            except (OSError, RuntimeError) as error:
+                raise GendiffError(
+                    f"{file.name} could not be downloaded ({type(error).__name__}): {file.remedy}"
+                ) from None
+    with path.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != file.sha256:
+        raise GendiffError(
+            f"{path} is damaged or another file (its SHA-256 begins {found[:8]}, not {file.sha256[:8]}): {file.remedy}"
+        )
+    return path
+
+
+def _network(file: WeightsFile, make: Callable[[str], torch.nn.Module]) -> torch.nn.Module:
+    path = weights_path(file)
+    try:
+        return make(str(path)).to(default_device())
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise GendiffError(f"{path} holds no weights of this network ({why}): {file.remedy}") from None
+
+
+def inception(layer: str = "2048") -> Extractor:
     """torch-fidelity's Inception-v3 (the 2015 weights): 2048 features, unbiased logits.
 
-    Weights come from GENDIFF_INCEPTION, else torch-fidelity's download; GendiffError where neither is to be had.
+    Other layers ("64", "192", "768") give other scores, under the name inception-LAYER, which are no FID.
     """
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3 as Network
 
-    path = os.environ.get("GENDIFF_INCEPTION") or None
-    if path and not Path(path).is_file():
-        raise GendiffError(f"GENDIFF_INCEPTION={path} is no file: {INCEPTION_REMEDY}")
-    try:
-        net = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=path)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        why = str(error).splitlines()[0] if path else "they could not be downloaded"
-        raise GendiffError(f"Inception-v3's weights cannot be used ({why}): {INCEPTION_REMEDY}") from None
+    net = _network(INCEPTION, lambda path: Network("inception", [layer, "logits_unbiased"], path))
 
-    device = default_device()
-    net = net.to(device)
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        found, logits = net(images.to(default_device()))
+        return found, logits
 
-    def run(images: Tensor) -> Features:
-        found, logits = net(images.to(device))
-        return Features(found, logits)
+    name = "inception" if layer == "2048" else f"inception-{layer}"
+    return Extractor(name, digest_of(net.state_dict()), run, "bilinear as in TensorFlow 1, 299 px")
 
-    return Extractor("inception", digest_of(net.state_dict()), run)
+
+def vgg16() -> Extractor:
+    """torch-fidelity's VGG16 (ImageNet weights), whose 4096 features precision and recall were first defined on.
+
+    Its logits are those of the last layer, which torch-fidelity leaves out.
+    """
+    from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16 as Network
+
+    net = _network(VGG16, lambda path: Network("vgg16", ["fc2_relu"], path))
+    last = torch.load(weights_path(VGG16), weights_only=True, map_location=default_device())
+    weight, bias = last["classifier.6.weight"], last["classifier.6.bias"]
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        (found,) = net(images.to(default_device()))
+        return found, torch.nn.functional.linear(found, weight, bias)
+
+    return Extractor("vgg16", digest_of(net.state_dict()), run, "bilinear as in TensorFlow 1, 224 px")
+
+
+# ---------------------------------------------------------------- extraction, once for each set of images
 
 
 @torch.no_grad()
 def extract(extractor: Extractor, images: Tensor, batch_size: int = 250) -> Features:
-    """Features of uint8 (N, 3, H, W), computed once for each set of images and each extractor.
+    """Features of uint8 (N, 3, H, W), computed once for each set of images and each extractor, in batches.
 
     They are kept in the user's cache (GENDIFF_CACHE moves it) under a digest of the images themselves.
     """
     im.check_images(images)
-    content = hashlib.sha256(repr(tuple(images.shape)).encode() + images.cpu().numpy().tobytes()).hexdigest()[:16]
+
+    def compute() -> dict[str, Tensor]:
+        parts = [extractor.network(batch) for batch in images.split(batch_size)]
+        found, logits = (torch.cat([p[i].float().cpu() for p in parts]) for i in (0, 1))
+        return {"features": found, "logits": logits, "keys": image_keys(images)}
+
+    return Features(**keep(extractor, content_digest(images), compute))
+
+
+def content_digest(images: Tensor) -> str:
+    """Sixteen hexadecimal digits of SHA-256 over shape and bytes of uint8 images."""
+    h = hashlib.sha256(repr(tuple(images.shape)).encode())
+    h.update(images.cpu().contiguous().numpy().data)
+    return h.hexdigest()[:16]
+
+
+def image_keys(images: Tensor) -> Tensor:
+    """A 64-bit key of each image's bytes, int64 (N,): a sum of its words times fixed random odd numbers, wrapping."""
+    flat = images.cpu().flatten(1)
+    padded = torch.nn.functional.pad(flat, (0, -flat.shape[1] % 8)).contiguous()
+    words = padded.view(torch.int64)
+    rng = torch.Generator().manual_seed(0)
+    factors = torch.randint(-(2**62), 2**62, (words.shape[1],), generator=rng) * 2 + 1
+    return torch.cat([(part * factors).sum(1) for part in words.split(1000)])
+
+
+def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What `compute` gives, from the user's cache where it was computed before for this extractor and content."""
     path = _cache() / f"{extractor.name}-{extractor.digest}" / f"{content}.pt"
-    if path.exists():
-        try:
-            return Features(**torch.load(path, weights_only=True))
-        except (RuntimeError, EOFError, TypeError, OSError, pickle.UnpicklingError):
-            path.unlink(missing_ok=True)  # a damaged cache is no loss: it is made again
-    parts = [extractor.network(batch) for batch in images.split(batch_size)]
-    found = Features(*(torch.cat([p[i].float().cpu() for p in parts]) for i in (0, 1)))
+    with suppress(RuntimeError, EOFError, OSError, TypeError, pickle.UnpicklingError):
+        kept: Any = torch.load(path, weights_only=True)
+        if isinstance(kept, dict):
+            return kept
+    path.unlink(missing_ok=True)  # missing, or damaged, which is no loss: it is made again
+    found = compute()
     draft = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(found._asdict(), draft)
+        torch.save(found, draft)
         draft.replace(path)
     except (OSError, RuntimeError):  # a full or closed cache is no loss either
         with suppress(OSError):
@@ -109,4 +220,5 @@ def extract(extractor: Extractor, images: Tensor, batch_size: int = 250) -> Feat
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("GENDIFF_CACHE") or cache_dir()) / "features"
+    # a new folder name whenever what is kept changes shape, so that nothing old is misread
+    return Path(os.environ.get("GENDIFF_CACHE") or cache_dir()) / "features-2"

@@ -1,23 +1,40 @@
-"""Scores by torch-fidelity's statistics (nothing else knows them), and their counterparts in the plane."""
+"""Scores of generated images against real ones, with their uncertainty, and their counterparts in the plane.
+
+torch-fidelity's functions give Inception Score, Fréchet and kernel distance from features. The four scores that rest
+on nearest neighbours come from one pass over the distances, which serves precision and recall (the same as
+torch-fidelity's) and density and coverage alike, and keeps what it learns of the real images.
+"""
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .config import GendiffError
 from .data import Dataset
-from .features import Extractor, Features
+from .features import Extractor, Features, content_digest, extract, keep
+from .machine import default_device
 
 SPLITS = 10  # of the Inception Score
-NEIGHBOURS = 3  # k of precision and recall, torch-fidelity's own
-KERNEL_SUBSETS, KERNEL_SUBSET_SIZE = 100, 1000
+NEIGHBOURS = 3  # k of precision and recall (Kynkaanniemi et al. 2019)
+DENSITY_NEIGHBOURS = 5  # k of density and coverage (Naeem et al. 2020)
+KERNEL_SUBSETS, KERNEL_SUBSET_SIZE, KERNEL_SEED = 100, 1000, 2020
+PARTS = 5  # disjoint parts of the fakes, whose spread gives a standard error
+NOISE = 3.0  # a difference counts from so many standard errors on
+CHUNK = 500  # real images whose distances to all fakes are held at once
 
 
 class ScoreError(GendiffError):
     """Features that cannot be scored."""
+
+
+VALUES = ("classifier_score", "frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +51,25 @@ class Scores:
     kernel_distance_std: float
     precision: float
     recall: float
+    density: float
+    coverage: float
+    errors: dict[str, float]  # the standard error of each value, from PARTS disjoint parts of the fakes
     n_fake: int
     n_real: int
     reference: str  # the split that n_real images are of
     extractor: str
     extractor_digest: str
     n_features: int
+    resize: str
+    dtype: str
     splits: int = SPLITS
     neighbours: int = NEIGHBOURS
+    density_neighbours: int = DENSITY_NEIGHBOURS
+    parts: int = PARTS
     kernel_subset_size: int = KERNEL_SUBSET_SIZE
-    shares: tuple[float, ...] = ()  # of the extractor's classes among the fakes; empty for Inception
+    kernel_seed: int = KERNEL_SEED
+    shares: tuple[float, ...] = ()  # of the extractor's classes among the fakes, where these are the data set's
+    made: dict[str, Any] = field(default_factory=dict)  # run, epochs, seeds, sampler, seconds, device of the fakes
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -51,23 +77,27 @@ class Scores:
         return ("IS", "FID", "KID") if self.extractor == "inception" else ("cs", "fd", "kd")
 
     @property
+    def labels(self) -> dict[str, str]:
+        """Field name of each value -> the name that it may bear."""
+        return dict(zip(VALUES, (*self.names, *VALUES[3:]), strict=True))
+
+    @property
     def values(self) -> dict[str, float]:
-        """The five values by the names that they may bear."""
-        cs, fd, kd = self.names
-        return {
-            cs: self.classifier_score,
-            fd: self.frechet_distance,
-            kd: self.kernel_distance,
-            "precision": self.precision,
-            "recall": self.recall,
-        }
+        """The seven values by the names that they may bear."""
+        return {label: getattr(self, name) for name, label in self.labels.items()}
+
+    @property
+    def classes_covered(self) -> int:
+        """How many classes have at least a fifth of the fakes that an even share would be."""
+        return sum(share >= 0.2 / len(self.shares) for share in self.shares)
 
     @property
     def protocol(self) -> str:
         """How the values were made, in a line."""
         return (
-            f"n = {self.n_fake:,} against {self.n_real:,} {self.reference} images, "
-            f"extractor {self.extractor} ({self.extractor_digest}, {self.n_features} features), k = {self.neighbours}"
+            f"n = {self.n_fake:,} against {self.n_real:,} {self.reference} images, extractor {self.extractor} "
+            f"({self.extractor_digest}, {self.n_features} features in {self.dtype}, resize {self.resize}), "
+            f"k = {self.neighbours} (density and coverage {self.density_neighbours}), {self.splits} splits"
         )
 
     @classmethod
@@ -80,45 +110,257 @@ class Scores:
         return cls(**kept)
 
 
-def score(fake: Features, real: Features, extractor: Extractor, *, reference: str) -> Scores:
-    """Score the features of generated images against those of real ones.
+# ---------------------------------------------------------------- the real side, known once and kept
 
-    ScoreError where there are fewer images than splits or neighbours ask for.
+
+class Reference(NamedTuple):
+    """Of N real images: features (N, D), mean (D,) and covariance (D, D) in float64, and each image's distances to its
+    NEIGHBOURS-th and DENSITY_NEIGHBOURS-th nearest other, (N, 2)."""
+
+    features: Tensor
+    mean: Tensor
+    covariance: Tensor
+    radii: Tensor
+
+    @classmethod
+    def of(cls, real: Features) -> "Reference":
+        """What scores need to know of real images; ScoreError where there are too few."""
+        features = real.in_order().features
+        _check_features(features, features.shape[-1])
+        return cls(features, *_moments(features), _radii(features))
+
+
+def kept_reference(extractor: Extractor, images: Tensor) -> Reference:
+    """Of uint8 images (N, 3, H, W), computed once and kept in the user's cache."""
+
+    def compute() -> dict[str, Tensor]:
+        return Reference.of(extract(extractor, images))._asdict()
+
+    return Reference(**keep(extractor, f"{content_digest(images)}-reference", compute))
+
+
+def _check_count(n: int) -> None:
+    least = max(SPLITS, DENSITY_NEIGHBOURS + 2)
+    if n < least:
+        raise ScoreError(f"n={n} images are too few to score: give at least {least}")
+
+
+def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and covariance in float64: in float32 the product of covariances loses digits."""
+    from torch_fidelity import metric_fid  # a second to import
+
+    found = metric_fid.fid_features_to_statistics(features.double().cpu())
+    return torch.from_numpy(found["mu"]), torch.from_numpy(np.atleast_2d(found["sigma"]))
+
+
+def frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), of means (D,) and covariances (D, D) in float64 (Heusel et al. 2017)."""
+    from torch_fidelity import metric_fid
+
+    one, two = ({"mu": m.numpy(), "sigma": c.numpy()} for m, c in ((mean1, covariance1), (mean2, covariance2)))
+    found: float = metric_fid.fid_statistics_to_metric(one, two, verbose=False)[metric_fid.KEY_METRIC_FID]
+    return found
+
+
+# ---------------------------------------------------------------- nearest neighbours
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """(N, D) and (M, D) to (N, M), by one product of matrices."""
+    squares = torch.addmm(b.square().sum(1), a, b.T, alpha=-2)
+    return squares.add_(a.square().sum(1, keepdim=True)).clamp_(min=0)
+
+
+def _radii(features: Tensor) -> Tensor:
+    """The distance of each (N, D) to its third and fifth nearest other, (N, 2)."""
+    x = (features - features.mean(0)).to(default_device())  # centred, the product of matrices loses fewer digits
+    ranks = [NEIGHBOURS, DENSITY_NEIGHBOURS]  # the nearest of all, of rank 0, is the image itself
+    rows = [
+        squared_distances(part, x).topk(max(ranks) + 1, largest=False, sorted=True).values[:, ranks]
+        for part in x.split(CHUNK)
+    ]
+    return torch.cat(rows).sqrt().cpu()
+
+
+def _neighbour_scores(fake: Tensor, real: Reference, parts: Sequence[slice]) -> list[dict[str, float]]:
+    """Precision, recall, density and coverage of each slice of the fakes (M, D), in one pass over the distances.
+
+    Precision: the share of fakes inside a real ball; recall: the share of reals inside a fake ball (a ball reaches to
+    its centre's NEIGHBOURS-th neighbour). Density: the number of real balls around a fake, over k; coverage: the
+    share of real balls with a fake inside (balls to the DENSITY_NEIGHBOURS-th neighbour).
     """
-    from torch_fidelity import metric_fid, metric_isc, metric_kid, metric_prc  # a second to import
+    device, middle = default_device(), real.features.mean(0)
+    x, y = (fake - middle).to(device), (real.features - middle).to(device)
+    # ties are inside: a sample on a ball's edge, or a copy of its centre, must not fall out by the last digit
+    balls = real.radii.square().to(device)
+    fakes = [_radii(fake[part])[:, 0].square().to(device) for part in parts]
+    inside, density = torch.zeros(len(x), device=device, dtype=torch.bool), torch.zeros(len(x), device=device)
+    recalled, covered = ([torch.zeros((), device=device) for _ in parts] for _ in range(2))
+    for rows, radii in zip(y.split(CHUNK), balls.split(CHUNK), strict=True):
+        squares = squared_distances(rows, x)
+        inside |= (squares <= radii[:, :1]).any(0)
+        near = squares <= radii[:, 1:]
+        density += near.sum(0)
+        for i, part in enumerate(parts):
+            recalled[i] += (squares[:, part] <= fakes[i]).any(1).sum()
+            covered[i] += near[:, part].any(1).sum()
+    return [
+        {
+            "precision": inside[part].float().mean().item(),
+            "recall": recalled[i].item() / len(y),
+            "density": density[part].mean().item() / DENSITY_NEIGHBOURS,
+            "coverage": covered[i].item() / len(y),
+        }
+        for i, part in enumerate(parts)
+    ]
 
-    n_fake, n_real = len(fake.features), len(real.features)
-    least = max(SPLITS, NEIGHBOURS + 2)
-    if min(n_fake, n_real) < least:
-        raise ScoreError(f"n={min(n_fake, n_real)} images are too few to score: give at least {least}")
+
+# ---------------------------------------------------------------- scores
+
+
+def score(
+    fake: Features,
+    real: Features | Reference,
+    extractor: Extractor,
+    *,
+    reference: str,
+    made: dict[str, Any] | None = None,
+) -> Scores:
+    """Score the features of generated images against real ones, of the split called `reference`.
+
+    `made` tells how the fakes came about. ScoreError where there are fewer images than splits or neighbours ask for.
+    """
+    from torch_fidelity import metric_isc, metric_kid
+
+    for features in (fake.features, real.features):
+        _check_features(features, fake.features.shape[-1])
+    known = real if isinstance(real, Reference) else Reference.of(real)
+    fake = fake.in_order()
+    n_fake, n_real = len(fake.features), len(known.features)
     subset = min(KERNEL_SUBSET_SIZE, n_fake, n_real)
+
+    def kernel(features: Tensor, n_subsets: int, size: int) -> tuple[float, float]:
+        found = metric_kid.kid_features_to_metric(
+            features, known.features, kid_subsets=n_subsets, kid_subset_size=size, rng_seed=KERNEL_SEED, verbose=False
+        )
+        return found[metric_kid.KEY_METRIC_KID_MEAN], found[metric_kid.KEY_METRIC_KID_STD]
+
     inception = metric_isc.isc_features_to_metric(fake.logits, SPLITS)
-    # Fréchet's statistics in float64: in float32 the product of covariances loses digits
-    moments = [metric_fid.fid_features_to_statistics(f.features.double()) for f in (fake, real)]
-    frechet = metric_fid.fid_statistics_to_metric(*moments, verbose=False)
-    kernel = metric_kid.kid_features_to_metric(
-        fake.features, real.features, kid_subsets=KERNEL_SUBSETS, kid_subset_size=subset, verbose=False
-    )
-    neighbours = metric_prc.prc_features_to_metric(
-        fake.features, real.features, prc_neighborhood=NEIGHBOURS, save_cpu_ram=True, verbose=False
-    )
+    kernel_mean, kernel_std = kernel(fake.features, KERNEL_SUBSETS, subset)
+    parts = _parts(n_fake)
+    whole, *several = _neighbour_scores(fake.features, known, [slice(0, n_fake), *parts])
+    for found, part in zip(several, parts, strict=True):
+        piece = fake.features[part]
+        found["frechet_distance"] = frechet_distance(*_moments(piece), known.mean, known.covariance)
+        found["kernel_distance"], _ = kernel(piece, KERNEL_SUBSETS // 10, min(subset, len(piece)))
+    errors = _errors(whole, several, n_fake)
+    splits_std: float = inception[metric_isc.KEY_METRIC_ISC_STD]
     return Scores(
         classifier_score=inception[metric_isc.KEY_METRIC_ISC_MEAN],
-        classifier_score_std=inception[metric_isc.KEY_METRIC_ISC_STD],
-        frechet_distance=frechet[metric_fid.KEY_METRIC_FID],
-        kernel_distance=kernel[metric_kid.KEY_METRIC_KID_MEAN],
-        kernel_distance_std=kernel[metric_kid.KEY_METRIC_KID_STD],
-        precision=neighbours[metric_prc.KEY_METRIC_PRECISION],
-        recall=neighbours[metric_prc.KEY_METRIC_RECALL],
+        classifier_score_std=splits_std,
+        frechet_distance=frechet_distance(*_moments(fake.features), known.mean, known.covariance),
+        kernel_distance=kernel_mean,
+        kernel_distance_std=kernel_std,
+        **whole,
+        errors=errors | {"classifier_score": splits_std / math.sqrt(SPLITS)},  # the splits are disjoint parts too
         n_fake=n_fake,
         n_real=n_real,
         reference=reference,
         extractor=extractor.name,
         extractor_digest=extractor.digest,
         n_features=fake.features.shape[1],
+        resize=extractor.resize,
+        dtype=extractor.dtype,
         kernel_subset_size=subset,
-        shares=() if extractor.is_inception else tuple(class_shares(fake.logits).tolist()),
+        shares=tuple(class_shares(fake.logits).tolist()) if extractor.own_classes else (),
+        made=made or {},
     )
+
+
+def _check_features(features: Tensor, width: int) -> None:
+    if features.ndim != 2 or features.shape[1] != width:
+        raise ScoreError(f"features must be (N, {width}) on both sides, not {tuple(features.shape)}: use one extractor")
+    _check_count(len(features))
+    if not features.isfinite().all():
+        raise ScoreError("features hold values that are not finite: the images or the extractor's weights are damaged")
+
+
+def _parts(n: int) -> list[slice]:
+    """PARTS disjoint slices of n fakes in their order; none where a part would be too small to score."""
+    edges = [round(i * n / PARTS) for i in range(PARTS + 1)]
+    small = n // PARTS < DENSITY_NEIGHBOURS + 2
+    return [] if small else [slice(low, high) for low, high in pairwise(edges)]
+
+
+def _errors(whole: dict[str, float], several: Sequence[dict[str, float]], n_fake: int) -> dict[str, float]:
+    """Standard errors of a set's scores: its parts' spread over sqrt(PARTS), as noise falls with 1/sqrt(n).
+
+    Shares have at least the error of a count of n_fake: near 0 and 1 small parts agree more than whole sets would.
+    The page on the scores shows how well the rule holds.
+    """
+    if not several:
+        return {}
+    errors = {name: _std([found[name] for found in several]) / math.sqrt(PARTS) for name in several[0]}
+    for name in ("precision", "recall", "coverage"):
+        share = whole[name]
+        errors[name] = max(errors[name], math.sqrt(share * (1 - share) / n_fake))
+    return errors
+
+
+def _std(values: Sequence[float]) -> float:
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
+
+
+# ---------------------------------------------------------------- what may be said of several
+
+
+class Estimate(NamedTuple):
+    """A value's mean and standard deviation over `n` seeds. Where there is one set of samples alone, `source` is
+    "parts", n is 1, and std is the standard error that its disjoint parts give."""
+
+    mean: float
+    std: float
+    n: int
+    source: str  # "training seeds", "sampling seeds" or "parts"
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean."""
+        return self.std / math.sqrt(self.n)
+
+    def __str__(self) -> str:
+        """Mean ± std, both to the second digit of std."""
+        if not self.std > 0:
+            return f"{self.mean:.4g}"
+        digits = max(0, 1 - math.floor(math.log10(self.std)))
+        return f"{self.mean:.{digits}f} ± {self.std:.{digits}f}"
+
+
+def estimate(scores: Sequence[Scores], name: str) -> Estimate:
+    """The value called `name` (a field of Scores) over training seeds, else over sampling seeds, else over parts.
+
+    Scores of one training seed are averaged first. ScoreError for scores of unlike protocols, which do not average.
+    """
+    if len({(s.n_fake, s.n_real, s.reference, s.extractor, s.extractor_digest) for s in scores}) != 1:
+        raise ScoreError("scores of unlike n, reference or extractor do not average: score them by one protocol")
+    seeds: dict[Any, list[float]] = {}
+    for s in scores:
+        seeds.setdefault(s.made.get("training_seed"), []).append(getattr(s, name))
+    means = [sum(values) / len(values) for values in seeds.values()]
+    source, values = ("training seeds", means) if len(means) > 1 else ("sampling seeds", *seeds.values())
+    if len(values) > 1:
+        return Estimate(sum(means) / len(means), _std(values), len(values), source)
+    return Estimate(values[0], scores[0].errors.get(name, math.nan), 1, "parts")
+
+
+def differ(a: Estimate, b: Estimate) -> bool:
+    """Whether a and b differ beyond their noise: by more than NOISE standard errors. Never where one is unknown."""
+    return abs(a.mean - b.mean) > NOISE * math.hypot(a.error, b.error)
+
+
+def _comparable(s: Scores) -> tuple[Any, ...]:
+    return s.n_fake, s.n_real, s.reference, s.extractor, s.extractor_digest
 
 
 def class_shares(logits: Tensor) -> Tensor:

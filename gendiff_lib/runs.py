@@ -20,7 +20,8 @@ from .data import Dataset, load
 from .features import Extractor
 from .learner import Learner, Method
 from .machine import check_precision, commit, default_device, device_name
-from .metrics import PointScores, Scores, score, score_points
+from .memorisation import Memorisation, memorisation
+from .metrics import PointScores, Scores, kept_reference, score, score_points
 from .training import make
 
 REFERENCE = "train"  # the split that scores compare with
@@ -36,14 +37,23 @@ _SHARED_SOURCES = ("images", "data.batches", "learner", "training")  # what was 
 
 def source_digest(kind: str) -> str:
     """Twelve hexadecimal digits over the syntax trees of the sources that decide this kind's trainings."""
+    return _digest((*_SHARED_SOURCES, *_SOURCES[kind]))
+
+
+def _digest(names: tuple[str, ...]) -> str:
     h = hashlib.sha256()
-    for name in (*_SHARED_SOURCES, *_SOURCES[kind]):
+    for name in names:
         module, _, function = name.partition(".")
         tree: Any = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
         if function:
             tree = next(node for node in tree.body if getattr(node, "name", "") == function)
         h.update(json.dumps(_plain(tree)).encode())
     return h.hexdigest()[:12]
+
+
+def sampler_digest() -> str:
+    """Twelve hexadecimal digits over the syntax tree of the samplers: samples of another digest may differ."""
+    return _digest(("samplers",))
 
 
 def _plain(node: Any) -> Any:
@@ -196,8 +206,9 @@ class Run:
             parts.append(self.dataset.bridge.decode(last.x).cpu())
         seconds = time.monotonic() - started
         made = torch.cat(parts)
-        cost = {"seconds": seconds, "device": device_name(learner.device), "threads": torch.get_num_threads()}
-        store.write_json(path.with_name("sampling.json"), {"sampling": sampling.to_dict(), **cost, **commit()})
+        record = {"sampling": sampling.to_dict(), "seconds": seconds, "device": device_name(learner.device)}
+        record |= {"threads": torch.get_num_threads(), "sources": sampler_digest(), **commit()}
+        store.write_json(path.with_name("sampling.json"), record)
         if self.dataset.is_image:
             with store.writing(path.with_name("sheet.png")) as draft:
                 images.save_png(images.sheet(made[:40], columns=10), draft)
@@ -238,23 +249,59 @@ class Run:
             store.write_tensors(path, kept)
         return Trajectory(**store.read_tensors(path))
 
-    def scores(self, sampling: Sampling, extractor: Extractor, n_real: int = 0) -> Scores:
-        """Scores of these samples against the first n_real (0 for all) train images; kept, with their protocol."""
+    def scores(
+        self, sampling: Sampling, extractor: Extractor, n_real: int = 0, reference: str = REFERENCE
+    ) -> Scores:
+        """Scores of these samples against the first n_real (0 for all) images of the split `reference`; kept."""
         sampling = self.settle(sampling)
-        path, there = self._kept(sampling, f"scores-{extractor.name}-{extractor.digest}-{n_real}.json")
+        path, there = self._kept(sampling, f"{_scores_name(extractor.name, extractor.digest, reference)}-{n_real}.json")
         if there:
             return Scores.from_dict(store.read_json(path))
         fake = features.extract(extractor, self.samples(sampling))
-        real = features.extract(extractor, load(self.config.dataset, REFERENCE).first(n_real).samples)
-        scores = score(fake, real, extractor, reference=REFERENCE)
+        real = kept_reference(extractor, load(self.config.dataset, reference).first(n_real).samples)
+        scores = score(fake, real, extractor, reference=reference, made=self.made(sampling))
         store.write_json(path, asdict(scores))
         return scores
 
-    def kept_scores(self, sampling: Sampling, extractor: str) -> Scores | None:
+    def kept_scores(self, sampling: Sampling, extractor: str, reference: str = REFERENCE) -> Scores | None:
         """Scores by an extractor that need not be at hand, if they were computed before."""
         beside, _ = self._kept(self.settle(sampling), "sampling.json")
-        kept = sorted(beside.parent.glob(f"scores-{extractor}-*.json"))
+        kept = sorted(beside.parent.glob(f"{_scores_name(extractor, '*', reference)}-*.json"))
         return Scores.from_dict(store.read_json(kept[-1])) if kept else None
+
+    def made(self, sampling: Sampling) -> dict[str, Any]:
+        """How these samples came about, as their scores carry it: run, seeds, sampler, seconds, device."""
+        sampling, record = self.settle(sampling), self.sampling_record(sampling)
+        return {
+            "run": self.id,
+            "epochs": self.config.epochs,
+            "training_seed": self.config.seed,
+            "training_seconds": self.snapshot["seconds"],
+            "training_device": self.record["device"],
+            "weights": sampling.weights,
+            "sampler": sampling.sampler,
+            "n_steps": sampling.n_steps,
+            "eta": sampling.eta,
+            "clip_x0": sampling.clip_x0,
+            "sampling_seed": sampling.seed,
+            "sampling_seconds": record["seconds"],
+            "device": record["device"],
+            "threads": record["threads"],
+            "commit": record["commit"],
+        }
+
+    def memorisation(self, sampling: Sampling, extractor: Extractor) -> Memorisation:
+        """Nearest training images of these samples and of as many test images; kept."""
+        sampling = self.settle(sampling)
+        path, there = self._kept(sampling, f"neighbours-{extractor.name}-{extractor.digest}.safetensors")
+        if not there:
+            seen = self.dataset.first(self.config.n_train).samples
+            if self.config.flip:
+                seen = torch.cat([seen, seen.flip(-1)])
+            test = load(self.config.dataset, "test").samples[: sampling.n]
+            found = memorisation(self.samples(sampling), seen, test, extractor)
+            store.write_tensors(path, found._asdict())
+        return Memorisation(**store.read_tensors(path))
 
     def point_scores(self, sampling: Sampling) -> PointScores:
         """Scores of points in the plane against the test split: fresh draws from the same density."""
@@ -266,6 +313,10 @@ class Run:
         record = read_record(folder)
         last = max(map(int, record["snapshots"]))
         return Run(folder, record, from_dict(record["kind"], record["config"]).but(epochs=last))
+
+
+def _scores_name(extractor: str, digest: str, reference: str) -> str:
+    return f"scores-{extractor}-{digest}-{reference}"
 
 
 def find(config: Config) -> Run | None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from .classifier import Classifier
 from .config import ConfigError
 from .experiments import classifier_for
-from .features import Extractor, Features, digest_of, inception
+from .features import Extractor, digest_of, inception, vgg16
 from .images import to_model
 from .machine import default_device
 from .recorder import train
@@ -21,17 +21,18 @@ def offline(dataset: str, preset: str = "laptop") -> Extractor:
     assert isinstance(learner, Classifier)
     net = learner.net.to(torch.device("cpu")).half().float().to(default_device()).eval()
 
-    def features(images: Tensor) -> Features:
+    def features(images: Tensor) -> tuple[Tensor, Tensor]:
         found = net.features(to_model(images.to(default_device()), run.config.image_size))
-        return Features(found, net.head(found))
+        return found, net.head(found)
 
     name = f"{dataset.partition(':')[0]}-classifier"
-    return Extractor(name, digest_of(net.state_dict()), features, tuple(run.record["classes"]))
+    return Extractor(name, digest_of(net.state_dict()), features, own_classes=True)
 
 
 EXTRACTORS: dict[str, Callable[[str, str], Extractor]] = {
     "classifier": offline,
     "inception": lambda dataset, preset: inception(),
+    "vgg16": lambda dataset, preset: vgg16(),
 }
 
 

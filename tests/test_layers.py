@@ -9,8 +9,8 @@ SOURCES = {p.stem: p for p in Path(gendiff_lib.__file__).parent.glob("*.py") if 
 LAYERS = (
     ("config", "images", "machine"),
     ("data", "paths", "denoisers", "features", "experiments", "store"),
-    ("samplers", "metrics", "objectives"),
-    ("learner", "plots"),
+    ("samplers", "likelihood", "metrics", "objectives"),
+    ("learner", "plots", "memorisation"),
     ("gan", "diffusion", "classifier"),
     ("training",),
     ("runs", "recorder", "scoring", "publish", "report"),

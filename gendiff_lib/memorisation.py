@@ -1,0 +1,95 @@
+"""Whether generated images are copies: each one's nearest training image, beside the same of images never trained on."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .features import Extractor, extract
+from .images import check_images
+from .machine import default_device
+from .metrics import squared_distances
+
+CHUNK = 250  # images whose distances to the whole training set are held at once
+NEAR = 0.01  # a generated image is suspect if it is nearer than this share of the test images
+
+
+class Nearest(NamedTuple):
+    """Of N images or feature vectors: the distance to the nearest training one (N,), and its index (N,)."""
+
+    distance: Tensor
+    index: Tensor
+
+
+def nearest(queries: Tensor, training: Tensor) -> Nearest:
+    """Euclidean nearest neighbours of (N, ...) in (M, ...), both flattened.
+
+    Neighbours are found by a product of matrices in float32; their distances are then computed anew in float64, so
+    that an exact copy is at distance 0. Bytes are streamed: only a part of the training set is ever held as floats.
+    """
+    device = default_device()
+    best = torch.full((len(queries),), torch.inf)
+    index = torch.zeros(len(queries), dtype=torch.long)
+    for start in range(0, len(training), 10_000):
+        block = training[start : start + 10_000].flatten(1).float().to(device)
+        middle = block.mean(0)  # centred, the product of matrices loses fewer digits
+        for low in range(0, len(queries), CHUNK):
+            rows = queries[low : low + CHUNK].flatten(1).float().to(device)
+            found = squared_distances(rows - middle, block - middle).min(1)
+            here = slice(low, low + CHUNK)
+            nearer = found.values.cpu() < best[here]
+            best[here] = torch.where(nearer, found.values.cpu(), best[here])
+            index[here] = torch.where(nearer, found.indices.cpu() + start, index[here])
+    pairs = zip(queries.split(CHUNK), index.split(CHUNK), strict=True)
+    exact = [(q.double().cpu() - training[i].double().cpu()).flatten(1).norm(dim=1) for q, i in pairs]
+    return Nearest(torch.cat(exact), index)
+
+
+class Memorisation(NamedTuple):
+    """Distances (N,) of N generated images to their nearest training image, and of test images to theirs.
+
+    In pixels (Euclidean, of bytes) and in the features of an extractor. `closest` are uint8 images (R, 2, 3, H, W):
+    the generated images nearest to training data in pixels, each beside its neighbour; `closest_features` by features.
+    """
+
+    pixel: Tensor
+    feature: Tensor
+    test_pixel: Tensor
+    test_feature: Tensor
+    closest: Tensor
+    closest_features: Tensor
+
+    def nearer(self, space: str) -> float:
+        """How probably a generated image is nearer to its neighbour than a test image is: 1/2 if they are alike.
+
+        `space` is "pixel" or "feature". Ties count half (Mann and Whitney's statistic, as a share).
+        """
+        fake, test = getattr(self, space), getattr(self, f"test_{space}")
+        return ((fake[:, None] < test).double() + 0.5 * (fake[:, None] == test)).mean().item()
+
+    def suspects(self, space: str) -> float:
+        """The share of generated images nearer to their neighbour than all but one in a hundred test images are."""
+        edge = getattr(self, f"test_{space}").quantile(NEAR)
+        return (getattr(self, space) < edge).double().mean().item()
+
+
+def memorisation(fake: Tensor, training: Tensor, test: Tensor, extractor: Extractor, shown: int = 8) -> Memorisation:
+    """Nearest training images of generated and of test images, uint8 (N, 3, H, W) each."""
+    for images in (fake, training, test):
+        check_images(images)
+    features = [extract(extractor, images).features for images in (fake, training, test)]
+    pixel, test_pixel = nearest(fake, training), nearest(test, training)
+    feature, test_feature = nearest(features[0], features[1]), nearest(features[2], features[1])
+
+    def closest(found: Nearest) -> Tensor:
+        first = found.distance.argsort()[:shown]
+        return torch.stack([fake[first].cpu(), training[found.index[first]].cpu()], 1)
+
+    return Memorisation(
+        pixel.distance,
+        feature.distance,
+        test_pixel.distance,
+        test_feature.distance,
+        closest(pixel),
+        closest(feature),
+    )
