@@ -56,6 +56,11 @@ def sampler_digest() -> str:
     return _digest(("samplers",))
 
 
+def metrics_digest() -> str:
+    """The same of what turns images into scores."""
+    return _digest(("features", "metrics"))
+
+
 def _plain(node: Any) -> Any:
     """A syntax tree as lists, without docstrings, annotations, positions and empty fields,
     alike in every Python that we support."""
