@@ -25,7 +25,8 @@ class Step(NamedTuple):
     x0: Tensor
 
 
-def _noise(x: Tensor, rng: torch.Generator) -> Tensor:
+def noise(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Standard normal noise in x's shape and type, drawn where `rng` is and moved to x's device."""
     return torch.randn(x.shape, generator=rng, device=rng.device, dtype=x.dtype).to(x.device)
 
 
@@ -44,7 +45,7 @@ def ddim(
         sd = eta * posterior_std(path, t, s)
         x = like(path.scale(s), x) * x0 + like((path.std(s) ** 2 - sd**2).clamp(min=0).sqrt(), x) * eps
         if eta > 0:
-            x = x + like(sd, x) * _noise(x, rng)
+            x = x + like(sd, x) * noise(x, rng)
         yield Step(s.item(), x, x0)
 
 
@@ -64,12 +65,10 @@ def _ancestral(
     yield Step(path.end, x, x)
     for t, s in pairwise(path.steps(n_steps)):
         x0 = denoise(x, t)
-        ratio = path.scale(t) / path.scale(s)  # sqrt(alpha) of this step
-        beta = path.std(t) ** 2 - (ratio * path.std(s)) ** 2
-        keep = ratio * (path.std(s) / path.std(t)) ** 2
-        x = like(keep, x) * x + like(path.scale(s) * beta / path.std(t) ** 2, x) * x0
+        keep, share, beta = reverse(path, t, s)
+        x = like(keep, x) * x + like(share, x) * x0
         sd = beta.sqrt() * (s > 0) if large else posterior_std(path, t, s)
-        x = x + like(sd, x) * _noise(x, rng)
+        x = x + like(sd, x) * noise(x, rng)
         yield Step(s.item(), x, x0)
 
 
@@ -86,9 +85,27 @@ def tutorial(denoise: Denoise, path: Path, x: Tensor, *, n_steps: int, rng: torc
         alpha = (path.scale(t) / path.scale(s)) ** 2
         x = (x - like((1 - alpha) / path.std(t), x) * eps) / like(alpha.sqrt(), x)
         if t > 2:
-            x = x + like((1 - alpha).sqrt(), x) * _noise(x, rng)
+            x = x + like((1 - alpha).sqrt(), x) * noise(x, rng)
         x = x.clamp(-1, 1)
         yield Step(s.item(), x, x0)
+
+
+class Reverse(NamedTuple):
+    """One step from t back to s: q(x_s | x_t, x0) has the mean keep * x_t + share * x0 (DDPM, eq. 7).
+
+    `beta` is the variance of q(x_t | x_s), DDPM's large choice for the reverse step's (section 3.2).
+    """
+
+    keep: Tensor
+    share: Tensor
+    beta: Tensor
+
+
+def reverse(path: Path, t: Tensor, s: Tensor) -> Reverse:
+    """The coefficients of the step from t back to s, float64."""
+    ratio = path.scale(t) / path.scale(s)  # sqrt(alpha) of this step
+    beta = path.std(t) ** 2 - (ratio * path.std(s)) ** 2
+    return Reverse(ratio * (path.std(s) / path.std(t)) ** 2, path.scale(s) * beta / path.std(t) ** 2, beta)
 
 
 def posterior_std(path: Path, t: Tensor, s: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ LAYERS = (
 )
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
 BESIDE = {("images", "config"), ("machine", "config"), ("features", "data"), ("store", "data")}
+BESIDE |= {("likelihood", "samplers")}
 BESIDE |= {(b, a) for i, a in enumerate(LAYERS[6]) for b in LAYERS[6][i + 1 :]}  # a chain
 MODELS = {"denoisers", "learner", "gan", "diffusion", "classifier", "training"}
 
