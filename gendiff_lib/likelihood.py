@@ -4,8 +4,10 @@ The variational bound of DDPM, eq. 5, term by term: on average, the negative log
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,6 +35,41 @@ class Bound(NamedTuple):
     def total(self) -> Tensor:
         """(N,): the sum of all the terms."""
         return self.prior + self.steps.sum(1) + self.decoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bits:
+    """The bound's means over n images, in bits per dimension, and how they were made. Lower is better.
+
+    `error` is the standard error of `total`; `steps` holds the terms for t = 2 .. T.
+    """
+
+    total: float
+    error: float
+    prior: float
+    decoder: float
+    steps: tuple[float, ...]
+    n: int
+    split: str
+    seed: int
+    weights: str
+    seconds: float
+    device: str
+
+    @classmethod
+    def of(cls, bounds: Sequence[Bound], **how: Any) -> "Bits":
+        """The means over batches of bounds; `how` names split, seed, weights, seconds and device."""
+        prior, steps, decoder = (torch.cat(parts).cpu() for parts in zip(*bounds, strict=True))
+        total = Bound(prior, steps, decoder).total
+        return cls(
+            total=total.mean().item(),
+            error=total.std().item() / math.sqrt(len(total)),
+            prior=prior.mean().item(),
+            decoder=decoder.mean().item(),
+            steps=tuple(steps.mean(0).tolist()),
+            n=len(total),
+            **how,
+        )
 
 
 @torch.no_grad()

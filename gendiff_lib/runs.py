@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from . import features, images, store
-from .config import Config, GendiffError, Sampling, from_dict
+from .config import Config, ConfigError, GendiffError, Sampling, from_dict
 from .data import Dataset, load
+from .diffusion import Diffusion
 from .features import Extractor
 from .learner import Learner, Method
+from .likelihood import Bits, bound
 from .machine import check_precision, commit, default_device, device_name
 from .memorisation import Memorisation, memorisation
 from .metrics import PointScores, Scores, kept_reference, score, score_points
@@ -184,7 +186,10 @@ class Run:
 
     def _kept(self, sampling: Sampling, name: str) -> tuple[Path, bool]:
         """Where `name` is kept for a settled sampling, and whether it is there."""
-        part = Path("samples") / f"{self.config.epochs:04d}-{sampling.digest}" / name
+        return self._beside(f"samples/{self.config.epochs:04d}-{sampling.digest}", name)
+
+    def _beside(self, folder: str, name: str) -> tuple[Path, bool]:
+        part = Path(folder) / name
         for place in (self.folder, store.runs_dir() / self.id):
             if (place / part).exists():
                 return place / part, True
@@ -307,6 +312,37 @@ class Run:
             found = memorisation(self.samples(sampling), seen, test, extractor)
             store.write_tensors(path, found._asdict())
         return Memorisation(**store.read_tensors(path))
+
+    def bits(self, n: int, split: str = "test", weights: str | None = None, seed: int = 0) -> Bits:
+        """Bits per dimension of the first n images of a split by the variational bound; kept.
+
+        ConfigError for a run that is no diffusion model of images on a path with steps of its own.
+        """
+        method = self.method
+        if not isinstance(method, Diffusion) or not self.dataset.is_image or self.config.image_size:
+            raise ConfigError(
+                f"{self.id} has no bits per dimension: they are a diffusion model's, of images at their own size"
+            )
+        settled = self.settle(Sampling(weights=weights))
+        path, there = self._beside("bits", f"{self.config.epochs:04d}-{settled.weights}-{split}-{n}-{seed}.json")
+        if there:
+            return Bits(**{k: tuple(v) if isinstance(v, list) else v for k, v in store.read_json(path).items()})
+        learner = self.learner
+        assert isinstance(learner, Diffusion)
+        check_precision(self.config, learner.device)
+        chosen = load(self.config.dataset, split).first(n)
+        denoise, rng = learner.denoise(settled), torch.Generator(learner.device).manual_seed(seed)
+        for module in learner.modules.values():  # no dropout
+            module.eval()
+        started = time.monotonic()
+        bounds = [
+            bound(denoise, learner.path, chosen.bridge.encode(part.to(learner.device), 0), rng)
+            for part in chosen.samples.split(128)
+        ]
+        how = {"split": split, "seed": seed, "weights": settled.weights, "device": device_name(learner.device)}
+        found = Bits.of(bounds, seconds=time.monotonic() - started, **how)
+        store.write_json(path, asdict(found))
+        return found
 
     def point_scores(self, sampling: Sampling) -> PointScores:
         """Scores of points in the plane against the test split: fresh draws from the same density."""

@@ -11,6 +11,7 @@ from gendiff_lib import runs, store
 from gendiff_lib.config import ClassifierConfig, ConfigError, GendiffError, Sampling
 from gendiff_lib.data import load
 from gendiff_lib.features import Extractor
+from gendiff_lib.memorisation import memorisation
 from gendiff_lib.recorder import train
 from gendiff_lib.runs import Run, all_runs, find, source_digest
 from gendiff_lib.store import StoreError
@@ -132,6 +133,56 @@ def test_scores_by_other_weights_are_other_scores(gan):
     b = run.scores(sampling, Extractor("pixels", "d2", lambda x: pixels(255 - x)), n_real=20)
     assert (a.extractor_digest, b.extractor_digest) == ("d1", "d2")
     assert a.values != b.values
+
+
+def test_scores_against_the_test_split_are_others_and_carry_how_the_fakes_were_made(conv):
+    run, sampling = train(conv), Sampling(n=12, n_steps=3, seed=4)
+    extractor = Extractor("pixels", "d1", pixels)
+    scores = {split: run.scores(sampling, extractor, 20, split) for split in ("train", "test")}
+    assert scores["train"].frechet_distance != scores["test"].frechet_distance
+    assert run.kept_scores(sampling, "pixels", "test") == scores["test"]
+    made = scores["test"].made
+    assert (made["run"], made["training_seed"], made["sampling_seed"], made["n_steps"]) == (run.id, 0, 4, 3)
+    assert made["sampler"] == "ddpm"
+    assert made["sampling_seconds"] > 0
+
+
+def test_bits_per_dimension_are_kept_with_their_terms(conv, monkeypatch):
+    run = train(conv)
+    bits = run.bits(20)
+    assert len(bits.steps) == conv.n_timesteps - 1
+    assert bits.total == pytest.approx(bits.prior + sum(bits.steps) + bits.decoder)
+    assert bits.total > 5  # an untrained code is near the eight bits that a byte has
+    assert (bits.n, bits.split, bits.weights) == (20, "test", "raw")
+    monkeypatch.setattr(runs, "bound", fail)
+    assert find(conv).bits(20) == bits
+
+
+@pytest.mark.parametrize("which", ["gan", "points"])
+def test_what_has_no_bits_per_dimension_says_so(which, request):
+    with pytest.raises(ConfigError, match="has no bits per dimension: they are a diffusion model's"):
+        train(request.getfixturevalue(which)).bits(20)
+
+
+def test_a_flow_has_no_bits_per_dimension(conv):
+    flow = conv.but(path="flow", n_timesteps=None, beta_minmax=None, prediction="v")
+    with pytest.raises(ConfigError, match="need a path with steps of its own"):
+        train(flow).bits(20)
+
+
+def test_memorisation_looks_among_the_images_that_the_run_saw(conv, monkeypatch):
+    run, extractor = train(conv), Extractor("pixels", "d1", pixels)
+    seen = []
+
+    def spy(fake, training, test, judge):
+        seen.append((len(fake), len(training), len(test)))
+        return memorisation(fake, training, test, judge)
+
+    monkeypatch.setattr(runs, "memorisation", spy)
+    first = run.memorisation(Sampling(n=9, n_steps=2), extractor)
+    again = find(conv).memorisation(Sampling(n=9, n_steps=2), extractor)
+    assert seen == [(9, 64, 9)]
+    assert torch.equal(first.pixel, again.pixel)
 
 
 def test_points_are_scored_against_fresh_draws(points):
