@@ -47,10 +47,12 @@ TABLE1: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """How an experiment's samples are drawn and scored in one preset: n fakes against the first n_real of train."""
+    """How an experiment's samples are drawn and scored in one preset: n fakes against the first n_real of a split."""
 
     sampling: Sampling
     n_real: int  # 0 for the whole split
+    seeds: int = 1  # sampling seeds, from sampling.seed on: one large set, or several small ones
+    n_checked: int = 1000  # images whose bits per dimension and nearest neighbours are looked at
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ def _presets(paper: Config, laptop: dict[str, Any], smoke: dict[str, Any]) -> di
 def _protocols(paper: Sampling, laptop: dict[str, Any], smoke: dict[str, Any]) -> dict[str, Protocol]:
     return {
         "paper": Protocol(paper, 0),
-        "laptop": Protocol(paper.but(n=500, batch_size=100, **laptop), 5000),
-        "smoke": Protocol(paper.but(n=100, batch_size=100, **{**laptop, **smoke}), 500),
+        "laptop": Protocol(paper.but(n=500, batch_size=100, **laptop), 5000, seeds=3, n_checked=500),
+        "smoke": Protocol(paper.but(n=100, batch_size=100, **{**laptop, **smoke}), 500, seeds=2, n_checked=50),
     }
 
 
@@ -423,6 +425,7 @@ def sampler_grid(preset: str) -> dict[str, Sampling]:
 
 
 COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "flow-unet", "ddpm-mlp")
+CODED = ("ddpm-conv", "ddpm-unet", "ddpm-mlp")  # those whose path has steps of its own, so that they give bits
 POINT_SEEDS = (0, 1, 2)
 
 

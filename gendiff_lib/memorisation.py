@@ -1,4 +1,4 @@
-"""Whether generated images are copies: each one's nearest training image, beside the same of images never trained on."""
+"""Whether generated images are copies: their nearest training images, beside those of test images."""
 
 from typing import NamedTuple
 
@@ -15,10 +15,10 @@ NEAR = 0.01  # a generated image is suspect if it is nearer than this share of t
 
 
 class Nearest(NamedTuple):
-    """Of N images or feature vectors: the distance to the nearest training one (N,), and its index (N,)."""
+    """Of N images or feature vectors: the distance to the nearest training one (N,), and its place there (N,)."""
 
     distance: Tensor
-    index: Tensor
+    place: Tensor
 
 
 def nearest(queries: Tensor, training: Tensor) -> Nearest:
@@ -65,12 +65,12 @@ class Memorisation(NamedTuple):
         `space` is "pixel" or "feature". Ties count half (Mann and Whitney's statistic, as a share).
         """
         fake, test = getattr(self, space), getattr(self, f"test_{space}")
-        return ((fake[:, None] < test).double() + 0.5 * (fake[:, None] == test)).mean().item()
+        return float(((fake[:, None] < test).double() + 0.5 * (fake[:, None] == test)).mean())
 
     def suspects(self, space: str) -> float:
         """The share of generated images nearer to their neighbour than all but one in a hundred test images are."""
         edge = getattr(self, f"test_{space}").quantile(NEAR)
-        return (getattr(self, space) < edge).double().mean().item()
+        return float((getattr(self, space) < edge).double().mean())
 
 
 def memorisation(fake: Tensor, training: Tensor, test: Tensor, extractor: Extractor, shown: int = 8) -> Memorisation:
@@ -83,7 +83,7 @@ def memorisation(fake: Tensor, training: Tensor, test: Tensor, extractor: Extrac
 
     def closest(found: Nearest) -> Tensor:
         first = found.distance.argsort()[:shown]
-        return torch.stack([fake[first].cpu(), training[found.index[first]].cpu()], 1)
+        return torch.stack([fake[first].cpu(), training[found.place[first]].cpu()], 1)
 
     return Memorisation(
         pixel.distance,

@@ -154,7 +154,7 @@ def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), of means (D,) and covariances (D, D) in float64 (Heusel et al. 2017)."""
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of means (D,), covariances (D, D), float64 (Heusel et al. 2017)."""
     from torch_fidelity import metric_fid
 
     one, two = ({"mu": m.numpy(), "sigma": c.numpy()} for m, c in ((mean1, covariance1), (mean2, covariance2)))
@@ -261,7 +261,10 @@ def score(
         frechet_distance=frechet_distance(*_moments(fake.features), known.mean, known.covariance),
         kernel_distance=kernel_mean,
         kernel_distance_std=kernel_std,
-        **whole,
+        precision=whole["precision"],
+        recall=whole["recall"],
+        density=whole["density"],
+        coverage=whole["coverage"],
         errors=errors | {"classifier_score": splits_std / math.sqrt(SPLITS)},  # the splits are disjoint parts too
         n_fake=n_fake,
         n_real=n_real,
@@ -348,9 +351,11 @@ def estimate(scores: Sequence[Scores], name: str) -> Estimate:
     for s in scores:
         seeds.setdefault(s.made.get("training_seed"), []).append(getattr(s, name))
     means = [sum(values) / len(values) for values in seeds.values()]
-    source, values = ("training seeds", means) if len(means) > 1 else ("sampling seeds", *seeds.values())
+    if len(means) > 1:
+        return Estimate(sum(means) / len(means), _std(means), len(means), "training seeds")
+    (values,) = seeds.values()
     if len(values) > 1:
-        return Estimate(sum(means) / len(means), _std(values), len(values), source)
+        return Estimate(means[0], _std(values), len(values), "sampling seeds")
     return Estimate(values[0], scores[0].errors.get(name, math.nan), 1, "parts")
 
 

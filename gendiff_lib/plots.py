@@ -3,6 +3,7 @@
 Generator and denoiser losses are blue, the discriminator's yellow, as in the paper; the rest suits colour-blind eyes.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -176,4 +177,46 @@ def spread(x: Sequence[float], panels: Mapping[str, Mapping[str, Any]], *, xlabe
             ax.fill_between(x, table.min(0), table.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
         ax.set(xlabel=xlabel, ylabel=measure, ylim=(0, None))
         ax.legend(fontsize=8)
+    return figure
+
+
+def responses(
+    panels: Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float]]],
+    *,
+    ylabel: str,
+    xlabels: Mapping[str, str],
+    level: float | None = None,
+    columns: int = 3,
+) -> Figure:
+    """One panel a cause: a measure with its standard errors, (x, y, error), over how much was done.
+
+    `level` draws a dotted line in every panel.
+    """
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3.1 * columns, 2.6 * rows), squeeze=False)
+    for ax in list(axes.flat)[len(panels) :]:
+        ax.axis("off")
+    for ax, (name, (x, y, error)) in zip(axes.flat, panels.items(), strict=False):
+        bars = [e if math.isfinite(e) else 0.0 for e in error]  # none where an error is unknown
+        ax.errorbar(x, y, bars, marker="o", markersize=3, linewidth=1.2, capsize=2)
+        if level is not None:
+            ax.axhline(level, color="black", linewidth=0.8, linestyle=":")
+        ax.set(xlabel=xlabels[name], ylabel=ylabel, ylim=(0, None))
+        ax.set_title(name, fontsize=10)
+    return figure
+
+
+def distributions(panels: Mapping[str, Mapping[str, Tensor]], *, xlabel: str, bins: int = 40) -> Figure:
+    """One panel a subject: outlined histograms, as shares, of the named values (N,), over the same bins."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 2.8), squeeze=False, sharey=True)
+    for ax, (name, groups) in zip(axes[0], panels.items(), strict=True):
+        low = min(float(values.min()) for values in groups.values())
+        high = max(float(values.max()) for values in groups.values())
+        for label, values in groups.items():
+            weights = np.full(len(values), 1 / len(values))
+            ax.hist(values.numpy(), bins, (low, high), weights=weights, histtype="step", linewidth=1.4, label=label)
+        ax.set(xlabel=xlabel)
+        ax.set_title(name, fontsize=10)
+    axes[0, 0].set_ylabel("share")
+    axes[0, 0].legend(fontsize=8)
     return figure

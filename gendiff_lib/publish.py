@@ -9,8 +9,8 @@ from . import store
 from .config import GendiffError
 from .runs import Run, read_record
 
-LIGHT = ("run.json", "history.csv", "sheets/*.png", "samples/*/sampling.json", "samples/*/scores-*.json")
-LIGHT_PICTURES = ("samples/*/sheet.png", "samples/*/trajectory-*.safetensors")
+LIGHT = ("run.json", "history.csv", "sheets/*.png", "bits/*.json", "samples/*/sampling.json")
+LIGHT_SAMPLES = ("scores-*.json", "sheet.png", "trajectory-*.safetensors", "neighbours-*.safetensors")
 BUDGET = 25 * 2**20  # bytes of everything in runs/
 
 
@@ -26,7 +26,7 @@ def publish(run: Run, *, weights: bool = False) -> Path:
     draft = target.with_name(f".draft-{run.id}")
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        for pattern in (*LIGHT, *LIGHT_PICTURES):
+        for pattern in (*LIGHT, *(f"samples/*/{name}" for name in LIGHT_SAMPLES)):
             for path in run.folder.glob(pattern):
                 copy = draft / path.relative_to(run.folder)
                 copy.parent.mkdir(parents=True, exist_ok=True)

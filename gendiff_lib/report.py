@@ -3,12 +3,12 @@
 A `Page` is one notebook's view: it turns the notebook's parameters into runs, and says so on the page.
 """
 
-import html
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import torch
 from IPython.display import HTML, Markdown, display
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from . import plots
 from .config import Config, ConfigError, Sampling
 from .data import Dataset, load
 from .experiments import (
+    CODED,
     COLLAPSE,
     COMPARED,
     EXPERIMENTS,
@@ -24,16 +25,21 @@ from .experiments import (
     LIVE_IMAGES,
     PRESETS,
     TABLE1,
+    Protocol,
     get,
     protocol,
     sampler_grid,
     shrunk,
 )
-from .features import extract
-from .metrics import Scores, score
+from .features import Extractor, extract
+from .likelihood import Bits
+from .memorisation import NEAR, Memorisation
+from .metrics import NOISE, VALUES, Scores, estimate, kept_reference, score
 from .recorder import train
-from .runs import Run, find
+from .runs import Run, find, siblings
 from .scoring import offline
+from .tables import details, lead_rows, over, plain, protocol_row, score_row, table
+from .validation import Validation, kept_validation
 
 MISSING = "not computed here"
 
@@ -45,6 +51,8 @@ def training_allowed() -> bool:
 
 class Page:
     """The parameters of one notebook. 0, -1 and "" ask for the preset's own epochs, seed and data set."""
+
+    SEEDS_NOTE = "Where there is one training seed this speaks of two runs, not of two methods."
 
     def __init__(self, *, preset: str, epochs: int = 0, seed: int = -1, dataset: str = "") -> None:
         """ConfigError for a parameter of the wrong type or an unknown preset."""
@@ -96,12 +104,44 @@ class Page:
         """How the run's experiment is sampled in its preset, with some fields changed."""
         return protocol(run.config.name, self.preset_of(run)).sampling.but(**changes)
 
-    def scores(self, run: Run, sampling: Sampling | None = None) -> Scores:
+    def protocol(self, run: Run) -> Protocol:
+        """How samples of the run's experiment are drawn and scored in the preset that it was taken from."""
+        return protocol(run.config.name, self.preset_of(run))
+
+    def judge(self, run: Run) -> Extractor:
+        """The offline extractor for a run's samples."""
+        return offline(run.config.dataset, self.preset_of(run))
+
+    def scores(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> Scores:
         """Scores by the offline extractor, by the protocol of the run's experiment and preset."""
-        preset = self.preset_of(run)
-        chosen = sampling or self.sampling(run)
-        n_real = protocol(run.config.name, preset).n_real
-        return run.scores(chosen, offline(run.config.dataset, preset), n_real)
+        n_real = min(self.protocol(run).n_real, len(load(run.config.dataset, reference).samples))
+        return run.scores(sampling or self.sampling(run), self.judge(run), n_real, reference)
+
+    def several(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> list[Scores]:
+        """The same over the protocol's sampling seeds, and over every training seed that there is a run of."""
+        first = sampling or self.sampling(run)
+        seeds = range(first.seed, first.seed + self.protocol(run).seeds)
+        return [self.scores(r, first.but(seed=s), reference) for r in self._family(run) for s in seeds]
+
+    def _family(self, run: Run) -> list[Run]:
+        found = siblings(run)
+        self._preset_of |= {r.id: self.preset_of(run) for r in found}
+        return found
+
+    def bits(self, run: Run, split: str = "test") -> Bits:
+        """Bits per dimension of a split's first images, as many as the protocol says."""
+        return run.bits(self.protocol(run).n_checked, split)
+
+    def memorisation(self, run: Run) -> Memorisation:
+        """Nearest training images of the run's samples, as many as the protocol says."""
+        return run.memorisation(self.sampling(run), self.judge(run), self.protocol(run).n_checked)
+
+    def validation(self) -> Validation:
+        """The offline extractor's scores of damaged and thinned real images."""
+        name = self.dataset or get("dcgan", self.preset).dataset
+        self._data.add(name)
+        sizes = (1000, 400) if self.preset == "smoke" else (0, 0)
+        return kept_validation(offline(name, self.preset), name, *sizes)
 
     def until(self, run: Run) -> list[int]:
         """The run's snapshots up to the epoch that is shown: a longer training may have left later ones."""
@@ -116,7 +156,7 @@ class Page:
         data, preset = load(run.config.dataset), self.preset_of(run)
         judge = offline(data.name, preset)
         real = data.first(protocol(run.config.name, preset).n_real)
-        return score(extract(judge, fake), extract(judge, real.samples), judge, reference="train")
+        return score(extract(judge, fake), kept_reference(judge, real.samples), judge, reference="train")
 
     # ------------------------------------------------------------ what is shown
 
@@ -124,12 +164,12 @@ class Page:
         """Banners that a reader must see, then the parameters of this page and the runs it reads."""
         for text in self._warnings(runs):
             display(HTML(f'<div class="admonition warning banner"><p class="admonition-title">{text}</p></div>'))
-        display(HTML(_details("Parameters and runs of this page", self._parameters() + _table(self._provenance(runs)))))
+        display(HTML(details("Parameters and runs of this page", self._parameters() + table(self._provenance(runs)))))
         for run in runs:
             changes = self._shrinkage(run)
             if changes:
                 title = f"What {self.preset_of(run)} shrinks in {run.config.name}"
-                display(HTML(_details(title, _table(changes))))
+                display(HTML(details(title, table(changes))))
 
     def _warnings(self, runs: Sequence[Run]) -> list[str]:
         texts = []
@@ -158,7 +198,7 @@ class Page:
                 "meaning": "data set of this page's runs",
             },
         ]
-        return _table(rows)
+        return table(rows)
 
     def _provenance(self, runs: Sequence[Run]) -> list[dict[str, Any]]:
         return [
@@ -181,7 +221,7 @@ class Page:
         if self.preset_of(run) == "paper" or run.config.name.startswith("live-"):
             return []
         return [
-            {"field": k, "paper preset": _plain(a), "here": _plain(b)}
+            {"field": k, "paper preset": plain(a), "here": plain(b)}
             for k, (a, b) in shrunk(run.config, run.config.name).items()
         ]
 
@@ -190,61 +230,154 @@ class Page:
         ours = run.config.to_dict() | {"num_epochs": run.config.epochs, "nc": 3, "ngpu": "not used"}
         ours |= {"train_batch_size": run.config.batch_size, "inference_batch_size": self.sampling(run).batch_size}
         figure = FIG16 if run.config.kind == "gan" else FIG17
-        rows = [{"name": k, "printed": _plain(v), "this run": _plain(ours[k])} for k, v in figure.items()]
+        rows = [{"name": k, "printed": plain(v), "this run": plain(ours[k])} for k, v in figure.items()]
         self.table(rows, f"The paper's Fig. {16 if figure is FIG16 else 17}, and what this run used.")
 
     def table(self, rows: Sequence[Mapping[str, Any]], caption: str = "") -> None:
         """Rows as a table; floats with four digits."""
-        display(HTML(_table(rows, caption)))
+        display(HTML(table(rows, caption)))
 
     def finding(self, text: str) -> None:
         """The paragraph that a figure leads to; every number in it has been formatted from a run."""
         display(Markdown(f"**Finding.** {text}"))
 
     def score_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, Scores]:
-        """A row of scores an entry, with the protocol of each; returns them by label."""
-        found, rows, protocols = {}, [], []
-        for label, (run, sampling) in entries.items():
-            chosen = run.settle(sampling or self.sampling(run))
-            scores = found[label] = self.scores(run, chosen)
-            rows.append({"": label, **scores.values, "n": f"{scores.n_fake:,}"})
-            judged = {"extractor": scores.extractor, "real images": f"{scores.n_real:,} {scores.reference}"}
-            protocols.append({"": label, **_how_sampled(run, chosen), **judged})
-        one = next(iter(found.values()))
-        caption = (
-            f"Against the first {one.n_real:,} {one.reference} images by the extractor {one.extractor} "
-            f"({one.extractor_digest}, {one.n_features} features; k = {one.neighbours}; cs over {one.splits} splits). "
-            "fd, kd and cs are no FID, KID and IS."
-        )
-        self.table(rows, caption)
-        display(HTML(_details("Protocol of each row", _table(protocols))))
-        return found
+        """A row an entry: the scores of one set of samples, with the protocol of each."""
+        found = {k: [[self.scores(*entry, split)] for split in ("train", "test")] for k, entry in entries.items()}
+        return {label: train[0] for label, train in self._show_scores(found).items()}
 
-    def table1(self, gan: Run, diffusion: Run) -> dict[str, Scores]:
+    def seeds_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, list[Scores]]:
+        """The same over all sampling and training seeds."""
+        found = {k: [self.several(*entry, split) for split in ("train", "test")] for k, entry in entries.items()}
+        return self._show_scores(found)
+
+    def _show_scores(self, found: Mapping[str, Sequence[list[Scores]]]) -> dict[str, list[Scores]]:
+        rows = [score_row(label, train, test) for label, (train, test) in found.items()]
+        one = next(iter(found.values()))[0][0]
+        names = "" if one.extractor == "inception" else "fd, kd and cs are no FID, KID and IS. "
+        self.table(rows, f"{one.protocol[0].upper()}{one.protocol[1:]}. {names}{NOISE_NOTE}")
+        protocols = [protocol_row(label, train) for label, (train, _) in found.items()]
+        display(HTML(details("Protocol of each row", table(protocols))))
+        return {label: train for label, (train, _) in found.items()}
+
+    def table1(self, gan: Run, diffusion: Run) -> dict[str, list[Scores]]:
         """The paper's Table 1 beside ours. IS and FID are shown only where Inception-v3 computed them."""
-        ours = {"DCGAN": (gan, self.scores(gan)), "diffusion": (diffusion, self.scores(diffusion))}
-        kept = {k: run.kept_scores(self.sampling(run), "inception") for k, (run, _) in ours.items()}
-        inception = {k: s for k, s in kept.items() if s} if all(kept.values()) else {}
+        runs = {"DCGAN": gan, "diffusion": diffusion}
+        ours = {k: self.several(run) for k, run in runs.items()}
+        kept = {k: run.kept_scores(self.sampling(run), "inception") for k, run in runs.items()}
+        famous = {k: [s] for k, s in kept.items() if s} if all(kept.values()) else {}
         rows = []
         for metric, printed in TABLE1.items():
             row: dict[str, Any] = {"metric": metric, "DCGAN, paper": printed[0], "diffusion, paper": printed[1]}
-            for k, (_, scores) in ours.items():
-                name = {"Inception Score": "IS"}.get(metric, metric)
-                row[f"{k}, ours"] = inception.get(k, scores).values.get(name, MISSING)
+            name = {"Inception Score": "classifier_score", "FID": "frechet_distance"}.get(metric, metric)
+            for k in runs:
+                shown = famous.get(k) or (ours[k] if name == metric else None)
+                row[f"{k}, ours"] = str(estimate(shown, name)) if shown else MISSING
             rows.append(row)
-        for name in ("cs", "fd", "kd"):
-            row = {"metric": name, "DCGAN, paper": "", "diffusion, paper": ""}
-            rows.append(row | {f"{k}, ours": scores.values[name] for k, (_, scores) in ours.items()})
-        lines = [f"{k}: {s.protocol}" for k, (_, s) in ours.items()]
-        lines += [f"IS, FID, precision and recall of {k}: {s.protocol}" for k, s in inception.items()]
-        self.table(rows, "Ours. " + "; ".join(lines) + ".")
-        if not inception:
+        for name in VALUES:
+            if name not in TABLE1:
+                row = {"metric": ours["DCGAN"][0].labels[name], "DCGAN, paper": "", "diffusion, paper": ""}
+                rows.append(row | {f"{k}, ours": str(estimate(s, name)) for k, s in ours.items()})
+        self.table(rows, f"Ours: mean ± std over {over(ours['DCGAN'])} and {over(ours['diffusion'])}. {NOISE_NOTE}")
+        lines = [protocol_row(k, s) for k, s in (ours | {f"{k}, Inception": s for k, s in famous.items()}).items()]
+        display(HTML(details("Protocol of ours", table(lines))))
+        if not famous:
             commands = " and ".join(
                 f"<code>gendiff score {run.id} --epoch {run.config.epochs} --extractor inception</code>"
-                for run, _ in ours.values()
+                for run in runs.values()
             )
             display(HTML(f"<p>IS and FID need Inception-v3's weights: {commands} compute them.</p>"))
-        return {k: scores for k, (_, scores) in ours.items()}
+        return ours
+
+    def lead_table(self, one: tuple[str, list[Scores]], other: tuple[str, list[Scores]]) -> list[str]:
+        """Which of two is better in what, beyond the noise; returns the sides that lead, "" for none."""
+        rows = lead_rows(one, other)
+        self.table(rows, f"A difference counts from {NOISE:g} standard errors on.")
+        return [row["better"] if row["better"] in (one[0], other[0]) else "" for row in rows]
+
+    def bits_table(self, runs: Mapping[str, Run]) -> dict[str, Bits]:
+        """Bits per dimension of test and training images, and what they are made of."""
+        test = {k: self.bits(run) for k, run in runs.items()}
+        rows = []
+        for k, run in runs.items():
+            seen = self.bits(run, "train")
+            rows.append(
+                {
+                    "": k,
+                    "test": f"{test[k].total:.3f} ± {test[k].error:.3f}",
+                    "train": f"{seen.total:.3f} ± {seen.error:.3f}",
+                    "steps": f"{sum(test[k].steps):.3f}",
+                    "decoder": f"{test[k].decoder:.3f}",
+                    "prior": f"{test[k].prior:.1e}",
+                    "n": f"{test[k].n:,}",
+                    "T": len(test[k].steps) + 1,
+                    "weights": test[k].weights,
+                    "training seed": run.config.seed,
+                    "epochs": run.config.epochs,
+                    "seconds": f"{test[k].seconds:.1f}",
+                    "device": test[k].device,
+                }
+            )
+        self.table(rows, "Bits per dimension by the variational bound, mean ± standard error over images.")
+        return test
+
+    def validation_table(self, found: Validation, *families: str) -> None:
+        """The rows of some families of an extractor's validation."""
+        rows = [
+            {
+                "images, against": row.what,
+                "n": f"{row.scores.n_fake:,}",
+                "real": f"{row.scores.n_real:,}",
+                **{row.scores.labels[v]: str(estimate([row.scores], v)) for v in VALUES},
+            }
+            for family in families
+            for row in found.family(family)
+        ]
+        one = found.rows[0].scores
+        seconds = f"{found.made['seconds']:.0f} s on {found.made['device']}, {found.made['threads']} threads"
+        self.table(rows, f"Extractor {one.extractor} ({one.extractor_digest}) on {found.dataset}; {seconds}.")
+
+    def calibration_table(self, found: Validation) -> None:
+        """The spread of disjoint sets beside the standard errors that each of them shows alone."""
+        rows = []
+        for value in VALUES:
+            _, values, errors = found.response("independent sets", value)
+            spread = torch.tensor(values).double().std().item()
+            told = sum(errors) / len(errors)
+            name = found.rows[0].scores.labels[value]
+            rows.append(
+                {"": name, "spread of sets": spread, "standard error told": told, "told / spread": told / spread}
+            )
+        sets = found.family("independent sets")
+        self.table(rows, f"{len(sets)} disjoint sets of {sets[0].scores.n_fake:,} test images each.")
+
+    def memory_table(self, runs: Mapping[str, Run]) -> dict[str, Memorisation]:
+        """How near generated images are to training images, beside test images."""
+        found = {k: self.memorisation(run) for k, run in runs.items()}
+        rows = [
+            {
+                "": k,
+                "median distance, pixels": f"{m.pixel.median().item():.0f}",
+                "of test images": f"{m.test_pixel.median().item():.0f}",
+                "nearer, pixels": f"{m.nearer('pixel'):.2f}",
+                "nearer, features": f"{m.nearer('feature'):.2f}",
+                "suspects, pixels": f"{m.suspects('pixel'):.3f}",
+                "suspects, features": f"{m.suspects('feature'):.3f}",
+                "n": f"{len(m.pixel):,}",
+                "training images": f"{self.runs_data(runs[k]):,}",
+            }
+            for k, m in found.items()
+        ]
+        self.table(
+            rows,
+            "Distance to the nearest training image. Nearer: how probably a generated image is nearer than a test "
+            f"image (one half if alike). Suspects: the share nearer than all but {NEAR:.0%} of test images.",
+        )
+        return found
+
+    def runs_data(self, run: Run) -> int:
+        """How many training images a run saw."""
+        return int(run.record["data"]["samples"])
 
     def point_table(self, runs: Mapping[str, Sequence[Run]]) -> None:
         """A row a method in the plane: the mean over seeds, with the least and the greatest, of its point scores."""
@@ -265,64 +398,43 @@ class Page:
 def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
     """Draw and score what the notebooks show, one run at a time, so that the seconds they tell are true."""
     page = Page(preset=preset, epochs=epochs, dataset=dataset)
+    page.validation()
+    print("extractor validated", flush=True)
     runs = {name: page.run(name) for name in (*COMPARED, *LIVE_IMAGES)}
     n = page.equal_n(*(runs[name] for name in COMPARED))
     for name, run in runs.items():
-        page.scores(run)
+        wanted = [page.sampling(run), page.sampling(run, n=n)] if name in COMPARED else [page.sampling(run)]
+        for sampling in wanted:
+            _score_all(page, run, sampling)
         if name in COMPARED:
-            page.scores(run, page.sampling(run, n=n))
-        print(f"{run.id}: sampled and scored", flush=True)
+            page.memorisation(run)
+        if name in CODED:
+            for split in ("test", "train"):
+                page.bits(run, split)
+        print(f"{run.id}: sampled, scored and checked", flush=True)
     long, conv = page.run("dcgan", long=True), runs["ddpm-conv"]
     for run in (*map(long.at, page.until(long)), *map(conv.at, page.until(conv))):
-        page.scores(run)
+        _score_once(page, run)
     conv.trajectory(page.sampling(conv, n=4, batch_size=4))
     for label, sampling in sampler_grid(page.preset_of(conv)).items():
-        page.scores(conv, sampling)
+        _score_once(page, conv, sampling)
         if label.startswith(("ddpm ", "tutorial ")):
             conv.trajectory(sampling.but(n=4, batch_size=4))
     print(f"{long.id}, {conv.id}: snapshots and samplers compared", flush=True)
 
 
+def _score_once(page: Page, run: Run, sampling: Sampling | None = None) -> None:
+    for split in ("train", "test"):
+        page.scores(run, sampling, split)
+
+
+def _score_all(page: Page, run: Run, sampling: Sampling) -> None:
+    for split in ("train", "test"):
+        page.several(run, sampling, split)
+
+
 POINT_COLUMNS = {"modes": "modes covered", "high_quality": "high quality", "distance": "sliced Wasserstein"}
 
+NOISE_NOTE = "± is the standard deviation over seeds; where there is one set of samples, the error that its parts show."
+
 SMALL = "Such budgets give palette and texture, not objects."
-
-
-def _how_sampled(run: Run, sampling: Sampling) -> dict[str, Any]:
-    record = run.sampling_record(sampling)
-    return {
-        "run": run.id,
-        "epochs": run.config.epochs,
-        "training seed": run.config.seed,
-        "training s": f"{run.snapshot['seconds']:.0f}",
-        "weights": sampling.weights,
-        "sampler": sampling.sampler,
-        "steps": sampling.n_steps,
-        "sampling seed": sampling.seed,
-        "sampling s": f"{record['seconds']:.1f}",
-        "device": f"{record['device']}, {record['threads']} threads",
-    }
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_plain(v) for v in value)
-    return "none" if value is None else str(value)
-
-
-def _details(title: str, body: str) -> str:
-    return f'<details class="provenance"><summary>{html.escape(title)}</summary>{body}</details>'
-
-
-def _table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> str:
-    if not rows:
-        return ""
-    head = "".join(f"<th>{html.escape(str(k))}</th>" for k in rows[0])
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(_plain(v))}</td>" for v in row.values()) + "</tr>" for row in rows
-    )
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="wide"><table class="table">{inside}</table></div>'

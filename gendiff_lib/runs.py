@@ -259,9 +259,7 @@ class Run:
             store.write_tensors(path, kept)
         return Trajectory(**store.read_tensors(path))
 
-    def scores(
-        self, sampling: Sampling, extractor: Extractor, n_real: int = 0, reference: str = REFERENCE
-    ) -> Scores:
+    def scores(self, sampling: Sampling, extractor: Extractor, n_real: int = 0, reference: str = REFERENCE) -> Scores:
         """Scores of these samples against the first n_real (0 for all) images of the split `reference`; kept."""
         sampling = self.settle(sampling)
         path, there = self._kept(sampling, f"{_scores_name(extractor.name, extractor.digest, reference)}-{n_real}.json")
@@ -300,16 +298,17 @@ class Run:
             "commit": record["commit"],
         }
 
-    def memorisation(self, sampling: Sampling, extractor: Extractor) -> Memorisation:
-        """Nearest training images of these samples and of as many test images; kept."""
+    def memorisation(self, sampling: Sampling, extractor: Extractor, n: int = 1000) -> Memorisation:
+        """Nearest training images of the first n of these samples and of as many test images; kept."""
         sampling = self.settle(sampling)
-        path, there = self._kept(sampling, f"neighbours-{extractor.name}-{extractor.digest}.safetensors")
+        path, there = self._kept(sampling, f"neighbours-{extractor.name}-{extractor.digest}-{n}.safetensors")
         if not there:
             seen = self.dataset.first(self.config.n_train).samples
             if self.config.flip:
                 seen = torch.cat([seen, seen.flip(-1)])
-            test = load(self.config.dataset, "test").samples[: sampling.n]
-            found = memorisation(self.samples(sampling), seen, test, extractor)
+            fake = self.samples(sampling)[:n]
+            test = load(self.config.dataset, "test").samples[: len(fake)]
+            found = memorisation(fake, seen, test, extractor)
             store.write_tensors(path, found._asdict())
         return Memorisation(**store.read_tensors(path))
 
@@ -326,7 +325,8 @@ class Run:
         settled = self.settle(Sampling(weights=weights))
         path, there = self._beside("bits", f"{self.config.epochs:04d}-{settled.weights}-{split}-{n}-{seed}.json")
         if there:
-            return Bits(**{k: tuple(v) if isinstance(v, list) else v for k, v in store.read_json(path).items()})
+            kept: dict[str, Any] = store.read_json(path)
+            return Bits(**{**kept, "steps": tuple(kept["steps"])})
         learner = self.learner
         assert isinstance(learner, Diffusion)
         check_precision(self.config, learner.device)
@@ -367,6 +367,17 @@ def find(config: Config) -> Run | None:
         if str(config.epochs) in record["snapshots"]:
             return Run(folder, record, config)
     return None
+
+
+def siblings(run: Run) -> list[Run]:
+    """Runs that differ from this one in their training seed alone, at the same epoch; itself first."""
+    found = {run.config.seed: run}
+    for other in all_runs():
+        seed = other.config.seed
+        alike = run.config.but(seed=seed).digest == other.config.digest and run.config.epochs in other.epochs
+        if alike and seed not in found:
+            found[seed] = other.at(run.config.epochs)
+    return list(found.values())
 
 
 def folders(config: Config) -> list[Path]:

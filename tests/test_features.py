@@ -16,7 +16,6 @@ from gendiff_lib.data import at_hand, load
 from gendiff_lib.features import Extractor, digest_of, extract, image_keys
 from gendiff_lib.metrics import kept_reference, score
 
-
 OUTSIDE = dict(os.environ)  # what the fixtures hide from every other test
 
 
@@ -155,7 +154,9 @@ def test_another_file_than_the_published_one_is_refused_by_its_digest(tmp_path, 
     make, file = NETWORKS[name]
     (tmp_path / "other.pth").write_bytes(b"other")
     monkeypatch.setenv(file.variable, str(tmp_path / "other.pth"))
-    with pytest.raises(GendiffError, match=rf"damaged or another file \(its SHA-256 begins \w+, not {file.sha256[:8]}\)"):
+    with pytest.raises(
+        GendiffError, match=rf"damaged or another file \(its SHA-256 begins \w+, not {file.sha256[:8]}\)"
+    ):
         make()
 
 

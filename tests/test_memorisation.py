@@ -20,7 +20,7 @@ def test_nearest_neighbours_are_those_of_all_distances(monkeypatch, chunk):
     queries, training = images(40, 1), images(90, 2)
     expected = torch.cdist(queries.double().flatten(1), training.double().flatten(1)).min(1)
     found = nearest(queries, training)
-    assert found.index.tolist() == expected.indices.tolist()
+    assert found.place.tolist() == expected.indices.tolist()
     assert_close(found.distance, expected.values, rtol=1e-12, atol=0)
 
 
@@ -30,7 +30,7 @@ def test_a_training_set_of_many_blocks_is_searched_whole():
     training[24_999] = 3
     found = nearest(torch.tensor([[[[4]]], [[[199]]]]).byte(), training)
     assert found.distance.tolist() == [1, 1]
-    assert found.index[0] == 24_999
+    assert found.place[0] == 24_999
 
 
 def test_a_copy_is_at_distance_zero_and_suspect():

@@ -13,7 +13,6 @@ from gendiff_lib.features import Extractor, Features
 from gendiff_lib.metrics import (
     VALUES,
     Estimate,
-    Reference,
     ScoreError,
     Scores,
     class_shares,

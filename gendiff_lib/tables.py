@@ -1,0 +1,110 @@
+"""Tables in HTML, and the rows that show scores: made from `Scores` alone, so that no number loses its protocol."""
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .metrics import VALUES, Scores, differ, estimate
+
+HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "density", "coverage"}
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def plain(value: Any) -> str:
+    """A cell's text; floats with four digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(v) for v in value)
+    return "none" if value is None else str(value)
+
+
+def table(rows: Rows, caption: str = "") -> str:
+    """Rows as an HTML table that scrolls sideways where it must; the first row's keys are the head."""
+    if not rows:
+        return ""
+    head = "".join(f"<th>{html.escape(str(k))}</th>" for k in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(plain(v))}</td>" for v in row.values()) + "</tr>" for row in rows
+    )
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="wide"><table class="table">{inside}</table></div>'
+
+
+def details(title: str, body: str) -> str:
+    """A box that opens on a click."""
+    return f'<details class="provenance"><summary>{html.escape(title)}</summary>{body}</details>'
+
+
+def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> dict[str, Any]:
+    """A row of one model: each value over its seeds, the Fréchet distance against both splits."""
+    one = train[0]
+    row: dict[str, Any] = {"": label}
+    for name in VALUES:
+        if name != "frechet_distance":
+            row[one.labels[name]] = str(estimate(train, name))
+            continue
+        fd = one.labels[name]
+        row[f"{fd} (train)"], row[f"{fd} (test)"] = str(estimate(train, name)), str(estimate(test, name))
+    if one.shares:
+        row["classes"] = f"{min(s.classes_covered for s in train)} of {len(one.shares)}"
+    return row | {"n": f"{one.n_fake:,}", "over": over(train)}
+
+
+def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scores]]) -> list[dict[str, Any]]:
+    """A row a value: both sides' mean ± std, how far apart in standard errors, and which is better beyond the noise."""
+    rows = []
+    for name in VALUES:
+        a, b = estimate(one[1], name), estimate(other[1], name)
+        noise = math.hypot(a.error, b.error)
+        first = (a.mean > b.mean) == (name in HIGHER_IS_BETTER)
+        rows.append(
+            {
+                "": one[1][0].labels[name],
+                one[0]: str(a),
+                other[0]: str(b),
+                "apart": f"{abs(a.mean - b.mean) / noise:.1f} errors" if noise > 0 else "unknown",
+                "better": (one[0] if first else other[0]) if differ(a, b) else "inside the noise",
+            }
+        )
+    return rows
+
+
+def over(scores: Sequence[Scores]) -> str:
+    """What a mean ± std was taken over, in words."""
+    found = estimate(scores, "frechet_distance")
+    if found.source == "parts":
+        return f"1 set in {scores[0].parts} parts"
+    return f"{found.n} {found.source}"
+
+
+def protocol_row(label: str, scores: Sequence[Scores]) -> dict[str, Any]:
+    """How the samples of a row came about and what they were compared with."""
+    one = scores[0]
+
+    def several(key: str) -> str:
+        return ", ".join(dict.fromkeys(plain(s.made.get(key)) for s in scores))
+
+    def seconds(key: str) -> str:
+        found = [s.made[key] for s in scores if key in s.made]
+        return f"{sum(found) / len(found):.1f}" if found else "none"
+
+    return {
+        "": label,
+        "run": several("run"),
+        "epochs": several("epochs"),
+        "training seeds": several("training_seed"),
+        "training s": seconds("training_seconds"),
+        "weights": several("weights"),
+        "sampler": several("sampler"),
+        "steps": several("n_steps"),
+        "sampling seeds": several("sampling_seed"),
+        "sampling s": seconds("sampling_seconds"),
+        "device": f"{several('device')}, {several('threads')} threads",
+        "extractor": f"{one.extractor} {one.extractor_digest}",
+        "real images": f"{one.n_real:,} {one.reference}",
+        "commit": ", ".join(dict.fromkeys(str(s.made.get("commit"))[:10] for s in scores)),
+    }
