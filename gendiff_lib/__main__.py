@@ -1,4 +1,4 @@
-"""The command line: train, sample, score, publish, runs, list."""
+"""The command line: train, sample, score, bits, validate, publish, runs, list."""
 
 import argparse
 import dataclasses
@@ -14,13 +14,15 @@ from . import data, images, store
 from .config import Config, ConfigError, GendiffError, Sampling
 from .denoisers import DENOISERS
 from .experiments import EXPERIMENTS, PRESETS, book_configs, experiment, get, preset_of, protocol
+from .metrics import estimate
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .paths import PATHS
-from .publish import publish
+from .publish import publish, publish_validation
 from .recorder import train
 from .runs import Run, all_runs, find
 from .samplers import SAMPLERS
 from .scoring import EXTRACTORS, extractor
+from .validation import kept_validation, validation_path
 
 EXAMPLES = """\
 examples:
@@ -29,12 +31,15 @@ examples:
   gendiff train ddpm-conv --set lr=1e-4 --seed 3
   gendiff train --all                          every run that the book needs and that is missing
   gendiff sample dcgan --n 100 --out dcgan.png
-  gendiff score dcgan --extractor inception    IS, FID, KID, precision, recall
+  gendiff score dcgan --extractor inception    IS, FID, KID, precision, recall, density, coverage
+  gendiff score --all --extractor inception    the same of every run of the book whose weights are at hand
+  gendiff bits ddpm-conv                       bits per dimension of test images
+  gendiff validate                             is the extractor a measure? scores of damaged real images
   gendiff runs                                 what exists, and what the book still lacks
 
 A run is named by its experiment (the newest run of it), or by its folder. The same command never trains twice;
-after an interruption it goes on where it stopped. GENDIFF_RUNS, GENDIFF_DATA_DIR, GENDIFF_INCEPTION and
-GENDIFF_DEVICE say where runs, CIFAR-10 and Inception-v3's weights are, and what to compute on.
+after an interruption it goes on where it stopped. GENDIFF_RUNS, GENDIFF_DATA_DIR, GENDIFF_INCEPTION, GENDIFF_VGG16
+and GENDIFF_DEVICE say where runs, CIFAR-10 and the networks' weights are, and what to compute on.
 """
 
 
@@ -49,8 +54,8 @@ def _add_presets(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--dataset", default="", help="data set instead of the preset's own (see `gendiff list`)")
 
 
-def _add_sampling(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("run", help="experiment or run folder")
+def _add_sampling(sub: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    sub.add_argument("run", nargs="?" if optional else None, help="experiment or run folder")
     _add_presets(sub)
     sub.add_argument("--epoch", help="snapshot (default: the last)")
     for field in dataclasses.fields(Sampling):
@@ -80,10 +85,24 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("sample", "Draw samples of a run and write them as a contact sheet.")
     _add_sampling(sub)
     sub.add_argument("--out", default="samples.png", help="PNG to write (default: samples.png)")
-    sub = command("score", "Score samples of a run against the train split.")
-    _add_sampling(sub)
-    sub.add_argument("--extractor", default="classifier", help=f"{', '.join(EXTRACTORS)} (default: classifier)")
-    sub.add_argument("--n-real", default="", help="train images to compare with (default: the preset's)")
+    extractors = f"{', '.join(EXTRACTORS)} (default: classifier)"
+    sub = command("score", "Score samples of a run against real images.")
+    _add_sampling(sub, optional=True)
+    sub.add_argument("--all", action="store_true", help="every run of the book, by its own protocol")
+    sub.add_argument("--extractor", default="classifier", help=extractors)
+    sub.add_argument("--n-real", default="", help="real images to compare with (default: the preset's)")
+    sub.add_argument("--reference", default="train", help="split that they are of: train or test (default: train)")
+    sub = command("bits", "Bits per dimension of real images, by a diffusion model's variational bound.")
+    sub.add_argument("run", help="experiment or run folder")
+    _add_presets(sub)
+    sub.add_argument("--epoch", help="snapshot (default: the last)")
+    sub.add_argument("--n", default="1000", help="images (default: 1000)")
+    sub.add_argument("--split", default="test", help="train or test (default: test)")
+    sub.add_argument("--weights", choices=("raw", "ema"), help="raw or averaged weights (default: averaged if kept)")
+    sub = command("validate", "Score damaged and thinned real images: is the extractor a measure?")
+    _add_presets(sub)
+    sub.add_argument("--extractor", default="classifier", help=extractors)
+    sub.add_argument("--publish", action="store_true", help="keep the result in runs/, which is tracked")
     sub = command("publish", "Copy the light half of runs into runs/, which is tracked.")
     sub.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
     _add_presets(sub)
@@ -164,19 +183,67 @@ def _sample(args: argparse.Namespace) -> None:
 
 
 def _score(args: argparse.Namespace) -> None:
-    run = _run(args.run, args)
-    preset = preset_of(run.config)
-    sampling = _sampling(run, args)
+    if bool(args.run) == args.all:
+        raise ConfigError("name one run, or give --all: `gendiff runs` shows the runs")
+    if not args.all:
+        _score_one(_run(args.run, args), args)
+        return
+    given = [f.name for f in dataclasses.fields(Sampling) if getattr(args, f.name) is not None]
+    if given or args.epoch or args.n_real:
+        raise ConfigError(
+            f"--{(given or ['epoch or --n-real'])[0]} changes one run's protocol: name it instead of --all"
+        )
+    drawn = [c for c in book_configs(args.preset, dataset=args.dataset) if EXPERIMENTS[c.name].protocols]
+    for run in filter(None, map(find, drawn)):
+        if not run.dataset.is_image:
+            continue
+        try:
+            _score_one(run, args)
+        except GendiffError as error:
+            if args.extractor not in EXTRACTORS or "is published without the weights" not in str(error):
+                raise
+            print(f"left out: {error}", flush=True)
+
+
+def _score_one(run: Run, args: argparse.Namespace) -> None:
+    preset, sampling = preset_of(run.config), _sampling(run, args)
     if not run.dataset.is_image:
         print(json.dumps(dataclasses.asdict(run.point_scores(sampling)), indent=2))
         return
     known = EXPERIMENTS.get(run.config.name)
     default = known.protocols[preset].n_real if known and known.protocols else 0
-    n_real = Config.parse("n_train", args.n_real) if args.n_real else default
-    scores = run.scores(sampling, extractor(args.extractor, run.config.dataset, preset), n_real)
-    for name, value in scores.values.items():
-        print(f"{name:>10} {value:.5g}")
-    print(f"{run.id}, epoch {run.config.epochs}: {scores.protocol}")
+    real = data.load(run.config.dataset, args.reference)
+    n_real = Config.parse("n_train", args.n_real) if args.n_real else min(default, len(real.samples))
+    scores = run.scores(sampling, extractor(args.extractor, run.config.dataset, preset), n_real, args.reference)
+    for name, label in scores.labels.items():
+        print(f"{label:>10} {estimate([scores], name)}")
+    print(f"{run.id}, epoch {run.config.epochs}: {scores.protocol}", flush=True)
+
+
+def _bits(args: argparse.Namespace) -> None:
+    run = _run(args.run, args)
+    found = run.bits(Config.parse("n_train", args.n), args.split, args.weights)
+    print(f"{found.total:.4f} ± {found.error:.4f} bits per dimension")
+    print(f"  steps {sum(found.steps):.4f}, decoder {found.decoder:.4f}, prior {found.prior:.2e}")
+    print(
+        f"{run.id}, epoch {run.config.epochs}: {found.n:,} {found.split} images, T = {len(found.steps) + 1}, "
+        f"{found.weights} weights, {found.seconds:.1f} s on {found.device}"
+    )
+
+
+def _validate(args: argparse.Namespace) -> None:
+    dataset = args.dataset or get("dcgan", args.preset).dataset
+    judge = extractor(args.extractor, dataset, args.preset)
+    found = kept_validation(judge, dataset, *protocol("dcgan", args.preset).validated)
+    rows = [("images", "n", *found.rows[0].scores.labels.values())]
+    for row in found.rows:
+        values = [str(estimate([row.scores], name)) for name in row.scores.labels]
+        rows.append((row.what, f"{row.scores.n_fake}", *values))
+    _print_table(rows)
+    print(f"{judge.name} ({judge.digest}) on {dataset}, {found.made['seconds']:.0f} s on {found.made['device']}")
+    if args.publish:
+        path = validation_path(store.runs_dir(), judge, dataset, *protocol("dcgan", args.preset).validated)
+        print(f"published {publish_validation(path)}")
 
 
 def _publish(args: argparse.Namespace) -> None:
@@ -233,6 +300,8 @@ COMMANDS = {
     "train": _train,
     "sample": _sample,
     "score": _score,
+    "bits": _bits,
+    "validate": _validate,
     "publish": _publish,
     "runs": _runs,
     "list": _list,

@@ -53,6 +53,7 @@ class Protocol:
     n_real: int  # 0 for the whole split
     seeds: int = 1  # sampling seeds, from sampling.seed on: one large set, or several small ones
     n_checked: int = 1000  # images whose bits per dimension and nearest neighbours are looked at
+    validated: tuple[int, int] = (0, 0)  # train and test images that the extractor is validated with, 0 for all
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ def _protocols(paper: Sampling, laptop: dict[str, Any], smoke: dict[str, Any]) -
     return {
         "paper": Protocol(paper, 0),
         "laptop": Protocol(paper.but(n=500, batch_size=100, **laptop), 5000, seeds=3, n_checked=500),
-        "smoke": Protocol(paper.but(n=100, batch_size=100, **{**laptop, **smoke}), 500, seeds=2, n_checked=50),
+        "smoke": Protocol(
+            paper.but(n=100, batch_size=100, **{**laptop, **smoke}), 500, seeds=2, n_checked=50, validated=(1000, 400)
+        ),
     }
 
 

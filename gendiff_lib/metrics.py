@@ -364,10 +364,6 @@ def differ(a: Estimate, b: Estimate) -> bool:
     return abs(a.mean - b.mean) > NOISE * math.hypot(a.error, b.error)
 
 
-def _comparable(s: Scores) -> tuple[Any, ...]:
-    return s.n_fake, s.n_real, s.reference, s.extractor, s.extractor_digest
-
-
 def class_shares(logits: Tensor) -> Tensor:
     """The share of each class among the most likely classes of logits (N, K)."""
     return torch.bincount(logits.argmax(1), minlength=logits.shape[1]) / len(logits)

@@ -44,6 +44,13 @@ def publish(run: Run, *, weights: bool = False) -> Path:
     return target
 
 
+def publish_validation(path: Path) -> Path:
+    """Copy an extractor's validation into runs/, where the pages find it."""
+    target = store.published_dir() / "validation" / path.name
+    store.write_json(target, store.read_json(path))
+    return target
+
+
 def _check(run: Run, draft: Path) -> None:
     """Read the draft back as a run, and weigh what runs/ would hold."""
     record = read_record(draft)

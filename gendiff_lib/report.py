@@ -140,8 +140,7 @@ class Page:
         """The offline extractor's scores of damaged and thinned real images."""
         name = self.dataset or get("dcgan", self.preset).dataset
         self._data.add(name)
-        sizes = (1000, 400) if self.preset == "smoke" else (0, 0)
-        return kept_validation(offline(name, self.preset), name, *sizes)
+        return kept_validation(offline(name, self.preset), name, *protocol("dcgan", self.preset).validated)
 
     def until(self, run: Run) -> list[int]:
         """The run's snapshots up to the epoch that is shown: a longer training may have left later ones."""

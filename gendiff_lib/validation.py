@@ -214,7 +214,7 @@ def _independent(judge: Extractor, held_out: Features, against_train: Reference)
 # ---------------------------------------------------------------- kept on disk
 
 
-def validation_path(folder: Path, judge: Extractor, dataset: str, n_train: int, n_test: int) -> Path:
+def validation_path(folder: Path, judge: Extractor, dataset: str, n_train: int = 0, n_test: int = 0) -> Path:
     """Where it is kept: named by the extractor, its weights, the data set's content and how it was cut."""
     content = load(dataset, "test").digest
     return folder / "validation" / f"{judge.name}-{judge.digest}-{content}-{n_train}-{n_test}.json"
@@ -222,10 +222,9 @@ def validation_path(folder: Path, judge: Extractor, dataset: str, n_train: int, 
 
 def kept_validation(judge: Extractor, dataset: str, n_train: int = 0, n_test: int = 0) -> Validation:
     """`validate`, from disk where it was done before: the published one first."""
-    places = [
-        validation_path(folder, judge, dataset, n_train, n_test) for folder in (store.published_dir(), store.runs_dir())
-    ]
-    path = next((p for p in places if p.exists()), places[-1])
+    places = (store.published_dir(), store.runs_dir())
+    paths = [validation_path(folder, judge, dataset, n_train, n_test) for folder in places]
+    path = next((p for p in paths if p.exists()), paths[-1])
     if not path.exists():
         store.write_json(path, asdict(validate(judge, dataset, n_train, n_test)))
     kept = store.read_json(path)

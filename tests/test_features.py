@@ -225,7 +225,7 @@ def test_the_whole_path_agrees_with_torch_fidelitys_calculate_metrics(tmp_path, 
         input1=Images(fake), input2=Images(real), feature_extractor="inception-v3-compat", cuda=False, cache=False,
         feature_extractor_weights_path=str(tmp_path / "weights.pth"), batch_size=25, verbose=False, save_cpu_ram=True,
         isc=True, fid=True, kid=True, prc=True, feature_layer_fid="64", feature_layer_kid="64", feature_layer_prc="64",
-        feature_layer_isc="logits_unbiased", kid_subset_size=70, samples_shuffle=False,
+        feature_layer_isc="logits_unbiased", kid_subset_size=70,
     )  # fmt: skip
     extractor = features.inception("64")
     ours = score(extract(extractor, fake), kept_reference(extractor, real), extractor, reference="train")
