@@ -1,0 +1,1 @@
+"""Speed and cost against other libraries, as ratios within one run."""
