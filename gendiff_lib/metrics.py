@@ -333,10 +333,13 @@ class Estimate(NamedTuple):
         return self.std / math.sqrt(self.n)
 
     def __str__(self) -> str:
-        """Mean ± std, both to the second digit of std."""
+        """Mean ± std, both to the second digit of std; the mean to five digits at most."""
         if not self.std > 0:
             return f"{self.mean:.4g}"
         digits = max(0, 1 - math.floor(math.log10(self.std)))
+        most = 4 - math.floor(math.log10(abs(self.mean))) if self.mean else digits
+        if digits > most:
+            return f"{self.mean:.5g} ± {self.std:.1g}"
         return f"{self.mean:.{digits}f} ± {self.std:.{digits}f}"
 
 

@@ -36,7 +36,7 @@ from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
 from .metrics import NOISE, VALUES, Scores, estimate, kept_reference, score
 from .recorder import train
-from .runs import Run, find, siblings
+from .runs import Run, find, metrics_digest, sampler_digest, siblings
 from .scoring import offline
 from .tables import details, lead_rows, over, plain, protocol_row, score_row, table
 from .validation import Validation, kept_validation
@@ -162,13 +162,16 @@ class Page:
     def show(self, *runs: Run) -> None:
         """Banners that a reader must see, then the parameters of this page and the runs it reads."""
         for text in self._warnings(runs):
-            display(HTML(f'<div class="admonition warning banner"><p class="admonition-title">{text}</p></div>'))
+            self._warn(text)
         display(HTML(details("Parameters and runs of this page", self._parameters() + table(self._provenance(runs)))))
         for run in runs:
             changes = self._shrinkage(run)
             if changes:
                 title = f"What {self.preset_of(run)} shrinks in {run.config.name}"
                 display(HTML(details(title, table(changes))))
+
+    def _warn(self, text: str) -> None:
+        display(HTML(f'<div class="admonition warning banner"><p class="admonition-title">{text}</p></div>'))
 
     def _warnings(self, runs: Sequence[Run]) -> list[str]:
         texts = []
@@ -251,10 +254,13 @@ class Page:
         return self._show_scores(found)
 
     def _show_scores(self, found: Mapping[str, Sequence[list[Scores]]]) -> dict[str, list[Scores]]:
+        old = [k for k, (train, _) in found.items() if any(s.made["sources"] != sampler_digest() for s in train)]
+        if old:
+            self._warn(f"The samples of {', '.join(old)} are older than the samplers that would draw them now.")
         rows = [score_row(label, train, test) for label, (train, test) in found.items()]
         one = next(iter(found.values()))[0][0]
         names = "" if one.extractor == "inception" else "fd, kd and cs are no FID, KID and IS. "
-        self.table(rows, f"{one.protocol[0].upper()}{one.protocol[1:]}. {names}{NOISE_NOTE}")
+        self.table(rows, f"By the protocol {one.protocol}. {names}{NOISE_NOTE}")
         protocols = [protocol_row(label, train) for label, (train, _) in found.items()]
         display(HTML(details("Protocol of each row", table(protocols))))
         return {label: train for label, (train, _) in found.items()}
@@ -322,6 +328,8 @@ class Page:
 
     def validation_table(self, found: Validation, *families: str) -> None:
         """The rows of some families of an extractor's validation."""
+        if found.made["sources"] != metrics_digest():
+            self._warn("These scores are older than the code that computes scores now.")
         rows = [
             {
                 "images, against": row.what,

@@ -296,6 +296,7 @@ class Run:
             "sampling_seconds": record["seconds"],
             "device": record["device"],
             "threads": record["threads"],
+            "sources": record.get("sources"),
             "commit": record["commit"],
         }
 

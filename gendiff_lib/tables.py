@@ -18,7 +18,7 @@ def plain(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
         return ", ".join(plain(v) for v in value)
-    return "none" if value is None else str(value)
+    return "none" if value is None else str(value).replace(" ± ", "\u00a0±\u00a0")  # kept on one line
 
 
 def table(rows: Rows, caption: str = "") -> str:
@@ -29,7 +29,7 @@ def table(rows: Rows, caption: str = "") -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(plain(v))}</td>" for v in row.values()) + "</tr>" for row in rows
     )
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
     inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f'<div class="wide"><table class="table">{inside}</table></div>'
 

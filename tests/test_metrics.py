@@ -293,7 +293,14 @@ def test_a_difference_inside_the_noise_is_none():
 
 @pytest.mark.parametrize(
     ("mean", "std", "shown"),
-    [(1.23456, 0.0234, "1.235 ± 0.023"), (123.456, 3.21, "123.5 ± 3.2"), (0.5, 0.0, "0.5"), (2.0, math.nan, "2")],
+    [
+        (1.23456, 0.0234, "1.235 ± 0.023"),
+        (123.456, 3.21, "123.5 ± 3.2"),
+        (0.5, 0.0, "0.5"),
+        (2.0, math.nan, "2"),
+        (74.93951, 0.0000036, "74.94 ± 4e-06"),
+        (0.0, 0.012, "0.000 ± 0.012"),
+    ],
 )
 def test_an_estimate_is_shown_to_the_second_digit_of_its_std(mean, std, shown):
     assert str(Estimate(mean, std, 3, "training seeds")) == shown

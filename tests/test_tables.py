@@ -1,0 +1,64 @@
+import dataclasses
+
+import pytest
+from test_metrics import OWN, gaussian, scored
+
+from gendiff_lib import tables
+from gendiff_lib.metrics import VALUES, Scores
+
+
+def made(value, training_seed=0, sampling_seed=0, **changes):
+    scores = scored(gaussian(60), gaussian(50, seed=5))
+    how = {"run": "r-1", "training_seed": training_seed, "sampling_seed": sampling_seed, "sampling_seconds": 2.0}
+    return dataclasses.replace(scores, frechet_distance=value, precision=0.4, made=how, **changes)
+
+
+def test_cells_are_escaped_and_floats_short():
+    found = tables.table([{"a<b": 1.23456, "c": ("x", None), "d": "1 ± 2"}], "of <these>")
+    assert "<th>a&lt;b</th>" in found
+    assert "<td>1.235</td><td>x, none</td>" in found
+    assert "<td>1\u00a0±\u00a02</td>" in found
+    assert "of &lt;these&gt;" in found
+    assert tables.table([]) == ""
+
+
+def test_a_row_shows_every_value_with_its_noise_and_both_references():
+    train, test = [made(1.0, 0), made(2.0, 1)], [made(3.0, 0), made(5.0, 1)]
+    row = tables.score_row("model", train, test)
+    assert list(row) == ["", "cs", "fd (train)", "fd (test)", "kd", "precision", "recall", "density", "coverage",
+                         "classes", "n", "over"]  # fmt: skip
+    assert (row["fd (train)"], row["fd (test)"]) == ("1.50 ± 0.71", "4.0 ± 1.4")
+    assert (row["n"], row["over"], row["classes"]) == ("60", "2 training seeds", "2 of 2")
+    assert tables.over([made(1.0)]) == "1 set in 5 parts"
+
+
+def test_a_protocol_row_names_every_seed():
+    row = tables.protocol_row("model", [made(1.0, 0, 0), made(2.0, 0, 1), made(2.0, 3, 0)])
+    assert (row["training seeds"], row["sampling seeds"], row["run"]) == ("0, 3", "0, 1", "r-1")
+    assert row["sampling s"] == "2.0"
+    assert row["extractor"] == f"{OWN.name} {OWN.digest}"
+
+
+def test_inceptions_rows_bear_the_famous_names():
+    row = tables.score_row("m", [made(1.0, extractor="inception", shares=())], [made(1.0, extractor="inception")])
+    assert {"IS", "FID (train)", "FID (test)", "KID"} < set(row)
+    assert "classes" not in row
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "lead"),
+    [((1.0, 1.1, 1.2), (3.0, 3.1, 3.2), "GAN"), ((3.0, 3.1), (1.0, 1.1), "diffusion"), ((1, 3), (2, 4), "inside")],
+)
+def test_less_distance_leads_and_only_beyond_the_noise(a, b, lead):
+    one, other = ([made(float(v), 0, i) for i, v in enumerate(side)] for side in (a, b))
+    rows = tables.lead_rows(("GAN", one), ("diffusion", other))
+    assert [row[""] for row in rows] == [one[0].labels[name] for name in VALUES]
+    assert rows[1]["better"].startswith(lead)
+    assert {row["better"] for row in rows if row[""] == "precision"} == {"inside the noise"}
+
+
+def test_more_precision_leads():
+    several = [[dataclasses.replace(made(1.0, s), precision=p + s / 100) for s in (0, 1)] for p in (0.2, 0.8)]
+    rows = tables.lead_rows(("GAN", several[0]), ("diffusion", several[1]))
+    assert next(row["better"] for row in rows if row[""] == "precision") == "diffusion"
+    assert isinstance(several[0][0], Scores)
