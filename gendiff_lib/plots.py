@@ -214,7 +214,8 @@ def distributions(panels: Mapping[str, Mapping[str, Tensor]], *, xlabel: str, bi
         high = max(float(values.max()) for values in groups.values())
         for label, values in groups.items():
             weights = np.full(len(values), 1 / len(values))
-            ax.hist(values.numpy(), bins, (low, high), weights=weights, histtype="step", linewidth=1.4, label=label)
+            edges = np.linspace(low, high, bins + 1)
+            ax.hist(values.numpy(), edges, weights=weights, histtype="step", linewidth=1.4, label=label)
         ax.set(xlabel=xlabel)
         ax.set_title(name, fontsize=10)
     axes[0, 0].set_ylabel("share")

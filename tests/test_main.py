@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -84,6 +85,62 @@ def test_score_prints_values_with_their_protocol(capsys):
     out = capsys.readouterr().out
     assert all(word in out for word in ("cs ", "fd ", "kd ", "precision", "recall", "n = 50", "shapes-classifier"))
     assert "FID" not in out
+
+
+def test_score_all_scores_every_run_that_is_there_and_leaves_out_what_cannot_be(capsys, published):
+    assert main(["train", "dcgan", "--preset", "smoke", "--epochs", "4"]) == 0
+    assert main(["train", "flow-unet", "--preset", "smoke"]) == 0
+    assert main(["publish", "flow-unet", "--preset", "smoke"]) == 0
+    shutil.rmtree(next(store.runs_dir().glob("flow-unet-*")))
+    capsys.readouterr()
+    assert main(["score", "--all", "--preset", "smoke", "--reference", "test"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("against 500 test images") == 2  # the GAN at 2 and at 4 epochs
+    assert "left out: flow-unet-" in out
+    assert len(list(store.runs_dir().glob("dcgan-*/samples/*/scores-shapes-classifier-*-test-500.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["score"], "--all"),
+        (["score", "dcgan", "--all"], "--all"),
+        (["score", "--all", "--n", "5"], "--n"),
+        (["score", "--all", "--epoch", "5"], "--epoch"),
+        (["score", "--all", "--preset", "smoke", "--extractor", "mine"], "mine"),
+        (["score", "dcgan", "--preset", "smoke", "--reference", "both"], "both"),
+        (["bits", "dcgan", "--preset", "smoke"], "has no bits per dimension"),
+        (["validate", "--preset", "smoke", "--extractor", "inception"], "GENDIFF_INCEPTION"),
+        (["validate", "--preset", "smoke", "--dataset", "cats"], "cats"),
+    ],
+)
+def test_bad_input_to_scores_is_one_sentence(words, named, capsys, monkeypatch):
+    monkeypatch.setenv("GENDIFF_INCEPTION", "no-such-file.pth")
+    if "dcgan" in words and len(words) > 3:
+        assert main(["train", "dcgan", "--preset", "smoke"]) == 0
+        capsys.readouterr()
+    if named == "mine":
+        assert main(["train", "dcgan", "--preset", "smoke", "--epochs", "4"]) == 0
+        capsys.readouterr()
+    assert main(words) == 2
+    assert named in one_sentence(capsys)
+
+
+def test_bits_are_printed_with_their_protocol(capsys):
+    assert main(["train", "ddpm-conv", "--preset", "smoke"]) == 0
+    assert main(["bits", "ddpm-conv", "--preset", "smoke", "--n", "20"]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("bits per dimension", "20 test images", "T = 20", "raw weights", "decoder"))
+
+
+def test_validate_shows_and_publishes(capsys, published):
+    assert main(["validate", "--preset", "smoke", "--publish"]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("blur 1.5", "9 classes dropped", "test, train", "shapes-classifier"))
+    (path,) = (published / "validation").iterdir()
+    assert str(path) in out
+    again = next(store.runs_dir().glob("validation/*.json"))
+    assert json.loads(path.read_text()) == json.loads(again.read_text())
 
 
 def test_list_names_what_there_is(capsys):

@@ -28,3 +28,19 @@ def test_strip_lays_frames_from_left_to_right():
     assert shown[:, 8:].min() == 255
     assert shown[:, :8].max() == 0
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["9", "5", "0"]
+
+
+def test_responses_have_a_panel_a_cause_and_no_bar_where_the_error_is_unknown():
+    panels = {"blur": ([0.0, 1.0], [0.1, 2.0], [0.05, float("nan")]), "noise": ([0.0], [1.0], [0.1])}
+    figure = plots.responses(panels, ylabel="fd", xlabels={"blur": "pixels", "noise": "bytes"}, level=1.0)
+    shown = [ax for ax in figure.axes if ax.axison]
+    assert [ax.get_title() for ax in shown] == ["blur", "noise"]
+    assert [ax.get_xlabel() for ax in shown] == ["pixels", "bytes"]
+    assert shown[0].lines[0].get_ydata().tolist() == [0.1, 2.0]
+
+
+def test_distributions_share_bins_and_count_shares():
+    groups = {"generated": torch.tensor([1.0, 1.0, 5.0]), "test": torch.tensor([0.0, 10.0])}
+    (axes,) = plots.distributions({"model": groups}, xlabel="distance", bins=10).axes
+    heights = [patch.get_xy()[:, 1].max() for patch in axes.patches]
+    assert sorted(heights) == [0.5, 2 / 3]

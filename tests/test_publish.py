@@ -7,6 +7,7 @@ from gendiff_lib.config import GendiffError, Sampling
 from gendiff_lib.experiments import get
 from gendiff_lib.recorder import train
 from gendiff_lib.runs import Run, find
+from gendiff_lib.scoring import offline
 
 CONFIG = get("dcgan", "smoke", n_train=100, epochs=1)
 
@@ -30,6 +31,20 @@ def test_the_light_half_answers_without_the_run(published, monkeypatch, tmp_path
     with pytest.raises(GendiffError, match="without the weights"):
         light.samples(Sampling(n=9))
     assert not list(published.rglob("*.pt"))
+
+
+def test_all_that_pages_show_is_published(published, monkeypatch, tmp_path):
+    config = get("ddpm-conv", "smoke", n_train=100, epochs=1)
+    run, judge = train(config), offline("shapes", "smoke")
+    few = Sampling(n=12, n_steps=3)
+    scores, bits = run.scores(few, judge, 50), run.bits(10)
+    copies = run.memorisation(few, judge, 10)
+    publishing.publish(run)
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
+    light = find(config)
+    assert light.scores(few, judge, 50) == scores
+    assert light.bits(10) == bits
+    torch.testing.assert_close(light.memorisation(few, judge, 10), copies)
 
 
 def test_half_precision_weights_draw_nearly_the_same(published):
