@@ -274,8 +274,8 @@ class Run:
     def kept_scores(self, sampling: Sampling, extractor: str, reference: str = REFERENCE) -> Scores | None:
         """Scores by an extractor that need not be at hand, if they were computed before."""
         beside, _ = self._kept(self.settle(sampling), "sampling.json")
-        digest = "[0-9a-f]" * 12  # so that inception-64 does not answer for inception
-        kept = sorted(beside.parent.glob(f"{_scores_name(extractor, digest, reference)}-*.json"))
+        name = _scores_name(extractor, "*", reference)
+        kept = sorted(p for p in beside.parent.glob(f"{name}-*.json") if p.name.count("-") == name.count("-") + 1)
         return Scores.from_dict(store.read_json(kept[-1])) if kept else None
 
     def made(self, sampling: Sampling) -> dict[str, Any]:

@@ -10,7 +10,7 @@ LAYERS = (
     ("config", "images", "machine"),
     ("data", "paths", "denoisers", "features", "experiments", "store"),
     ("samplers", "likelihood", "metrics", "objectives"),
-    ("learner", "plots", "memorisation"),
+    ("learner", "plots", "memorisation", "tables"),
     ("gan", "diffusion", "classifier"),
     ("training",),
     ("runs", "recorder", "scoring", "validation", "publish", "report"),

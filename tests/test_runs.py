@@ -141,6 +141,8 @@ def test_scores_against_the_test_split_are_others_and_carry_how_the_fakes_were_m
     scores = {split: run.scores(sampling, extractor, 20, split) for split in ("train", "test")}
     assert scores["train"].frechet_distance != scores["test"].frechet_distance
     assert run.kept_scores(sampling, "pixels", "test") == scores["test"]
+    run.scores(sampling, Extractor("pixels-64", "d2", pixels), 20, "test")
+    assert run.kept_scores(sampling, "pixels", "test") == scores["test"]  # not the other extractor's
     made = scores["test"].made
     assert (made["run"], made["training_seed"], made["sampling_seed"], made["n_steps"]) == (run.id, 0, 4, 3)
     assert made["sampler"] == "ddpm"
