@@ -1,6 +1,6 @@
 """Diffusion models: path, prediction and averaged weights wrapped into denoise(x, t) -> x0."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .config import ConfigError, DiffusionConfig, Sampling
 from .denoisers import DENOISERS
+from .engine import for_sampling
 from .learner import Method
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .paths import PATHS, like
@@ -26,6 +27,8 @@ def _choose(registry: dict[str, T], field: str, name: str) -> T:
 class Diffusion(Method):
     """A denoiser trained by mean-squared error at random times of a path (DDPM, algorithm 1)."""
 
+    capturable = True
+
     def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
         """The network, its average where `ema` asks for one, and Adam; ConfigError where parts do not fit."""
         super().__init__(config, shape)
@@ -40,7 +43,8 @@ class Diffusion(Method):
             )
         self.net = _choose(DENOISERS, "denoiser", config.denoiser)(config, shape)
         self.modules = {"net": self.net}
-        self.updates = 0
+        self.captured: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
+        self.updates = torch.zeros((), dtype=torch.float64)
         if config.ema:
             self.modules["ema"] = deepcopy(self.net).requires_grad_(False)
         self.saved = tuple(self.modules)
@@ -66,22 +70,31 @@ class Diffusion(Method):
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Exponential moving average, with the usual warm-up so that the first weights are soon forgotten."""
-        self.updates += 1
+        """Exponential moving average, with the usual warm-up so that the first weights are soon forgotten.
+
+        The decay is counted on the device, where a replayed step finds it.
+        """
         if "ema" in self.modules:
-            decay = min(self.diffusion.ema, (1 + self.updates) / (10 + self.updates))
+            self.updates += 1
+            decay = ((1 + self.updates) / (10 + self.updates)).clamp(max=self.diffusion.ema).float()
             old: list[Tensor] = list(self.modules["ema"].parameters())
             new: list[Tensor] = list(self.net.parameters())
-            torch._foreach_lerp_(old, new, 1 - decay)
+            torch._foreach_mul_(old, decay)
+            torch._foreach_add_(old, torch._foreach_mul(new, 1 - decay))
+
+    def to(self, device: torch.device) -> None:
+        """See Learner.to."""
+        super().to(device)
+        self.updates = self.updates.to(device)
 
     def state_dict(self) -> dict[str, Any]:
         """See Learner.state_dict."""
-        return super().state_dict() | {"updates": self.updates}
+        return super().state_dict() | {"updates": int(self.updates)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See Learner.load_state_dict."""
         super().load_state_dict(state)
-        self.updates = state["updates"]
+        self.updates.fill_(state["updates"])
 
     def settle(self, sampling: Sampling) -> Sampling:
         """See Method.settle."""
@@ -89,7 +102,7 @@ class Diffusion(Method):
 
     def denoise(self, sampling: Sampling) -> Denoise:
         """The function a sampler is given, for a settled sampling."""
-        net = self.modules["ema" if sampling.weights == "ema" else "net"]
+        net = self._network("ema" if sampling.weights == "ema" else "net")
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
             times = t.to(x.device).expand(len(x))
@@ -99,6 +112,12 @@ class Diffusion(Method):
             return x0.clamp(-1, 1) if sampling.clip_x0 else x0
 
         return denoise
+
+    def _network(self, name: str) -> Callable[[Tensor, Tensor], Tensor]:
+        """A network as samplers call it: many times, with one shape."""
+        if name not in self.captured:
+            self.captured[name] = for_sampling(self.modules[name], self.device)
+        return self.captured[name]
 
     @torch.no_grad()
     def sample(self, n: int, sampling: Sampling, rng: torch.Generator) -> Iterator[Step]:

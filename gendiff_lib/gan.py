@@ -110,6 +110,7 @@ class GAN(Method):
     """One update of the discriminator, then one of the generator, with the same fakes (Goodfellow et al. 2014)."""
 
     saved = ("generator",)
+    capturable = True
 
     def __init__(self, config: GANConfig, shape: tuple[int, ...]) -> None:
         """Both networks and their optimisers; ConfigError where the network does not fit the samples."""

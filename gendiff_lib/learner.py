@@ -18,6 +18,7 @@ class Learner(ABC):
     modules: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Optimizer]
     saved: tuple[str, ...]  # the modules that a snapshot keeps: those that are needed to use it
+    capturable = False  # whether `step` reads nothing on the host, so that it can be replayed as a graph
 
     def __init__(self, config: Config, shape: tuple[int, ...]) -> None:
         """`shape` is one sample as the model sees it. Weights are drawn from torch's global generator."""

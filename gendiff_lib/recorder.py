@@ -20,6 +20,7 @@ from . import images, store
 from .classifier import Classifier
 from .config import Config, ConfigError, Sampling
 from .data import Dataset, cache_dir, load
+from .engine import accelerate, engine_for
 from .learner import Learner, Method
 from .machine import commit, device_name, forget_peak, peak_memory, versions
 from .runs import Run, find, folders, read_record, source_digest
@@ -80,12 +81,15 @@ class _Training:
         self.hidden = store.runs_dir() / f".training-{config.digest}"
         self.checkpoint = self.hidden / "checkpoint.pt"
         self.progress = start(config, learner.device)
+        n_images = config.epochs * len(dataset.samples)
+        self.engine = engine_for(learner, n_images)
         self.record = self._new_record()
         self.saved_at = time.monotonic()
 
     def run(self) -> Run:
         """Train to the end and return the finished run."""
         finished = self._begin()
+        step = accelerate(self.learner, self.engine)  # after a resume: a graph keeps the memory that it was captured on
         forget_peak(self.learner.device)
         started, before = time.monotonic(), self.record["seconds"]
         aside = 0.0  # seconds spent on sheets and snapshots, which are no training
@@ -100,7 +104,7 @@ class _Training:
         )
         try:
             with bar:
-                for progress in fit(self.learner, self.dataset, self.config, self.progress):
+                for progress in fit(self.learner, self.dataset, self.config, self.progress, step):
                     bar.update(progress.images - bar.n)
                     due = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
                     if due or progress.step == 0:
@@ -175,6 +179,7 @@ class _Training:
             "flops_per_image": flops_per_image(config, dataset),
             "sources": source_digest(config.kind),
             "device": device_name(self.learner.device),
+            "engine": self.engine,
             "tf32": self.learner.device.type == "cuda" and torch.backends.cudnn.allow_tf32,
             "threads": torch.get_num_threads(),
             "versions": versions(),
@@ -196,7 +201,8 @@ class _Training:
         if isinstance(self.learner, Method) and self.dataset.is_image:
             sampling = self.learner.settle(_sheet_sampling(self.learner))
             rng = torch.Generator(self.learner.device).manual_seed(sampling.seed)
-            last = deque(self.learner.sample(sampling.n, sampling, rng), maxlen=1).pop()
+            with torch.compiler.set_stance("force_eager"):  # not worth compiling for another shape
+                last = deque(self.learner.sample(sampling.n, sampling, rng), maxlen=1).pop()
             path = self.hidden / "sheets" / f"epoch-{epoch:04d}.png"
             with store.writing(path) as draft:
                 images.save_png(images.sheet(self.dataset.bridge.decode(last.x).cpu(), columns=10), draft)

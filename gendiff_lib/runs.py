@@ -210,12 +210,8 @@ class Run:
         path, there = self._kept(sampling, "samples.safetensors")
         if there:
             return store.read_tensors(path)["samples"]
-        learner, parts, started = self.learner, [], time.monotonic()
-        for batch, done in enumerate(range(0, sampling.n, sampling.batch_size)):
-            last = deque(self._states(min(sampling.batch_size, sampling.n - done), sampling, batch), maxlen=1).pop()
-            parts.append(self.dataset.bridge.decode(last.x).cpu())
-        seconds = time.monotonic() - started
-        made = torch.cat(parts)
+        made, seconds = self._draw(sampling, path.parent)
+        learner = self.learner
         record = {"sampling": sampling.to_dict(), "seconds": seconds, "device": device_name(learner.device)}
         record |= {"threads": torch.get_num_threads(), "sources": sampler_digest(), **commit()}
         store.write_json(path.with_name("sampling.json"), record)
@@ -223,7 +219,22 @@ class Run:
             with store.writing(path.with_name("sheet.png")) as draft:
                 images.save_png(images.sheet(made[:40], columns=10), draft)
         store.write_tensors(path, {"samples": made})
+        store.forget_stream(path.parent / "drawing")
         return made
+
+    def _draw(self, sampling: Sampling, folder: Path) -> tuple[Tensor, float]:
+        """All samples and the seconds they took. Each batch goes to disk; an interrupted drawing goes on from there.
+
+        It can, since a batch's noise depends on its number alone.
+        """
+        bridge, like = self.dataset.bridge, self.dataset.samples
+        stream = store.Stream(folder / "drawing", like.dtype, like.shape[1:], sampler_digest())
+        for batch in range(stream.batches, -(-sampling.n // sampling.batch_size)):
+            started = time.monotonic()
+            n = min(sampling.batch_size, sampling.n - batch * sampling.batch_size)
+            last = deque(self._states(n, sampling, batch), maxlen=1).pop()
+            stream.append(bridge.decode(last.x).cpu(), time.monotonic() - started)
+        return stream.read(), stream.seconds
 
     def sampling_record(self, sampling: Sampling) -> dict[str, Any]:
         """How long these samples took, on what, and the settled sampling."""

@@ -1,11 +1,17 @@
+import shutil
+
 import pytest
 import torch
 
 from gendiff_lib.config import Sampling
+from gendiff_lib.data import load
+from gendiff_lib.engine import accelerate
 from gendiff_lib.experiments import get
 from gendiff_lib.features import extract
 from gendiff_lib.recorder import train
+from gendiff_lib.runs import Run
 from gendiff_lib.scoring import offline
+from gendiff_lib.training import build, fit, start
 
 pytestmark = [
     pytest.mark.gpu,
@@ -38,3 +44,28 @@ def test_the_classifier_extracts_on_the_gpu_what_it_extracts_on_the_cpu(monkeypa
     monkeypatch.setenv("GENDIFF_DEVICE", "cpu")
     monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / "another"))
     torch.testing.assert_close(extract(offline("shapes", "smoke"), images), there, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "ddpm-conv", "ddpm-unet", "live-gan-2d"])
+@pytest.mark.parametrize("how", ["graph", "compile"])
+def test_captured_and_compiled_steps_agree_with_eager_ones(name, how):
+    config = get(name, "smoke", epochs=1)
+    dataset = load(config.dataset).first(config.n_train)
+    found = {}
+    for engine in ("eager", how):
+        learner = build(config, dataset)
+        progress = start(config, learner.device)
+        step = accelerate(learner, engine)
+        for _ in fit(learner, dataset.to(learner.device), config, progress, step):
+            pass
+        found[engine] = torch.tensor([row[k] for row in progress.history for k in row if k.startswith("loss")])
+    torch.testing.assert_close(found[how], found["eager"], rtol=2e-2, atol=2e-2)
+
+
+def test_captured_networks_sample_what_eager_ones_do(monkeypatch):
+    run = train(get("ddpm-unet", "smoke", epochs=1))
+    captured = run.samples(Sampling(n=8, batch_size=4))
+    monkeypatch.setenv("GENDIFF_ENGINE", "eager")
+    again = Run.read(run.folder)
+    shutil.rmtree(run.folder / "samples")
+    assert (again.samples(Sampling(n=8, batch_size=4)).int() - captured.int()).abs().max() <= 2

@@ -118,6 +118,51 @@ def test_a_trajectory_is_made_once(conv, monkeypatch):
     assert torch.equal(find(conv).trajectory(Sampling(n=2), frames=3).x, first.x)
 
 
+def test_an_interrupted_drawing_goes_on_after_its_last_whole_batch(conv, monkeypatch):
+    run, sampling = train(conv), Sampling(n=14, batch_size=4, n_steps=2)
+    whole = run.samples(sampling)
+    (place,) = (run.folder / "samples").iterdir()
+    assert sorted(p.name for p in place.iterdir()) == ["samples.safetensors", "sampling.json", "sheet.png"]
+    shutil.rmtree(place)
+    states, drawn = Run._states, []
+
+    def interrupted(self, n, sampling, batch):
+        drawn.append(batch)
+        if batch == 2 and drawn.count(2) == 1:
+            raise KeyboardInterrupt
+        return states(self, n, sampling, batch)
+
+    monkeypatch.setattr(Run, "_states", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        find(conv).samples(sampling)
+    with (place / "drawing").open("ab") as file:
+        file.write(b"half a batch")  # killed while it wrote
+    assert torch.equal(find(conv).samples(sampling), whole)
+    assert drawn == [0, 1, 2, 2, 3]
+    assert not (place / "drawing").exists()
+
+
+def test_what_other_samplers_drew_is_not_gone_on_from(conv, monkeypatch):
+    run, sampling, states = train(conv), Sampling(n=8, batch_size=4, n_steps=2), Run._states
+    seen = []
+
+    def until_the_second(self, n, sampling, batch):
+        return fail() if batch else states(self, n, sampling, batch)
+
+    def watched(self, n, sampling, batch):
+        seen.append(batch)
+        return states(self, n, sampling, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "sampler_digest", lambda: "another")
+        patch.setattr(Run, "_states", until_the_second)
+        with pytest.raises(AssertionError):
+            run.samples(sampling)
+    monkeypatch.setattr(Run, "_states", watched)
+    find(conv).samples(sampling)
+    assert seen == [0, 1]
+
+
 def test_scores_are_made_once_and_name_their_reference(gan, monkeypatch):
     run, sampling = train(gan), Sampling(n=12)
     extractor = Extractor("pixels", "d1", pixels)

@@ -1,0 +1,138 @@
+"""Speed, in one place: memory layouts, compilation, graph capture. What is computed stays the same, to rounding.
+
+On a GPU a small step is bound by the launches of its kernels: captured once as a graph, it is replayed with one
+launch. Networks whose layers are worth fusing are compiled first. A CPU runs everything eagerly: compiling a U-Net
+there takes minutes and gives little.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .config import ConfigError, DiffusionConfig
+from .data import cache_dir
+from .learner import Learner
+
+WARM_UP = 3  # eager steps before a capture: they allocate what the graph will use again
+WORTH_COMPILING = 5_000_000  # images that a training must see before compiling pays
+
+ENGINES = ("auto", "eager", "graph", "compile")  # compile includes the graph where there is a GPU
+
+
+def _named() -> str:
+    named = os.environ.get("GENDIFF_ENGINE", "auto")
+    if named not in ENGINES:
+        raise ConfigError(f"GENDIFF_ENGINE={named} is no engine: there are {', '.join(ENGINES)}")
+    return named
+
+
+def engine_for(learner: Learner, images: int) -> str:
+    """How a training of so many images will run: what GENDIFF_ENGINE names, else what pays."""
+    if (named := _named()) != "auto":
+        return named
+    if learner.device.type != "cuda":
+        return "eager"
+    heavy = isinstance(learner.config, DiffusionConfig) and learner.config.denoiser in ("unet", "conv")
+    return "compile" if heavy and images >= WORTH_COMPILING else "graph"
+
+
+Step = Callable[[Tensor, Tensor, float, torch.Generator], dict[str, Tensor]]
+
+
+def accelerate(learner: Learner, engine: str) -> Step:
+    """The learner's step by an engine. Learners whose step cannot be captured keep to eager or compiled steps."""
+    if engine == "compile":
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "inductor"))
+        for name, module in learner.modules.items():
+            if name != "ema":  # it is only ever averaged into
+                module.compile(dynamic=False)
+    if engine == "eager" or learner.device.type != "cuda" or not learner.capturable:
+        return learner.step
+    return CapturedStep(learner)
+
+
+class CapturedStep:
+    """A learner's step as one CUDA graph. The first steps run eagerly, the next is captured; then all are replays.
+
+    Batches must all have one shape, and `rng` must be one generator: both are part of the graph.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+        self.calls = 0
+        self.graph: Any = None
+        self.side = torch.cuda.Stream()
+        for optimizer in learner.optimizers.values():
+            for group in optimizer.param_groups:
+                group["capturable"] = True
+
+    def __call__(self, x: Tensor, labels: Tensor, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+        """See Learner.step."""
+        if self.calls < WARM_UP:
+            self.calls += 1
+            with self._apart():
+                return self.learner.step(x, labels, progress, rng)
+        if self.graph is None:
+            self._capture(x, labels, progress, rng)
+        self.x.copy_(x)
+        self.labels.copy_(labels)
+        self.graph.replay()
+        return {name: loss.clone() for name, loss in self.losses.items()}
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Work on a stream of its own, as a capture will, so that the same memory is warm."""
+        self.side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.side):
+            yield
+        torch.cuda.current_stream().wait_stream(self.side)
+
+    def _capture(self, x: Tensor, labels: Tensor, progress: float, rng: torch.Generator) -> None:
+        self.x, self.labels = x.clone(), labels.clone()
+        self.graph = torch.cuda.CUDAGraph()
+        self.graph.register_generator_state(rng)
+        with torch.cuda.graph(self.graph, stream=self.side):
+            self.losses = self.learner.step(self.x, self.labels, progress, rng)
+
+
+def for_sampling(net: nn.Module, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
+    """`net(x, s)` as a sampler should call it: replayed on a GPU, itself elsewhere."""
+    return CapturedNetwork(net) if device.type == "cuda" and _named() != "eager" else net
+
+
+class CapturedNetwork:
+    """net(x, s) without gradients as one CUDA graph a shape, for samplers, which call it many times."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net
+        self.graphs: dict[tuple[int, ...], tuple[Any, Tensor, Tensor, Tensor]] = {}
+
+    def __call__(self, x: Tensor, s: Tensor) -> Tensor:
+        """x (N, ...), s (N,) to what the network gives; valid until the next call."""
+        shape = tuple(x.shape)
+        if shape not in self.graphs:
+            self.graphs[shape] = self._capture(x, s)
+        graph, x_in, s_in, out = self.graphs[shape]
+        x_in.copy_(x)
+        s_in.copy_(s)
+        graph.replay()
+        return out
+
+    def _capture(self, x: Tensor, s: Tensor) -> tuple[Any, Tensor, Tensor, Tensor]:
+        x_in, s_in = x.clone(), s.clone()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP):
+                self.net(x_in, s_in)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        torch.clear_autocast_cache()  # weights that were cast before would be freed under the graph
+        with torch.cuda.graph(graph, stream=side):
+            out = self.net(x_in, s_in)
+        torch.clear_autocast_cache()
+        return graph, x_in, s_in, out

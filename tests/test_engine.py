@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch.testing import assert_close
+
+from gendiff_lib import engine
+from gendiff_lib.config import ConfigError
+from gendiff_lib.data import load
+from gendiff_lib.engine import accelerate, engine_for
+from gendiff_lib.recorder import train
+from gendiff_lib.training import build, fit, start
+
+# Compiled arithmetic adds in another order. Losses agree to four digits. Adam's first steps are as long as the
+# learning rate however small the gradient is, so a weight whose gradient is mere rounding may stand elsewhere: but not
+# by more than what a weight can move in all, half of what a wrong gradient would make of it.
+LOSS_TOLERANCE = 1e-4
+
+
+@pytest.fixture(autouse=True)
+def _cold(monkeypatch, tmp_path):
+    monkeypatch.delenv("GENDIFF_ENGINE", raising=False)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+
+
+def losses(config, how):
+    dataset = load(config.dataset).first(config.n_train)
+    learner = build(config, dataset, torch.device("cpu"))
+    progress = start(config, torch.device("cpu"))
+    step = accelerate(learner, how)
+    rows = [{k: v.item() for k, v in p.losses[-1].items()} for p in fit(learner, dataset, config, progress, step)
+            if p.losses]  # fmt: skip
+    return rows, learner.weights()
+
+
+def test_compiled_and_eager_steps_agree(conv):
+    config = conv.but(n_train=80, lr=1e-4, ema=0.9)
+    eager, weights = losses(config, "eager")
+    compiled, others = losses(config, "compile")
+    assert len(eager) == 4
+    for a, b in zip(eager, compiled, strict=True):
+        assert a == pytest.approx(b, rel=LOSS_TOLERANCE)
+    assert others.keys() == weights.keys()  # compiling renames nothing
+    assert_close(others, weights, rtol=0, atol=5 * config.lr)
+    torch._dynamo.reset()
+
+
+def test_a_cpu_runs_eagerly_unless_it_is_told_otherwise(conv, gan, monkeypatch):
+    learner = build(conv, load(conv.dataset).first(64), torch.device("cpu"))
+    assert engine_for(learner, 10**9) == "eager"
+    assert accelerate(learner, "eager") == learner.step
+    assert accelerate(learner, "graph") == learner.step  # there is nothing to capture with
+    monkeypatch.setenv("GENDIFF_ENGINE", "compile")
+    assert engine_for(learner, 1) == "compile"
+
+
+def test_an_engine_that_is_none_is_refused_by_name(conv, monkeypatch):
+    monkeypatch.setenv("GENDIFF_ENGINE", "warp")
+    with pytest.raises(ConfigError, match="GENDIFF_ENGINE=warp is no engine: there are auto, eager, graph, compile"):
+        train(conv)
+
+
+def test_the_record_names_the_engine(conv):
+    assert train(conv).record["engine"] == "eager"
+
+
+class Gpu:
+    """A device of the type that engine_for asks about."""
+
+    type = "cuda"
+
+
+@pytest.mark.parametrize(
+    ("which", "images", "chosen"), [("gan", 10**9, "graph"), ("conv", 10**9, "compile"), ("conv", 10**4, "graph")]
+)
+def test_on_a_gpu_small_steps_are_captured_and_long_trainings_of_heavy_networks_compiled(
+    which, images, chosen, request, monkeypatch
+):
+    config = request.getfixturevalue(which)
+    learner = build(config, load(config.dataset).first(64), torch.device("cpu"))
+    monkeypatch.setattr(type(learner), "device", Gpu())
+    assert engine_for(learner, images) == chosen
+
+
+def test_only_learners_that_read_nothing_on_the_host_may_be_captured(conv, gan):
+    dataset = load(conv.dataset).first(64)
+    assert build(conv, dataset).capturable
+    assert build(gan, dataset).capturable
+    assert engine.WARM_UP > 0
+
+
+def test_averaged_weights_follow_their_formula(conv):
+    dataset = load(conv.dataset).first(64)
+    learner = build(conv.but(ema=0.5), dataset, torch.device("cpu"))
+    first = learner.net.leave.bias.detach().clone()
+    with torch.no_grad():
+        learner.net.leave.bias += 1.0
+    learner._average()
+    # the first decay is (1 + 1) / (10 + 1), less than 0.5
+    assert_close(learner.modules["ema"].leave.bias, first + 1 - 2 / 11)
+    assert learner.state_dict()["updates"] == 1
+    for _ in range(30):
+        learner._average()
+    assert_close(learner.modules["ema"].leave.bias, first + 1, rtol=0, atol=1e-4)
