@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import data, images, store
+from .budget import by_worth, seconds_of, train_within
 from .config import Config, ConfigError, GendiffError, Sampling
 from .denoisers import DENOISERS
 from .experiments import EXPERIMENTS, PRESETS, book_configs, experiment, get, preset_of, protocol
@@ -30,6 +31,7 @@ examples:
   gendiff train dcgan --preset paper           as the paper has it (wants a GPU)
   gendiff train ddpm-conv --set lr=1e-4 --seed 3
   gendiff train --all                          every run that the book needs and that is missing
+  gendiff train --preset paper --all --budget 25m --seeds 3    as many of them as fit, in order of worth
   gendiff sample dcgan --n 100 --out dcgan.png
   gendiff score dcgan --extractor inception    IS, FID, KID, precision, recall, density, coverage
   gendiff score --all --extractor inception    the same of every run of the book whose weights are at hand
@@ -78,6 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("name", nargs="?", help="experiment (see `gendiff list`)")
     sub.add_argument("--all", action="store_true", help="everything that the book needs and that is missing")
     _add_presets(sub)
+    sub.add_argument("--budget", default="", help="with --all: a span such as 25m; nothing is begun that cannot finish")
+    sub.add_argument(
+        "--seeds", default="1", help="with --all: how many training seeds, one of everything before a second"
+    )
     sub.add_argument("--epochs", help="how long; no part of a run's identity")
     sub.add_argument("--seed", help="seed of weights, data order and noise")
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field by name")
@@ -133,8 +139,16 @@ def _train(args: argparse.Namespace) -> None:
         epochs = Config.parse("epochs", args.epochs) if args.epochs is not None else 0
         if args.epochs is not None:
             Config(epochs=epochs)  # refuses what is out of range
-        configs = book_configs(args.preset, dataset=args.dataset, epochs=epochs)
+        seeds = Config.parse("batch_size", args.seeds)
+        Config(batch_size=seeds)  # refuses what is out of range
+        configs = by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), seeds)
+        if args.budget:
+            for line in train_within(configs, seconds_of(args.budget)):
+                print(line, flush=True)
+            return
     else:
+        if args.budget or args.seeds != "1":
+            raise ConfigError("--budget and --seeds go with --all: leave them out, or name no experiment")
         kind = type(experiment(args.name).presets["laptop"])
         configs = [get(args.name, args.preset, dataset=args.dataset).but(**_overrides(kind, args))]
     for config in configs:

@@ -427,6 +427,8 @@ def sampler_grid(preset: str) -> dict[str, Sampling]:
     }
 
 
+# What a report of paper-size runs needs first: the judge, the paper's two models, then what puts them into context.
+WORTH = ("classifier", "dcgan", "ddpm-conv", "ddpm-unet", "dcgan-32", "flow-unet", "ddpm-mlp", "ddpm-unet-full")
 COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "flow-unet", "ddpm-mlp")
 CODED = ("ddpm-conv", "ddpm-unet", "ddpm-mlp")  # those whose path has steps of its own, so that they give bits
 POINT_SEEDS = (0, 1, 2)

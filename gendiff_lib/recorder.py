@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from . import images, store
 from .classifier import Classifier
-from .config import Config, ConfigError, Sampling
+from .config import Config, ConfigError, GendiffError, Sampling
 from .data import Dataset, cache_dir, load
 from .engine import accelerate, engine_for
 from .learner import Learner, Method
@@ -30,10 +30,15 @@ CHECKPOINT_SECONDS = 30.0
 SHEET = Sampling(n=40, seed=0, batch_size=40)  # the fixed noise of the contact sheets over training
 
 
-def train(config: Config) -> Run:
+class OutOfTime(GendiffError):
+    """A training was stopped at its deadline; its checkpoint is kept."""
+
+
+def train(config: Config, deadline: float | None = None) -> Run:
     """The finished run of `config`: from disk where there is one, else trained, from a checkpoint if one is left.
 
-    Another process that trains the same run is waited for. GendiffError where something cannot be done.
+    Another process that trains the same run is waited for. GendiffError where something cannot be done; OutOfTime
+    where time.monotonic() passes `deadline` before the end.
     """
     if run := find(config):
         return run
@@ -47,7 +52,7 @@ def train(config: Config) -> Run:
             return run
         training = _Training(config, dataset.to(learner.device), learner)
         try:
-            return training.run()
+            return training.run(deadline)
         finally:
             if training.hidden.exists() and not training.checkpoint.exists():
                 shutil.rmtree(training.hidden)  # nothing in it that could be gone on from
@@ -86,7 +91,7 @@ class _Training:
         self.record = self._new_record()
         self.saved_at = time.monotonic()
 
-    def run(self) -> Run:
+    def run(self, deadline: float | None = None) -> Run:
         """Train to the end and return the finished run."""
         finished = self._begin()
         step = accelerate(self.learner, self.engine)  # after a resume: a graph keeps the memory that it was captured on
@@ -113,6 +118,11 @@ class _Training:
                         self.record["seconds"] = before + now - started - aside
                         self._pause(bar, progress, due)
                         aside += time.monotonic() - now
+                    if deadline and time.monotonic() > deadline and progress.epoch < self.config.epochs:
+                        self._wait_for_device()
+                        self.record["seconds"] = before + time.monotonic() - started - aside
+                        self._save()
+                        raise OutOfTime(f"{progress.epoch} epochs and {progress.step} steps are in its checkpoint")
         except TrainingError as error:
             kept = f"; the last good checkpoint is in {self.hidden}" if self.checkpoint.exists() else ""
             raise TrainingError(f"{self.config.name}: {error}{kept}") from None

@@ -13,7 +13,7 @@ LAYERS = (
     ("learner", "plots", "memorisation", "tables", "engine"),
     ("gan", "diffusion", "classifier"),
     ("training",),
-    ("runs", "recorder", "scoring", "validation", "publish", "report"),
+    ("runs", "recorder", "budget", "scoring", "validation", "publish", "report"),
     ("__main__",),
 )
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
