@@ -5,7 +5,7 @@
 
 VENV ?= .venv
 PYTHON ?= python3
-PRESET ?= laptop
+PRESET ?=
 EPOCHS ?=
 DATASET ?=
 TRAIN ?=
@@ -21,7 +21,7 @@ BUILD := --preset "$(PRESET)" --epochs "$(EPOCHS)" --dataset "$(DATASET)" $(if $
 help: ## List the targets
 	@echo "make TARGET [VENV=path] [PYTHON=python3.12]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "for train, book and runs: PRESET=smoke|laptop|paper EPOCHS=n DATASET=name; for book: TRAIN=1; for train: NAME=experiment"
+	@echo "for train, book and runs: PRESET=smoke|laptop|paper (book: paper once its two models are published, else laptop) EPOCHS=n DATASET=name; for book: TRAIN=1; for train: NAME=experiment"
 
 env: $(STAMP) ## Set up the virtual environment
 
@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml constraints.txt | $(PY)
 	@touch $(STAMP)
 
 train: $(STAMP) ## Train what the book needs and is missing, or one experiment (NAME=dcgan)
-	@$(PY) -m gendiff_lib train $(if $(NAME),$(NAME),--all) --preset "$(PRESET)" --dataset "$(DATASET)" $(if $(EPOCHS),--epochs "$(EPOCHS)")
+	@$(PY) -m gendiff_lib train $(if $(NAME),$(NAME),--all) --preset "$(or $(PRESET),laptop)" --dataset "$(DATASET)" $(if $(EPOCHS),--epochs "$(EPOCHS)")
 
 book: $(STAMP) ## Train what is missing and build book/_build/html/index.html
 	@$(PY) book/build.py $(BUILD)
@@ -52,7 +52,7 @@ lint: $(STAMP) ## Check format, lint, types and that notebooks are stripped
 	@$(VENV)/bin/nbstripout --verify notebooks/*.ipynb
 
 runs: $(STAMP) ## Show which runs exist, are published, missing or stale
-	@$(PY) -m gendiff_lib runs --preset "$(PRESET)" --dataset "$(DATASET)"
+	@$(PY) -m gendiff_lib runs --preset "$(or $(PRESET),laptop)" --dataset "$(DATASET)"
 
 clean: ## Remove what was built; runs and the environment stay
 	@rm -rf book/executed book/_build build .pytest_cache .mypy_cache .ruff_cache *.egg-info

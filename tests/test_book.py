@@ -5,6 +5,10 @@ from pathlib import Path
 
 import yaml
 
+from gendiff_lib import store
+from gendiff_lib.experiments import get
+from gendiff_lib.runs import _RECORD_KEYS
+
 ROOT = Path(__file__).parent.parent
 BOOK = ROOT / "book"
 
@@ -57,3 +61,20 @@ def test_explicit_cifar10_fails_with_the_remedy_where_it_is_missing(tmp_path, mo
     done = build("--preset", "smoke", "--dataset", "cifar10")
     assert done.returncode != 0
     assert "GENDIFF_DATA_DIR" in done.stderr
+
+
+def test_the_book_shows_the_papers_size_once_its_two_models_are_published(published, monkeypatch):
+    sys.path.insert(0, str(BOOK))
+    from build import choose_preset
+
+    sys.path.pop(0)
+    assert choose_preset("") == "laptop"
+    assert choose_preset("smoke") == "smoke"
+    for name in ("dcgan", "ddpm-conv"):
+        assert choose_preset("") == "laptop"
+        config = get(name, "paper")
+        record = {k: {} for k in _RECORD_KEYS} | {"kind": config.kind, "config": config.to_dict()}
+        record["snapshots"] = {str(config.epochs): {}}
+        store.write_json(published / f"{name}-{config.digest}" / "run.json", record)
+    assert choose_preset("") == "paper"
+    assert choose_preset("laptop") == "laptop"
