@@ -242,7 +242,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "classifier": Experiment(
         "the offline extractor's network",
         {
-            "paper": ClassifierConfig(name="classifier", flip=True, precision="bf16", epochs=16, schedule_epochs=16),
+            "paper": ClassifierConfig(name="classifier", flip=True, precision="bf16", epochs=24, schedule_epochs=24),
             "laptop": ClassifierConfig(name="classifier", dataset="shapes", width=8, epochs=2, schedule_epochs=2),
             "smoke": ClassifierConfig(
                 name="classifier", dataset="shapes", n_train=2000, width=8, batch_size=50, epochs=2, schedule_epochs=2

@@ -265,6 +265,22 @@ class Page:
         display(HTML(details("Protocol of each row", table(protocols))))
         return {label: train for label, (train, _) in found.items()}
 
+    def kept_table(self, runs: Mapping[str, Run]) -> None:
+        """Scores by Inception-v3 and VGG16 where somebody who has their weights has computed them; else a sentence."""
+        for extractor in ("inception", "vgg16"):
+            kept = {
+                label: [run.kept_scores(self.sampling(run), extractor, split) for split in ("train", "test")]
+                for label, run in runs.items()
+            }
+            rows = [score_row(k, [train], [test] if test else []) for k, (train, test) in kept.items() if train]
+            if rows:
+                self.table(rows, f"By {extractor}; each model at its own protocol's n. {NOISE_NOTE}")
+            else:
+                command = f"gendiff score --all --preset {self.preset} --extractor {extractor}"
+                display(
+                    HTML(f"<p>Not scored by {extractor} yet: <code>{command}</code> does it where its weights are.</p>")
+                )
+
     def table1(self, gan: Run, diffusion: Run) -> dict[str, list[Scores]]:
         """The paper's Table 1 beside ours. IS and FID are shown only where Inception-v3 computed them."""
         runs = {"DCGAN": gan, "diffusion": diffusion}

@@ -48,7 +48,8 @@ def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> di
             row[one.labels[name]] = str(estimate(train, name))
             continue
         fd = one.labels[name]
-        row[f"{fd} (train)"], row[f"{fd} (test)"] = str(estimate(train, name)), str(estimate(test, name))
+        row[f"{fd} (train)"] = str(estimate(train, name))
+        row[f"{fd} (test)"] = str(estimate(test, name)) if test else "not computed"
     if one.shares:
         row["classes"] = f"{min(s.classes_covered for s in train)} of {len(one.shares)}"
     return row | {"n": f"{one.n_fake:,}", "over": over(train)}

@@ -21,7 +21,7 @@ PINNED = {
     "dcgan": "22747f994efc",
     "dcgan-32": "530562763326",
     "ddpm-conv": "f157cecab7ff",
-    "classifier": "9c9c31107f81",
+    "classifier": "dba9206a4ea5",
 }
 
 

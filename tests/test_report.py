@@ -5,6 +5,7 @@ import pytest
 from gendiff_lib import report, store
 from gendiff_lib.config import ConfigError
 from gendiff_lib.experiments import EXPERIMENTS, get
+from gendiff_lib.features import Extractor
 from gendiff_lib.report import Page
 
 
@@ -61,3 +62,38 @@ def test_scores_are_named_by_their_extractor_and_inception_cells_are_empty(shown
     assert f"gendiff score {gan.id} --epoch 1 --extractor inception" in text
     assert "(2.50)(3)" in text
     assert "<td>fd</td>" in text
+
+
+def test_scores_by_the_famous_networks_are_shown_where_they_were_computed(shown):
+    page = Page(preset="smoke", epochs=1)
+    run = page.run("dcgan", n_train=100)
+    page.kept_table({"GAN": run})
+    assert "Not scored by inception yet" in shown[0]
+    assert "Not scored by vgg16 yet" in shown[1]
+    shown.clear()
+    pixels = Extractor("vgg16", "d", lambda x: (x.float().flatten(1)[:, :4], x.float().flatten(1)[:, :3]))
+    run.scores(page.sampling(run), pixels, 50)
+    page.kept_table({"GAN": run})
+    assert "<th>fd (train)</th>" in shown[1]
+    assert "not computed" in shown[1]
+
+
+def test_several_scores_are_over_sampling_seeds_and_every_training_seed_that_there_is(shown):
+    page = Page(preset="smoke", epochs=1)
+    run, other = page.run("dcgan", n_train=100), page.run("dcgan", n_train=100, seed=5)
+    scores = page.several(run)
+    assert [(s.made["training_seed"], s.made["sampling_seed"]) for s in scores] == [(0, 0), (0, 1), (5, 0), (5, 1)]
+    assert {s.made["run"] for s in scores} == {run.id, other.id}
+    found = page.seeds_table({"GAN": (run, None)})
+    assert found["GAN"] == scores
+    assert "2 training seeds" in " ".join(shown)
+
+
+def test_samples_of_other_samplers_raise_a_banner(shown, monkeypatch):
+    page = Page(preset="smoke", epochs=1)
+    run = page.run("dcgan", n_train=100)
+    page.score_table({"GAN": (run, None)})
+    assert "older than the samplers" not in " ".join(shown)
+    monkeypatch.setattr(report, "sampler_digest", lambda: "another")
+    page.score_table({"GAN": (run, None)})
+    assert "The samples of GAN are older than the samplers" in " ".join(shown)
