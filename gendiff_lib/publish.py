@@ -7,6 +7,7 @@ import torch
 
 from . import store
 from .config import GendiffError
+from .images import read_png
 from .runs import Run, read_record
 
 LIGHT = ("run.json", "history.csv", "sheets/*.png", "bits/*.json", "samples/*/sampling.json")
@@ -55,6 +56,15 @@ def _check(run: Run, draft: Path) -> None:
     """Read the draft back as a run, and weigh what runs/ would hold."""
     record = read_record(draft)
     store.read_table(draft / "history.csv", record["rows"])
+    for path in draft.rglob("*.json"):
+        store.read_json(path)
+    for path in draft.rglob("*.png"):
+        try:
+            read_png(path)
+        except OSError:
+            raise store.damaged(run.folder / path.relative_to(draft), "it is no picture") from None
+    for path in draft.glob("samples/*/*.safetensors"):
+        store.read_tensors(path)
     for path in draft.glob("weights/*.safetensors"):
         for name, tensor in store.read_tensors(path).items():
             if not torch.isfinite(tensor).all():

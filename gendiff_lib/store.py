@@ -96,6 +96,8 @@ def damaged(path: Path, why: str) -> StoreError:
     """The sentence for a file that cannot be read back."""
     if path.name == "checkpoint.pt":
         return StoreError(f"{path} is damaged ({why}): delete it, and the same command trains from the start")
+    if published_dir() in path.parents:
+        return StoreError(f"{path} is damaged ({why}): it is tracked, so restore it with git checkout {path}")
     folder = path.parent.parent if path.parent.name in ("weights", "sheets") else path.parent
     return StoreError(f"{path} is damaged ({why}): delete {folder}, and the same command makes it again")
 

@@ -64,3 +64,18 @@ def test_publishing_twice_or_beyond_the_budget_is_refused(published, monkeypatch
     with pytest.raises(GendiffError, match="MiB"):
         publishing.publish(train(CONFIG.but(seed=9)))
     assert [p.name for p in published.iterdir()] == [run.id]
+
+
+@pytest.mark.parametrize(
+    "name", ["samples/*/sampling.json", "sheets/epoch-0001.png", "samples/*/trajectory-3.safetensors"]
+)
+def test_what_cannot_be_read_back_is_not_published(published, name):
+    run = train(get("ddpm-conv", "smoke", n_train=100, epochs=1))
+    few = Sampling(n=12, n_steps=3)
+    run.samples(few)
+    run.trajectory(few, frames=3)
+    (path,) = run.folder.glob(name)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(GendiffError, match="is damaged"):
+        publishing.publish(run)
+    assert not published.exists() or not list(published.iterdir())

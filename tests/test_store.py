@@ -213,3 +213,13 @@ def test_without_a_checkout_runs_are_in_the_users_cache(checkout, tmp_path, monk
     assert store.runs_dir() == tmp_path / "user" / "runs"
     monkeypatch.setattr(store, "__file__", str(tmp_path / "site-packages" / "gendiff_lib" / "store.py"))
     assert store.published_dir() == tmp_path / "user" / "published"
+
+
+def test_a_damaged_published_file_is_to_be_restored(published):
+    path = published / "run-1" / "run.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(
+        StoreError, match=r"run\.json is damaged \(it is no JSON\): it is tracked, so restore it with git"
+    ):
+        store.read_json(path)
