@@ -12,7 +12,7 @@ import torch
 from IPython.display import HTML, Markdown, display
 from torch import Tensor
 
-from . import plots
+from . import plots, store
 from .config import Config, ConfigError, Sampling
 from .data import Dataset, load
 from .experiments import (
@@ -38,7 +38,19 @@ from .metrics import NOISE, VALUES, Scores, estimate, kept_reference, score
 from .recorder import train
 from .runs import Run, find, metrics_digest, sampler_digest, siblings
 from .scoring import offline
-from .tables import details, lead_rows, over, plain, protocol_row, score_row, table
+from .tables import (
+    contest_rows,
+    details,
+    lead_rows,
+    over,
+    plain,
+    protocol_row,
+    ratio_rows,
+    score_row,
+    scoring_rows,
+    table,
+    where,
+)
 from .validation import Validation, kept_validation
 
 MISSING = "not computed here"
@@ -401,6 +413,30 @@ class Page:
     def runs_data(self, run: Run) -> int:
         """How many training images a run saw."""
         return int(run.record["data"]["samples"])
+
+    def benchmarks(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The tracked results whose file names begin with `kind`, by file name."""
+        return {p.stem: store.read_json(p) for p in store.benchmark_results() if p.stem.startswith(kind)}
+
+    def speed_tables(self) -> dict[str, dict[str, Any]]:
+        """Every speed benchmark: its contests, their ratios, and what one should know of them."""
+        results = self.benchmarks("speed")
+        for result in results.values():
+            for contest in result["contests"].values():
+                self.table(contest_rows(contest), f"{contest['title']}. {where(result)}.")
+            self.table(ratio_rows(result["contests"]), "Median of the rounds' ratios (least to greatest).")
+            display(HTML(details("How this was measured", "".join(f"<p>{note}</p>" for note in result["notes"]))))
+        return results
+
+    def scoring_tables(self) -> dict[str, dict[str, Any]]:
+        """Every scoring benchmark."""
+        results = self.benchmarks("scoring")
+        for result in results.values():
+            sizes = f"{result['n_fake']:,} new images against {result['n_real']:,} known ones"
+            extractor = f"{result['extractor']['name']} ({result['extractor']['digest']})"
+            self.table(scoring_rows(result), f"{sizes}, extractor {extractor}. {where(result)}.")
+            display(HTML(details("How this was measured", "".join(f"<p>{note}</p>" for note in result["notes"]))))
+        return results
 
     def point_table(self, runs: Mapping[str, Sequence[Run]]) -> None:
         """A row a method in the plane: the mean over seeds, with the least and the greatest, of its point scores."""

@@ -40,6 +40,11 @@ def runs_dir() -> Path:
     return root / ".runs" if root else cache_dir() / "runs"
 
 
+def benchmark_results() -> list[Path]:
+    """The tracked results of the benchmarks, in the checkout that published_dir is of."""
+    return sorted((published_dir().parent / "benchmarks" / "results").glob("*.json"))
+
+
 def published_dir() -> Path:
     """Where published runs are: runs/ of the checkout that holds the working directory, else of the library's own."""
     root = _checkout(Path.cwd()) or _checkout(Path(__file__).parent)

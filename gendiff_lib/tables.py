@@ -109,3 +109,61 @@ def protocol_row(label: str, scores: Sequence[Scores]) -> dict[str, Any]:
         "real images": f"{one.n_real:,} {one.reference}",
         "commit": ", ".join(dict.fromkeys(str(s.made.get("commit"))[:10] for s in scores)),
     }
+
+
+# ---------------------------------------------------------------- benchmarks, from their results on disk
+
+
+def _spread(found: Mapping[str, Any], digits: int = 3) -> str:
+    return f"{found['median']:.{digits}g} ({found['min']:.{digits}g} to {found['max']:.{digits}g})"
+
+
+def contest_rows(contest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row a contestant of a speed benchmark: median (least to greatest) over rounds."""
+    return [
+        {
+            "": name,
+            f"seconds a {contest['work']}": _spread(found["seconds"]),
+            "images/s": found["images_per_second"],
+            "parameters": f"{found['parameters']:,}",
+            "GFLOP, one image forward": found["forward_flops"] / 1e9,
+            "of what matrix products reach": f"{found['utilisation']:.0%}",
+        }
+        for name, found in contest["contestants"].items()
+    ]
+
+
+def ratio_rows(contests: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row a pair: how many times as fast ours is, as measured and at equal operations, and the goal that was set."""
+    return [
+        {
+            "work": contest["title"],
+            "ours": ratio["ours"],
+            "theirs": ratio["theirs"],
+            "times as fast": _spread(ratio["raw"]),
+            "at equal operations": _spread(ratio["per_flop"]),
+            "goal": "none" if ratio["goal"] is None else ratio["goal"],
+            "reached": {True: "yes", False: "no", None: ""}[ratio["reached"]],
+        }
+        for contest in contests.values()
+        for ratio in contest["ratios"]
+    ]
+
+
+def scoring_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row a contestant of the scoring benchmark."""
+    return [
+        {"": name, "seconds": _spread(found["seconds"]), "peak memory, GB": _spread(_scaled(found["peak_bytes"], 1e9))}
+        for name, found in result["contestants"].items()
+    ]
+
+
+def _scaled(found: Mapping[str, Any], unit: float) -> dict[str, float]:
+    return {k: found[k] / unit for k in ("median", "min", "max")}
+
+
+def where(result: Mapping[str, Any]) -> str:
+    """The machine and the versions of a benchmark's result, in a line."""
+    versions = ", ".join(f"{k} {v}" for k, v in result["versions"].items() if k not in ("python", "gendiff", "numpy"))
+    changed = " + changes" if result["dirty"] else ""
+    return f"{result['device']}, {result['threads']} threads; {versions}; commit {str(result['commit'])[:10]}{changed}"
