@@ -37,8 +37,8 @@ def theirs(package: str, *names: str) -> list[Any]:
     except (ImportError, RuntimeError) as error:  # diffusers wraps a failed import
         why = str(error).strip().splitlines()[-1]
         raise GendiffError(
-            f"{package} cannot be imported ({why}): run `pip install -c constraints.txt -e '.[bench]'` in the checkout, "
-            "or name the contests that do without it with --contests"
+            f"{package} cannot be imported ({why}): run `pip install -c constraints.txt -e '.[bench]'` "
+            "in the checkout, or name the contests that do without it with --contests"
         ) from None
 
 
