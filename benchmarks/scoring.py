@@ -8,7 +8,6 @@ GENDIFF_DEVICE and OMP_NUM_THREADS are passed on to all of them.
 """
 
 import argparse
-import datetime
 import json
 import os
 import shutil
@@ -17,23 +16,23 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from statistics import median
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gendiff_lib import images as im
 from gendiff_lib import machine, store
-from gendiff_lib.config import ConfigError, GendiffError
+from gendiff_lib.config import GendiffError
 from gendiff_lib.data import at_hand, load
 from gendiff_lib.experiments import PRESETS
 from gendiff_lib.features import content_digest, image_keys
 from gendiff_lib.metrics import DENSITY_NEIGHBOURS, KERNEL_SUBSET_SIZE, PARTS
 from gendiff_lib.scoring import offline
 
+from .common import Parser, at_least, provenance, spread
 from .contestants import THEIR_NAMES, Task
 
 LEAST = PARTS * (DENSITY_NEIGHBOURS + 2)  # fewer images have no standard errors
@@ -52,32 +51,17 @@ NOTES = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One sentence instead of the usage."""
-        raise ConfigError(f"{message} (see `{self.prog} --help`)")
-
-
-def _at_least(low: int) -> Any:
-    def count(text: str) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} on")
-        return int(text)
-
-    return count
-
-
 def _parser() -> argparse.ArgumentParser:
     about = "Time and memory of scoring, beside torch-fidelity's."
-    parser = _Parser(prog="python -m benchmarks.scoring", description=about)
+    parser = Parser(prog="python -m benchmarks.scoring", description=about)
     add = parser.add_argument
-    add("--n-fake", type=_at_least(LEAST), help="new images (default: the whole test split, corrupted)")
-    add("--n-real", type=_at_least(LEAST), help="images of the reference (default: the whole train split)")
-    add("--repeats", type=_at_least(1), default=3, help="turns of each contestant (default: 3)")
+    add("--n-fake", type=at_least(LEAST), help="new images (default: the whole test split, corrupted)")
+    add("--n-real", type=at_least(LEAST), help="images of the reference (default: the whole train split)")
+    add("--repeats", type=at_least(1), default=3, help="turns of each contestant (default: 3)")
     add("--dataset", default="", help="cifar10 or shapes (default: cifar10 where it is at hand, else shapes)")
     add("--preset", choices=PRESETS, default="laptop", help="size of the network that judges shapes (default: laptop)")
-    add("--batch-size", type=_at_least(1), default=250, help="torch-fidelity's, for images (default: 250, as ours)")
-    add("--prc-batch-size", type=_at_least(1), default=10_000, help="its own, for distances (default: 10000, as its)")
+    add("--batch-size", type=at_least(1), default=250, help="torch-fidelity's, for images (default: 250, as ours)")
+    add("--prc-batch-size", type=at_least(1), default=10_000, help="its own, for distances (default: 10000, as its)")
     add("--save-cpu-ram", choices=("auto", "yes", "no"), default="auto", help="its option (default: where it must)")
     add("--out", type=Path, help="JSON to write")
     return parser
@@ -197,32 +181,21 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _provenance(task: Task, prepared: dict[str, Any]) -> dict[str, Any]:
-    device = machine.default_device()
     shared = ("dataset", "preset", "n_fake", "n_real", "reference")
     options = ("batch_size", "prc_batch_size", "kid_subset_size", "save_cpu_ram")
     return {
         **{name: getattr(task, name) for name in shared},
         "torch_fidelity": {name: getattr(task, name) for name in options},
         "extractor": prepared["extractor"],
-        "device": machine.device_name(device),
-        "device_type": device.type,
-        "processor": machine.device_name(torch.device("cpu")),
-        "threads": prepared["threads"],
-        "versions": machine.versions() | {"torch-fidelity": metadata.version("torch-fidelity")},
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **machine.commit(),
+        **provenance(machine.default_device(), prepared["threads"], ["torch-fidelity"]),
     }
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    return {"median": median(values), "min": min(values), "max": max(values), "all": list(values)}
 
 
 def _summary(made: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Of one contestant's turns. Its values are the first turn's; `same_values` says whether all turns gave them."""
     names = ("seconds", "peak_bytes", "loaded_bytes", *(["gpu_peak_bytes"] if made[0]["gpu_peak_bytes"] else []))
     same = all(turn["values"] == made[0]["values"] for turn in made)
-    spreads = {name: _spread([turn[name] for turn in made]) for name in names}
+    spreads = {name: spread([turn[name] for turn in made]) for name in names}
     return spreads | {"values": made[0]["values"], "same_values": same}
 
 

@@ -1,12 +1,13 @@
-"""The command line: train, sample, score, bits, validate, publish, runs, list."""
+"""The command line: train, sample, score, bits, validate, publish, runs, list, bench."""
 
 import argparse
 import dataclasses
+import importlib
 import json
 import shutil
 import sys
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,6 +39,7 @@ examples:
   gendiff bits ddpm-conv                       bits per dimension of test images
   gendiff validate                             is the extractor a measure? scores of damaged real images
   gendiff runs                                 what exists, and what the book still lacks
+  gendiff bench --threads 1 --out speed.json   speed beside other projects' loops (`gendiff bench --help`)
 
 A run is named by its experiment (the newest run of it), or by its folder. The same command never trains twice;
 after an interruption it goes on where it stopped. GENDIFF_RUNS, GENDIFF_DATA_DIR, GENDIFF_INCEPTION, GENDIFF_VGG16
@@ -73,8 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, help: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=help, description=help)
+    def command(name: str, help: str, *, add_help: bool = True) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help, description=help, add_help=add_help)
 
     sub = command("train", "Train an experiment, unless a run of it is there.")
     sub.add_argument("name", nargs="?", help="experiment (see `gendiff list`)")
@@ -116,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("runs", "Show which runs exist, are published, missing or stale.")
     _add_presets(sub)
     command("list", "List experiments, data sets, samplers, denoisers, paths and the rest.")
+    command("bench", "Measure speed beside other projects' loops (from a checkout).", add_help=False)
     return parser
 
 
@@ -310,7 +313,20 @@ def _list(args: argparse.Namespace) -> None:
             print(f"  {field.name:<24} {field.metadata['help']}")
 
 
-COMMANDS = {
+def _bench(words: Sequence[str]) -> int:
+    """Hand the words on to benchmarks.speed, which is beside the library in a checkout and installed nowhere."""
+    checkout = Path(__file__).parents[1]
+    if not (checkout / "benchmarks" / "speed.py").is_file():
+        raise GendiffError(
+            "benchmarks/ is not there, since only the package is installed: run `gendiff bench` from a checkout, "
+            "installed with `pip install -e '.[bench]'`"
+        )
+    sys.path.insert(0, str(checkout))
+    code: int = importlib.import_module("benchmarks.speed").main(words)
+    return code
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "train": _train,
     "sample": _sample,
     "score": _score,
@@ -325,6 +341,9 @@ COMMANDS = {
 def main(words: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it was done, 2 for what the user can mend, 130 when interrupted."""
     try:
+        words = list(sys.argv[1:] if words is None else words)
+        if words[:1] == ["bench"]:
+            return _bench(words[1:])
         args = _parser().parse_args(words)
         COMMANDS[args.command](args)
     except GendiffError as error:

@@ -1,10 +1,18 @@
+import importlib.util
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import contestants
+from benchmarks import contestants, rivals, speed, turns
 from benchmarks.scoring import TURNS, corrupted, main
+from gendiff_lib import __main__ as cli
+from gendiff_lib.config import ConfigError
+from gendiff_lib.data import load
 from gendiff_lib.features import Extractor
 from gendiff_lib.metrics import VALUES
 
@@ -101,3 +109,181 @@ def test_corrupted_images_are_others_but_near_and_always_the_same():
     assert torch.equal(made, corrupted(images))
     distance = (made.int() - images.int()).abs().float().mean()
     assert 1 < distance < 15
+
+
+# ---------------------------------------------------------------- speed
+
+
+QUICK = ["--tiny", "--device", "cpu", "--threads", "1", "--seconds", "0.02", "--dataset", "shapes"]
+
+
+def measured(tmp_path, *words):
+    """What a run in a process of its own wrote and printed: its loaders fork, which some Pythons warn of."""
+    out = tmp_path / "speed.json"
+    command = [sys.executable, "-m", "benchmarks.speed", *QUICK, *words, "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(speed.__file__).parents[1])
+    assert done.returncode == 0, done.stderr
+    return json.loads(out.read_text()), done.stdout
+
+
+def test_ours_and_the_tutorial_take_turns(tmp_path):
+    found, told = measured(tmp_path, "--contests", "dcgan", "--rounds", "3")
+    assert found["contests"].keys() == {"dcgan"}
+    assert found["threads"] == 1
+    assert found["settings"]["rounds"] == 3
+    assert {"commit", "date", "device", "versions", "load", "configs", "notes"} <= found.keys()
+    contest = found["contests"]["dcgan"]
+    ours, tutorial = contest["contestants"]["ours fp32"], contest["contestants"]["tutorial fp32"]
+    for c in (ours, tutorial):
+        assert len(c["seconds"]["all"]) == 3
+        assert c["images"] == 8
+        assert c["images_per_second"] == pytest.approx(8 / c["seconds"]["median"])
+        assert 0 < c["utilisation"] < 2
+    assert ours["parameters"] == tutorial["parameters"]
+    assert ours["forward_flops"] == tutorial["forward_flops"]
+    assert ours["flops"] < tutorial["flops"]  # which also takes D's gradients in the generator's step
+    for ratio in contest["ratios"]:
+        assert ratio["theirs"] == "tutorial fp32"
+        assert ratio["raw"] == ratio["per_flop"]
+        assert "goal" not in ratio  # nothing is claimed of a rehearsal
+    assert all(word in told for word in ("ours fp32", "tutorial fp32", "times as fast", "matmul fp32", "load"))
+
+
+@pytest.mark.skipif(
+    not all(importlib.util.find_spec(name) for name in ("diffusers", "denoising_diffusion_pytorch")),
+    reason="needs diffusers and denoising-diffusion-pytorch",
+)
+def test_the_u_nets_are_the_same_work(tmp_path):
+    found, _ = measured(tmp_path, "--contests", "unet,ddim", "--rounds", "1", "--sampling-steps", "2")
+    assert {"diffusers", "denoising-diffusion-pytorch"} <= found["versions"].keys()
+    for contest in found["contests"].values():
+        ours, diffusers = contest["contestants"]["ours fp32"], contest["contestants"]["diffusers fp32"]
+        assert ours["parameters"] == diffusers["parameters"]
+        assert ours["forward_flops"] == diffusers["forward_flops"]
+        for ratio in (r for r in contest["ratios"] if r["theirs"].startswith("lucidrains")):
+            theirs = contest["contestants"][ratio["theirs"]]["forward_flops"]
+            scale = ours["forward_flops"] / theirs
+            assert ratio["per_flop"]["median"] == pytest.approx(scale * ratio["raw"]["median"])
+    drawn = found["contests"]["ddim"]["contestants"]
+    assert all(c["flops"] == 2 * c["images"] * c["forward_flops"] for c in drawn.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--contests", "dcgan,chess"], "chess"),
+        (["--device", "tpu"], "tpu"),
+        (["--seconds", "0"], "--seconds"),
+        (["--seconds", "soon"], "--seconds"),
+        (["--rounds", "0"], "--rounds"),
+        (["--threads", "-1"], "--threads"),
+        (["--sampling-steps", "none"], "--sampling-steps"),
+        (["--dataset", "gaussians"], "gaussians"),
+        (["--dataset", "shapes:16"], "shapes:16"),
+        (["--out", "/dev/null/speed.json"], "/dev/null"),
+        (["--fast"], "--fast"),
+    ],
+)
+def test_bad_words_for_speed_are_one_sentence(words, named, capsys):
+    assert cli.main(["bench", "--tiny", "--dataset", "shapes", "--contests", "dcgan", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("benchmarks.speed: ")
+    assert named in err
+
+
+@pytest.mark.parametrize("package", ["diffusers", "denoising_diffusion_pytorch"])
+def test_a_missing_package_is_one_sentence_with_the_remedy(package, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(speed, "PACKAGES", {k: v for k, v in speed.PACKAGES.items() if v[0] == package})
+    assert speed.main([*QUICK, "--contests", "unet"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert all(word in err for word in (package, "pip install", "[bench]", "--contests"))
+
+
+def test_bench_without_a_checkout_is_one_sentence(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "gendiff_lib" / "__main__.py"))
+    assert cli.main(["bench", "--tiny"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "checkout" in err
+
+
+def test_without_bf16_its_contestants_are_left_out(monkeypatch):
+    def refuse(config, device):
+        if config.precision == "bf16":
+            raise ConfigError("no bf16 here")
+
+    monkeypatch.setattr(speed.machine, "check_precision", refuse)
+    precisions, left_out = speed._precisions(setup())
+    assert precisions == ["fp32"]
+    assert len(left_out) == 1
+    assert "no bf16 here" in left_out[0]
+
+
+def setup():
+    return turns.Setup(
+        dataset=load("shapes"),
+        device=torch.device("cpu"),
+        gan=speed.ours.gan_config("shapes", tiny=True),
+        unet=speed.ours.unet_config("shapes", tiny=True),
+        n_samples=2,
+        sampling_steps=2,
+        workers=0,
+    )
+
+
+def timing(whose, images, flops, seconds):
+    contestant = turns.Contestant(
+        whose=whose, precision="fp32", images=images, parameters=1, turn=lambda n: None, forward=lambda: None
+    )
+    return turns.Timing(contestant=contestant, forward_flops=flops, flops=3 * flops * images, pieces=1, seconds=seconds)
+
+
+def test_ratios_are_medians_of_rounds_and_scaled_by_operations():
+    ours, theirs = timing("ours", 10, 200, [1.0, 2.0, 4.0]), timing("theirs", 20, 100, [6.0, 6.0, 6.0])
+    found = turns.compare(ours, theirs)
+    assert found["raw"]["all"] == pytest.approx([3.0, 1.5, 0.75])  # images a second: 10, 5, 2.5 against 20/6
+    assert found["raw"]["median"] == pytest.approx(1.5)
+    assert found["per_flop"]["all"] == pytest.approx([6.0, 3.0, 1.5])
+    assert turns.summary(ours, {"fp32": [6000.0, 6000.0, 1.0]})["utilisation"] == 0.5
+    reached = speed._ratio("unet", ours, theirs, {("unet", "ours fp32", "theirs fp32"): 2.9})
+    assert (reached["goal"], reached["reached"]) == (2.9, True)
+    assert not speed._ratio("unet", ours, theirs, {("unet", "ours fp32", "theirs fp32"): 3.1})["reached"]
+    assert "goal" not in speed._ratio("ddim", ours, theirs, {("unet", "ours fp32", "theirs fp32"): 3.1})
+
+
+def test_turns_have_about_the_length_asked_for():
+    done = []
+    contestant = turns.Contestant(
+        whose="ours", precision="fp32", images=1, parameters=1, turn=lambda n: done.append(n) or time.sleep(0.01 * n),
+        forward=lambda: torch.ones(2, 3) @ torch.ones(3, 4),
+    )  # fmt: skip
+    found = turns.prepare(contestant, 0.2, torch.device("cpu"))
+    assert found.forward_flops == 2 * 2 * 3 * 4
+    assert 5 <= found.pieces <= 20
+    turns.race([found], 2, 8, torch.device("cpu"), matmul_seconds=0.001)
+    assert done[-2:] == [found.pieces] * 2
+    assert len(found.seconds) == 2
+
+
+def test_a_loader_has_no_more_work_than_its_turn():
+    feed = rivals._Feed(setup(), [rivals.transforms.ToTensor()], 8)
+    for n in (1, 3):
+        batches = list(feed(n))
+        assert len(batches) == n
+        assert all(x.shape == (8, 3, 32, 32) for x in batches)
+
+
+def test_the_tutorial_trains_both_networks():
+    made = rivals._Tutorial(setup(), "fp32")
+    before = [weight.detach().clone() for net in (made.net_d, made.net_g) for weight in net.parameters()]
+    made.turn(1)
+    after = [weight for net in (made.net_d, made.net_g) for weight in net.parameters()]
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    ((loss_d, loss_g, *probabilities),) = made.log
+    assert loss_d > 0
+    assert loss_g > 0
+    assert all(0 < p < 1 for p in probabilities)
