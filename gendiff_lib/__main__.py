@@ -199,6 +199,12 @@ def _sample(args: argparse.Namespace) -> None:
     print(f"{len(samples)} samples of {run.id} at epoch {run.config.epochs}: {out}")
 
 
+def _count(flag: str, text: str) -> int:
+    if not text.isdigit():
+        raise ConfigError(f"{flag} must be a whole number, not {text!r}")
+    return int(text)
+
+
 def _score(args: argparse.Namespace) -> None:
     if bool(args.run) == args.all:
         raise ConfigError("name one run, or give --all: `gendiff runs` shows the runs")
@@ -225,12 +231,17 @@ def _score(args: argparse.Namespace) -> None:
 def _score_one(run: Run, args: argparse.Namespace) -> None:
     preset, sampling = preset_of(run.config), _sampling(run, args)
     if not run.dataset.is_image:
+        given = {"--reference": args.reference != "train", "--extractor": args.extractor != "classifier"}
+        for flag in (k for k, v in {**given, "--n-real": bool(args.n_real)}.items() if v):
+            raise ConfigError(f"{flag} does not apply to {run.id}, which makes points in the plane: leave it out")
         print(json.dumps(dataclasses.asdict(run.point_scores(sampling)), indent=2))
         return
     known = EXPERIMENTS.get(run.config.name)
     default = known.protocols[preset].n_real if known and known.protocols else 0
     real = data.load(run.config.dataset, args.reference)
-    n_real = Config.parse("n_train", args.n_real) if args.n_real else min(default, len(real.samples))
+    n_real = _count("--n-real", args.n_real) if args.n_real else min(default, len(real.samples))
+    if n_real > len(real.samples):
+        raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
     scores = run.scores(sampling, extractor(args.extractor, run.config.dataset, preset), n_real, args.reference)
     for name, label in scores.labels.items():
         print(f"{label:>10} {estimate([scores], name)}")
@@ -239,7 +250,7 @@ def _score_one(run: Run, args: argparse.Namespace) -> None:
 
 def _bits(args: argparse.Namespace) -> None:
     run = _run(args.run, args)
-    found = run.bits(Config.parse("n_train", args.n), args.split, args.weights)
+    found = run.bits(_count("--n", args.n), args.split, args.weights)
     print(f"{found.total:.4f} ± {found.error:.4f} bits per dimension")
     print(f"  steps {sum(found.steps):.4f}, decoder {found.decoder:.4f}, prior {found.prior:.2e}")
     print(
@@ -260,7 +271,7 @@ def _validate(args: argparse.Namespace) -> None:
     print(f"{judge.name} ({judge.digest}) on {dataset}, {found.made['seconds']:.0f} s on {found.made['device']}")
     if args.publish:
         path = validation_path(store.runs_dir(), judge, dataset, *protocol("dcgan", args.preset).validated)
-        print(f"published {publish_validation(path)}")
+        print(f"published {publish_validation(path)}" if path.exists() else "it is published already")
 
 
 def _publish(args: argparse.Namespace) -> None:

@@ -37,7 +37,7 @@ def by_worth(configs: Sequence[Config], seeds: int = 1) -> list[Config]:
 
 def seconds_needed(config: Config) -> float:
     """How long the rest of a training will take on this machine, by a short trial of its own steps."""
-    dataset = load(config.dataset).first(config.n_train)
+    dataset = load(config.dataset).first(config.n_train, "n_train")
     per_image = _seconds_per_image(config, dataset)
     steps = len(dataset.samples) // config.batch_size
     return MARGIN * per_image * (config.epochs * steps * config.batch_size - _images_done(config))

@@ -94,10 +94,12 @@ class Dataset:
         h.update(self.labels.cpu().numpy().tobytes())
         return h.hexdigest()[:12]
 
-    def first(self, n: int) -> "Dataset":
-        """The first n samples (all for 0); DataError where there are fewer."""
+    def first(self, n: int, name: str = "n") -> "Dataset":
+        """The first n samples (all for 0); DataError, which calls n by `name`, where there are fewer."""
+        if n < 0:
+            raise DataError(f"{name}={n} is no number of samples: give 0 for all, or more")
         if n > len(self.samples):
-            raise DataError(f"n_train={n} is more than the {len(self.samples)} samples of {self.name}: lower it")
+            raise DataError(f"{name}={n} is more than the {len(self.samples)} samples of {self.name}: lower it")
         keep = n or len(self.samples)
         cut = self.samples[:keep], self.labels[:keep]
         return Dataset(self.name, self.split, *cut, self.classes, self.bridge, self.modes)

@@ -15,20 +15,28 @@ from torch import Tensor
 from . import images as im
 from .config import GendiffError
 from .data import cache_dir
-from .machine import default_device
+from .machine import default_device, full_precision
 
 
 class Features(NamedTuple):
-    """Of N images: features float32 (N, D), class logits float32 (N, K), and a key int64 (N,) of each image's bytes."""
+    """Of N images: features float32 (N, D), class logits float32 (N, K), and a key int64 (N,) of each image's bytes.
+
+    `source` names extractor and image size: features of unlike sources do not compare.
+    """
 
     features: Tensor
     logits: Tensor
     keys: Tensor
+    source: str = ""
 
     def in_order(self) -> "Features":
         """The same, sorted by key: splits and subsets then depend on the set of images, not on how it was ordered."""
         order = self.keys.argsort(stable=True)
-        return Features(*(part[order] for part in self))
+        return self.cut(order)
+
+    def cut(self, index: Tensor | slice) -> "Features":
+        """Those of some images."""
+        return Features(self.features[index], self.logits[index], self.keys[index], self.source)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def weights_path(file: WeightsFile) -> Path:
     GendiffError where it is not to be had, damaged, or another file.
     """
     if named := os.environ.get(file.variable):
-        path = Path(named).expanduser()
+        path = Path(named)
         if not path.is_file():
             raise GendiffError(f"{file.variable}={named} is no file: {file.remedy}")
     else:
@@ -106,12 +114,15 @@ def weights_path(file: WeightsFile) -> Path:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 torch.hub.download_url_to_file(file.url, str(path), file.sha256[:8], progress=False)
-            except (OSError, RuntimeError) as error:
+            except Exception as error:  # the network's own, of many kinds
                 raise GendiffError(
                     f"{file.name} could not be downloaded ({type(error).__name__}): {file.remedy}"
                 ) from None
-    with path.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    try:
+        with path.open("rb") as opened:
+            found = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise GendiffError(f"{path} cannot be read ({error.strerror}): {file.remedy}") from None
     if found != file.sha256:
         raise GendiffError(
             f"{path} is damaged or another file (its SHA-256 begins {found[:8]}, not {file.sha256[:8]}): {file.remedy}"
@@ -173,13 +184,21 @@ def extract(extractor: Extractor, images: Tensor, batch_size: int = 250) -> Feat
     They are kept in the user's cache (GENDIFF_CACHE moves it) under a digest of the images themselves.
     """
     im.check_images(images)
+    if images.max() == 1:
+        raise GendiffError("images hold no byte but 0 and 1: if they were floats in [0, 1], multiply them by 255 first")
 
     def compute() -> dict[str, Tensor]:
-        parts = [extractor.network(batch) for batch in images.split(batch_size)]
+        with full_precision():
+            parts = [extractor.network(batch) for batch in images.split(batch_size)]
         found, logits = (torch.cat([p[i].float().cpu() for p in parts]) for i in (0, 1))
         return {"features": found, "logits": logits, "keys": image_keys(images)}
 
-    return Features(**keep(extractor, content_digest(images), compute))
+    return Features(**keep(extractor, content_digest(images), compute), source=source_of(extractor, images))
+
+
+def source_of(extractor: Extractor, images: Tensor) -> str:
+    """What features must share to be compared: the network, its weights, and the images' size."""
+    return f"{extractor.name} {extractor.digest} of {'x'.join(map(str, images.shape[1:]))}"
 
 
 def content_digest(images: Tensor) -> str:
@@ -202,16 +221,16 @@ def image_keys(images: Tensor) -> Tensor:
 def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """What `compute` gives, from the user's cache where it was computed before for this extractor and content."""
     path = _cache() / f"{extractor.name}-{extractor.digest}" / f"{content}.pt"
-    with suppress(RuntimeError, EOFError, OSError, TypeError, pickle.UnpicklingError):
+    with suppress(Exception):  # missing, or damaged in any of many ways, which is no loss: it is made again
         kept: Any = torch.load(path, weights_only=True)
-        if isinstance(kept, dict):
-            return kept
-    path.unlink(missing_ok=True)  # missing, or damaged, which is no loss: it is made again
+        if kept["check"] == digest_of(kept["tensors"]):
+            tensors: dict[str, Tensor] = kept["tensors"]
+            return tensors
     found = compute()
     draft = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(found, draft)
+        torch.save({"tensors": found, "check": digest_of(found)}, draft)
         draft.replace(path)
     except (OSError, RuntimeError):  # a full or closed cache is no loss either
         with suppress(OSError):
@@ -221,4 +240,4 @@ def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Ten
 
 def _cache() -> Path:
     # a new folder name whenever what is kept changes shape, so that nothing old is misread
-    return Path(os.environ.get("GENDIFF_CACHE") or cache_dir()) / "features-2"
+    return Path(os.environ.get("GENDIFF_CACHE") or cache_dir()) / "features-3"

@@ -55,10 +55,12 @@ class Bits:
     weights: str
     seconds: float
     device: str
+    sources: str  # digest of the code that computed it
+    commit: str | None
 
     @classmethod
     def of(cls, bounds: Sequence[Bound], **how: Any) -> "Bits":
-        """The means over batches of bounds; `how` names split, seed, weights, seconds and device."""
+        """The means over batches of bounds; `how` names split, seed, weights, seconds, device and code."""
         prior, steps, decoder = (torch.cat(parts).cpu() for parts in zip(*bounds, strict=True))
         total = Bound(prior, steps, decoder).total
         return cls(

@@ -4,7 +4,8 @@ import os
 import platform
 import resource
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ def default_device() -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"GENDIFF_DEVICE={name} is not to be had on this machine: use cpu")
     return torch.device(name)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """float32 that is float32: a GPU may else round the factors of convolutions to TF32's ten bits."""
+    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+        yield
 
 
 def check_precision(config: Config, device: torch.device) -> None:

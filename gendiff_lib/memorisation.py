@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .config import GendiffError
 from .features import Extractor, extract
 from .images import check_images
 from .machine import default_device
@@ -33,9 +34,10 @@ def nearest(queries: Tensor, training: Tensor) -> Nearest:
     for start in range(0, len(training), 10_000):
         block = training[start : start + 10_000].flatten(1).float().to(device)
         middle = block.mean(0)  # centred, the product of matrices loses fewer digits
+        block = block - middle  # not in place: it may be the caller's
         for low in range(0, len(queries), CHUNK):
             rows = queries[low : low + CHUNK].flatten(1).float().to(device)
-            found = squared_distances(rows - middle, block - middle).min(1)
+            found = squared_distances(rows - middle, block).min(1)
             here = slice(low, low + CHUNK)
             nearer = found.values.cpu() < best[here]
             best[here] = torch.where(nearer, found.values.cpu(), best[here])
@@ -64,8 +66,9 @@ class Memorisation(NamedTuple):
 
         `space` is "pixel" or "feature". Ties count half (Mann and Whitney's statistic, as a share).
         """
-        fake, test = getattr(self, space), getattr(self, f"test_{space}")
-        return float(((fake[:, None] < test).double() + 0.5 * (fake[:, None] == test)).mean())
+        fake, test = getattr(self, space), getattr(self, f"test_{space}").sort().values
+        below, up_to = (torch.searchsorted(test, fake, right=right) for right in (False, True))
+        return float(1 - (below + up_to).double().mean() / (2 * len(test)))
 
     def suspects(self, space: str) -> float:
         """The share of generated images nearer to their neighbour than all but one in a hundred test images are."""
@@ -77,6 +80,9 @@ def memorisation(fake: Tensor, training: Tensor, test: Tensor, extractor: Extrac
     """Nearest training images of generated and of test images, uint8 (N, 3, H, W) each."""
     for images in (fake, training, test):
         check_images(images)
+        if images.shape[1:] != training.shape[1:]:
+            sizes = f"{tuple(images.shape[1:])} and {tuple(training.shape[1:])}"
+            raise GendiffError(f"images of shape {sizes} have no distance: bring them to one size")
     features = [extract(extractor, images).features for images in (fake, training, test)]
     pixel, test_pixel = nearest(fake, training), nearest(test, training)
     feature, test_feature = nearest(features[0], features[1]), nearest(features[2], features[1])

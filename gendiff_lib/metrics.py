@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .config import GendiffError
 from .data import Dataset
-from .features import Extractor, Features, content_digest, extract, keep
+from .features import Extractor, Features, content_digest, extract, keep, source_of
 from .machine import default_device
 
 SPLITS = 10  # of the Inception Score
@@ -26,7 +26,7 @@ NEIGHBOURS = 3  # k of precision and recall (Kynkaanniemi et al. 2019)
 DENSITY_NEIGHBOURS = 5  # k of density and coverage (Naeem et al. 2020)
 KERNEL_SUBSETS, KERNEL_SUBSET_SIZE, KERNEL_SEED = 100, 1000, 2020
 PARTS = 5  # disjoint parts of the fakes, whose spread gives a standard error
-NOISE = 3.0  # a difference counts from so many standard errors on
+EDGE = 2e-6  # by how much, relatively, a squared radius is widened: float32 products differ by less
 CHUNK = 500  # real images whose distances to all fakes are held at once
 
 
@@ -34,6 +34,7 @@ class ScoreError(GendiffError):
     """Features that cannot be scored."""
 
 
+SHARES = ("precision", "recall", "coverage")  # counts among images
 VALUES = ("classifier_score", "frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage")
 
 
@@ -89,7 +90,7 @@ class Scores:
     @property
     def classes_covered(self) -> int:
         """How many classes have at least a fifth of the fakes that an even share would be."""
-        return sum(share >= 0.2 / len(self.shares) for share in self.shares)
+        return sum(5 * len(self.shares) * round(share * self.n_fake) >= self.n_fake for share in self.shares)
 
     @property
     def protocol(self) -> str:
@@ -114,33 +115,36 @@ class Scores:
 
 
 class Reference(NamedTuple):
-    """Of N real images: features (N, D), mean (D,) and covariance (D, D) in float64, and each image's distances to its
-    NEIGHBOURS-th and DENSITY_NEIGHBOURS-th nearest other, (N, 2)."""
+    """Of N real images: features (N, D), mean (D,) and covariance (D, D) in float64, and each image's squared distances
+    to its NEIGHBOURS-th and DENSITY_NEIGHBOURS-th nearest other, (N, 2); `source` is that of the features."""
 
     features: Tensor
     mean: Tensor
     covariance: Tensor
-    radii: Tensor
+    balls: Tensor
+    source: str = ""
 
     @classmethod
     def of(cls, real: Features) -> "Reference":
         """What scores need to know of real images; ScoreError where there are too few."""
         features = real.in_order().features
         _check_features(features, features.shape[-1])
-        return cls(features, *_moments(features), _radii(features))
+        return cls(features, *_moments(features), _balls(features), real.source)
 
 
 def kept_reference(extractor: Extractor, images: Tensor) -> Reference:
     """Of uint8 images (N, 3, H, W), computed once and kept in the user's cache."""
 
     def compute() -> dict[str, Tensor]:
-        return Reference.of(extract(extractor, images))._asdict()
+        found = Reference.of(extract(extractor, images))._asdict()
+        return {name: part for name, part in found.items() if name != "source"}
 
-    return Reference(**keep(extractor, f"{content_digest(images)}-reference", compute))
+    kept = keep(extractor, f"{content_digest(images)}-reference", compute)
+    return Reference(**kept, source=source_of(extractor, images))
 
 
 def _check_count(n: int) -> None:
-    least = max(SPLITS, DENSITY_NEIGHBOURS + 2)
+    least = 2 * SPLITS  # a split of one image has no Inception Score
     if n < least:
         raise ScoreError(f"n={n} images are too few to score: give at least {least}")
 
@@ -171,15 +175,18 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     return squares.add_(a.square().sum(1, keepdim=True)).clamp_(min=0)
 
 
-def _radii(features: Tensor) -> Tensor:
-    """The distance of each (N, D) to its third and fifth nearest other, (N, 2)."""
+def _balls(features: Tensor) -> Tensor:
+    """The squared distance of each (N, D) to its third and fifth nearest other, (N, 2).
+
+    A little more than that, so that what lies on a ball's edge is inside it, whatever the last digit of a product.
+    """
     x = (features - features.mean(0)).to(default_device())  # centred, the product of matrices loses fewer digits
     ranks = [NEIGHBOURS, DENSITY_NEIGHBOURS]  # the nearest of all, of rank 0, is the image itself
     rows = [
         squared_distances(part, x).topk(max(ranks) + 1, largest=False, sorted=True).values[:, ranks]
         for part in x.split(CHUNK)
     ]
-    return torch.cat(rows).sqrt().cpu()
+    return torch.cat(rows).mul(1 + EDGE).cpu()
 
 
 def _neighbour_scores(fake: Tensor, real: Reference, parts: Sequence[slice]) -> list[dict[str, float]]:
@@ -191,15 +198,14 @@ def _neighbour_scores(fake: Tensor, real: Reference, parts: Sequence[slice]) -> 
     """
     device, middle = default_device(), real.features.mean(0)
     x, y = (fake - middle).to(device), (real.features - middle).to(device)
-    # ties are inside: a sample on a ball's edge, or a copy of its centre, must not fall out by the last digit
-    balls = real.radii.square().to(device)
-    fakes = [_radii(fake[part])[:, 0].square().to(device) for part in parts]
+    balls = real.balls.to(device)
+    fakes = [_balls(fake[part])[:, 0].to(device) for part in parts]
     inside, density = torch.zeros(len(x), device=device, dtype=torch.bool), torch.zeros(len(x), device=device)
     recalled, covered = ([torch.zeros((), device=device) for _ in parts] for _ in range(2))
-    for rows, radii in zip(y.split(CHUNK), balls.split(CHUNK), strict=True):
+    for rows, edges in zip(y.split(CHUNK), balls.split(CHUNK), strict=True):
         squares = squared_distances(rows, x)
-        inside |= (squares <= radii[:, :1]).any(0)
-        near = squares <= radii[:, 1:]
+        inside |= (squares <= edges[:, :1]).any(0)
+        near = squares <= edges[:, 1:]
         density += near.sum(0)
         for i, part in enumerate(parts):
             recalled[i] += (squares[:, part] <= fakes[i]).any(1).sum()
@@ -234,15 +240,17 @@ def score(
 
     for features in (fake.features, real.features):
         _check_features(features, fake.features.shape[-1])
+    if fake.source and real.source and fake.source != real.source:
+        raise ScoreError(f"features of {fake.source} and of {real.source} do not compare: use one extractor, one size")
     known = real if isinstance(real, Reference) else Reference.of(real)
     fake = fake.in_order()
     n_fake, n_real = len(fake.features), len(known.features)
     subset = min(KERNEL_SUBSET_SIZE, n_fake, n_real)
 
     def kernel(features: Tensor, n_subsets: int, size: int) -> tuple[float, float]:
-        found = metric_kid.kid_features_to_metric(
-            features, known.features, kid_subsets=n_subsets, kid_subset_size=size, rng_seed=KERNEL_SEED, verbose=False
-        )
+        both = features.double(), known.features.double()  # KID is a small difference of large sums
+        options = {"kid_subsets": n_subsets, "kid_subset_size": size, "rng_seed": KERNEL_SEED, "verbose": False}
+        found = metric_kid.kid_features_to_metric(*both, **options)
         return found[metric_kid.KEY_METRIC_KID_MEAN], found[metric_kid.KEY_METRIC_KID_STD]
 
     inception = metric_isc.isc_features_to_metric(fake.logits, SPLITS)
@@ -265,7 +273,7 @@ def score(
         recall=whole["recall"],
         density=whole["density"],
         coverage=whole["coverage"],
-        errors=errors | {"classifier_score": splits_std / math.sqrt(SPLITS)},  # the splits are disjoint parts too
+        errors=errors | {"classifier_score": splits_std / math.sqrt(SPLITS - 1)},  # the splits are disjoint parts too
         n_fake=n_fake,
         n_real=n_real,
         reference=reference,
@@ -298,16 +306,19 @@ def _parts(n: int) -> list[slice]:
 def _errors(whole: dict[str, float], several: Sequence[dict[str, float]], n_fake: int) -> dict[str, float]:
     """Standard errors of a set's scores: its parts' spread over sqrt(PARTS), as noise falls with 1/sqrt(n).
 
-    Shares have at least the error of a count of n_fake: near 0 and 1 small parts agree more than whole sets would.
-    The page on the scores shows how well the rule holds.
+    Shares have at least the error of a count: near 0 and 1 small parts agree more than whole sets would. The page on
+    the scores shows how well the rule holds.
     """
     if not several:
         return {}
     errors = {name: _std([found[name] for found in several]) / math.sqrt(PARTS) for name in several[0]}
-    for name in ("precision", "recall", "coverage"):
-        share = whole[name]
-        errors[name] = max(errors[name], math.sqrt(share * (1 - share) / n_fake))
-    return errors
+    return errors | {name: max(errors[name], _count_error(whole[name], n_fake)) for name in SHARES}
+
+
+def _count_error(share: float, n: int) -> float:
+    """The standard error of a share of n, by Laplace's estimate of it: a share of 0 or 1 is not known exactly."""
+    likely = (n * share + 1) / (n + 2)
+    return math.sqrt(likely * (1 - likely) / n)
 
 
 def _std(values: Sequence[float]) -> float:
@@ -320,17 +331,17 @@ def _std(values: Sequence[float]) -> float:
 
 class Estimate(NamedTuple):
     """A value's mean and standard deviation over `n` seeds. Where there is one set of samples alone, `source` is
-    "parts", n is 1, and std is the standard error that its disjoint parts give."""
+    "parts", n is 1, and std is the standard error that its disjoint parts give.
+
+    `error` is the standard error of the mean, known from `freedom` differences.
+    """
 
     mean: float
     std: float
     n: int
     source: str  # "training seeds", "sampling seeds" or "parts"
-
-    @property
-    def error(self) -> float:
-        """The standard error of the mean."""
-        return self.std / math.sqrt(self.n)
+    error: float
+    freedom: int
 
     def __str__(self) -> str:
         """Mean ± std, both to the second digit of std; the mean to five digits at most."""
@@ -346,25 +357,67 @@ class Estimate(NamedTuple):
 def estimate(scores: Sequence[Scores], name: str) -> Estimate:
     """The value called `name` (a field of Scores) over training seeds, else over sampling seeds, else over parts.
 
-    Scores of one training seed are averaged first. ScoreError for scores of unlike protocols, which do not average.
+    Scores of one training seed are averaged first. Shares have at least the error of a count, however well a few
+    seeds agree. ScoreError for scores of unlike protocols, or of one set twice: they do not average.
     """
-    if len({(s.n_fake, s.n_real, s.reference, s.extractor, s.extractor_digest) for s in scores}) != 1:
-        raise ScoreError("scores of unlike n, reference or extractor do not average: score them by one protocol")
-    seeds: dict[Any, list[float]] = {}
+    if len({protocol_of(s) for s in scores}) != 1:
+        raise ScoreError("scores of unlike n, reference, extractor or sampling do not average: score by one protocol")
+    seeds: dict[Any, dict[Any, float]] = {}
     for s in scores:
-        seeds.setdefault(s.made.get("training_seed"), []).append(getattr(s, name))
-    means = [sum(values) / len(values) for values in seeds.values()]
-    if len(means) > 1:
-        return Estimate(sum(means) / len(means), _std(means), len(means), "training seeds")
-    (values,) = seeds.values()
-    if len(values) > 1:
-        return Estimate(means[0], _std(values), len(values), "sampling seeds")
-    return Estimate(values[0], scores[0].errors.get(name, math.nan), 1, "parts")
+        mine = seeds.setdefault(s.made.get("training_seed"), {})
+        if s.made.get("sampling_seed") in mine:
+            raise ScoreError(
+                f"the scores of sampling seed {s.made.get('sampling_seed')} are there twice: leave one out"
+            )
+        mine[s.made.get("sampling_seed")] = getattr(s, name)
+    means = [sum(values.values()) / len(values) for values in seeds.values()]
+    mean, source, several = sum(means) / len(means), "training seeds", means
+    if len(means) == 1:
+        source, several = "sampling seeds", list(next(iter(seeds.values())).values())
+    if len(several) == 1:
+        error = scores[0].errors.get(name, math.nan)
+        return Estimate(mean, error, 1, "parts", error, PARTS - 1)
+    std, n = _std(several), len(several)
+    least = _count_error(mean, sum(s.n_fake for s in scores)) if name in SHARES else 0.0
+    return Estimate(mean, std, n, source, max(std / math.sqrt(n), least), n - 1)
+
+
+# What of `Scores.made` may differ between scores that are averaged: the seeds, and where and when it was computed.
+_FREE = {
+    "run", "training_seed", "sampling_seed", "training_seconds", "sampling_seconds", "training_device", "device",
+    "threads", "commit",
+}  # fmt: skip
+
+
+def protocol_of(s: Scores, *, made: bool = True) -> str:
+    """All that scores must share to be averaged, as text; without `made`, to be compared."""
+    skip = {*VALUES, "classifier_score_std", "kernel_distance_std", "errors", "shares", "made"}
+    fields = {f.name: getattr(s, f.name) for f in dataclasses.fields(s) if f.name not in skip}
+    return repr(fields) + (repr({k: v for k, v in s.made.items() if k not in _FREE}) if made else "")
+
+
+# Student's t at the level of three standard deviations (0.27 % outside), by degrees of freedom.
+STUDENT = {
+    1: 235.8, 2: 19.21, 3: 9.219, 4: 6.620, 5: 5.507, 6: 4.904, 7: 4.530, 8: 4.277, 9: 4.094, 10: 3.957, 12: 3.764,
+    15: 3.586, 20: 3.422, 30: 3.270, 60: 3.130, 120: 3.065,
+}  # fmt: skip
+
+
+def noise(a: Estimate, b: Estimate) -> float:
+    """How far apart a and b may be by chance: Student's t times the error of their difference (Welch 1947).
+
+    The fewer seeds an error is known from, the more it takes. NaN where an error is unknown or zero.
+    """
+    error = math.hypot(a.error, b.error)
+    if not error > 0:
+        return math.nan
+    freedom = error**4 / sum(e.error**4 / e.freedom for e in (a, b) if e.error > 0)
+    return STUDENT[max(k for k in STUDENT if k <= freedom + 1e-9)] * error
 
 
 def differ(a: Estimate, b: Estimate) -> bool:
-    """Whether a and b differ beyond their noise: by more than NOISE standard errors. Never where one is unknown."""
-    return abs(a.mean - b.mean) > NOISE * math.hypot(a.error, b.error)
+    """Whether a and b differ beyond their noise. Never where it is unknown."""
+    return abs(a.mean - b.mean) > noise(a, b)
 
 
 def class_shares(logits: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def train(config: Config, deadline: float | None = None) -> Run:
     """
     if run := find(config):
         return run
-    dataset = load(config.dataset).first(config.n_train)
+    dataset = load(config.dataset).first(config.n_train, "n_train")
     if config.flip and not dataset.is_image:
         raise ConfigError(f"flip=true does not apply to {config.dataset}, which holds no images: set flip=false")
     learner = build(config, dataset)  # refuses what does not fit before anything is written

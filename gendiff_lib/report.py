@@ -34,9 +34,9 @@ from .experiments import (
 from .features import Extractor, extract
 from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
-from .metrics import NOISE, VALUES, Scores, estimate, kept_reference, score
+from .metrics import VALUES, Scores, estimate, kept_reference, score
 from .recorder import train
-from .runs import Run, find, metrics_digest, sampler_digest, siblings
+from .runs import Run, find, likelihood_digest, metrics_digest, sampler_digest, siblings
 from .scoring import offline
 from .tables import (
     contest_rows,
@@ -54,6 +54,7 @@ from .tables import (
 from .validation import Validation, kept_validation
 
 MISSING = "not computed here"
+TABLE1_ALIKE = tuple((name, name) for name in ("precision", "recall", "density", "coverage"))
 
 
 def training_allowed() -> bool:
@@ -126,8 +127,10 @@ class Page:
 
     def scores(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> Scores:
         """Scores by the offline extractor, by the protocol of the run's experiment and preset."""
-        n_real = min(self.protocol(run).n_real, len(load(run.config.dataset, reference).samples))
-        return run.scores(sampling or self.sampling(run), self.judge(run), n_real, reference)
+        return run.scores(sampling or self.sampling(run), self.judge(run), self._n_real(run, reference), reference)
+
+    def _n_real(self, run: Run, reference: str = "train") -> int:
+        return min(self.protocol(run).n_real, len(load(run.config.dataset, reference).samples))
 
     def several(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> list[Scores]:
         """The same over the protocol's sampling seeds, and over every training seed that there is a run of."""
@@ -166,7 +169,7 @@ class Page:
         """Scores of any uint8 images (N, 3, H, W) as if `run` had made them: by its protocol, on its data."""
         data, preset = load(run.config.dataset), self.preset_of(run)
         judge = offline(data.name, preset)
-        real = data.first(protocol(run.config.name, preset).n_real)
+        real = data.first(self._n_real(run))
         return score(extract(judge, fake), kept_reference(judge, real.samples), judge, reference="train")
 
     # ------------------------------------------------------------ what is shown
@@ -266,13 +269,15 @@ class Page:
         return self._show_scores(found)
 
     def _show_scores(self, found: Mapping[str, Sequence[list[Scores]]]) -> dict[str, list[Scores]]:
-        old = [k for k, (train, _) in found.items() if any(s.made["sources"] != sampler_digest() for s in train)]
-        if old:
-            self._warn(f"The samples of {', '.join(old)} are older than the samplers that would draw them now.")
+        now = {"samples": sampler_digest(), "scores": metrics_digest()}
+        for i, (what, digest) in enumerate(now.items()):
+            old = [k for k, (train, _) in found.items() if any(s.made["sources"][i] != digest for s in train)]
+            if old:
+                self._warn(f"The {what} of {', '.join(old)} are older than the code that would make them now.")
         rows = [score_row(label, train, test) for label, (train, test) in found.items()]
-        one = next(iter(found.values()))[0][0]
+        one, against = (several[0] for several in next(iter(found.values())))
         names = "" if one.extractor == "inception" else "fd, kd and cs are no FID, KID and IS. "
-        self.table(rows, f"By the protocol {one.protocol}. {names}{NOISE_NOTE}")
+        self.table(rows, f"By the protocol {one.protocol}; (test): {against.n_real:,} test images. {names}{NOISE_NOTE}")
         protocols = [protocol_row(label, train) for label, (train, _) in found.items()]
         display(HTML(details("Protocol of each row", table(protocols))))
         return {label: train for label, (train, _) in found.items()}
@@ -281,10 +286,10 @@ class Page:
         """Scores by Inception-v3 and VGG16 where somebody who has their weights has computed them; else a sentence."""
         for extractor in ("inception", "vgg16"):
             kept = {
-                label: [run.kept_scores(self.sampling(run), extractor, split) for split in ("train", "test")]
+                label: [self._kept(run, extractor, reference=split) for split in ("train", "test")]
                 for label, run in runs.items()
             }
-            rows = [score_row(k, [train], [test] if test else []) for k, (train, test) in kept.items() if train]
+            rows = [score_row(k, train, test) for k, (train, test) in kept.items() if train]
             if rows:
                 self.table(rows, f"By {extractor}; each model at its own protocol's n. {NOISE_NOTE}")
             else:
@@ -294,38 +299,47 @@ class Page:
                 )
 
     def table1(self, gan: Run, diffusion: Run) -> dict[str, list[Scores]]:
-        """The paper's Table 1 beside ours. IS and FID are shown only where Inception-v3 computed them."""
-        runs = {"DCGAN": gan, "diffusion": diffusion}
-        ours = {k: self.several(run) for k, run in runs.items()}
-        kept = {k: run.kept_scores(self.sampling(run), "inception") for k, run in runs.items()}
-        famous = {k: [s] for k, s in kept.items() if s} if all(kept.values()) else {}
+        """The paper's Table 1 beside ours, at one n. IS and FID are shown only where Inception-v3 computed them."""
+        runs, n = {"DCGAN": gan, "diffusion": diffusion}, self.equal_n(gan, diffusion)
+        ours = {k: self.several(run, self.sampling(run, n=n)) for k, run in runs.items()}
+        famous = {k: self._kept(run, "inception", n) for k, run in runs.items()}
         rows = []
-        for metric, printed in TABLE1.items():
-            row: dict[str, Any] = {"metric": metric, "DCGAN, paper": printed[0], "diffusion, paper": printed[1]}
-            name = {"Inception Score": "classifier_score", "FID": "frechet_distance"}.get(metric, metric)
-            for k in runs:
-                shown = famous.get(k) or (ours[k] if name == metric else None)
-                row[f"{k}, ours"] = str(estimate(shown, name)) if shown else MISSING
+        for name, metric in (("classifier_score", "Inception Score"), ("frechet_distance", "FID"), *TABLE1_ALIKE):
+            printed = TABLE1.get(metric, ("", ""))
+            row: dict[str, Any] = {"": metric, "DCGAN, paper": printed[0], "diffusion, paper": printed[1]}
+            for k, s in famous.items():
+                row[f"{k}, Inception"] = str(estimate(s, name)) if s else MISSING
+            for k, s in ours.items():
+                label = s[0].labels[name]
+                row[f"{k}, offline"] = f"{'' if label == metric else label + ' '}{estimate(s, name)}"
             rows.append(row)
-        for name in VALUES:
-            if name not in TABLE1:
-                row = {"metric": ours["DCGAN"][0].labels[name], "DCGAN, paper": "", "diffusion, paper": ""}
-                rows.append(row | {f"{k}, ours": str(estimate(s, name)) for k, s in ours.items()})
-        self.table(rows, f"Ours: mean ± std over {over(ours['DCGAN'])} and {over(ours['diffusion'])}. {NOISE_NOTE}")
-        lines = [protocol_row(k, s) for k, s in (ours | {f"{k}, Inception": s for k, s in famous.items()}).items()]
-        display(HTML(details("Protocol of ours", table(lines))))
-        if not famous:
+        self.table(
+            rows,
+            f"n = {n:,} each. Offline: {ours['DCGAN'][0].extractor}, whose scores are no IS, FID and KID; "
+            f"mean ± std over {over(ours['DCGAN'])} and {over(ours['diffusion'])}. {NOISE_NOTE}",
+        )
+        shown = {f"{k}, offline": s for k, s in ours.items()} | {f"{k}, Inception": s for k, s in famous.items() if s}
+        display(HTML(details("Protocol of ours", table([protocol_row(k, s) for k, s in shown.items()]))))
+        if not all(famous.values()):
             commands = " and ".join(
-                f"<code>gendiff score {run.id} --epoch {run.config.epochs} --extractor inception</code>"
+                f"<code>gendiff score {run.id} --epoch {run.config.epochs} --n {n} --extractor inception</code>"
                 for run in runs.values()
             )
             display(HTML(f"<p>IS and FID need Inception-v3's weights: {commands} compute them.</p>"))
         return ours
 
+    def _kept(self, run: Run, extractor: str, n: int = 0, reference: str = "train") -> list[Scores]:
+        """The scores by a famous network of this run's protocol (at another n where given); empty where none are."""
+        sampling = self.sampling(run, n=n) if n else self.sampling(run)
+        found = run.kept_scores(sampling, extractor, self._n_real(run, reference), reference)
+        return [found] if found else []
+
     def lead_table(self, one: tuple[str, list[Scores]], other: tuple[str, list[Scores]]) -> list[str]:
         """Which of two is better in what, beyond the noise; returns the sides that lead, "" for none."""
         rows = lead_rows(one, other)
-        self.table(rows, f"A difference counts from {NOISE:g} standard errors on.")
+        self.table(
+            rows, "By chance: three standard deviations, by Student's t for as few values as the errors rest on."
+        )
         return [row["better"] if row["better"] in (one[0], other[0]) else "" for row in rows]
 
     def bits_table(self, runs: Mapping[str, Run]) -> dict[str, Bits]:
@@ -334,6 +348,8 @@ class Page:
         rows = []
         for k, run in runs.items():
             seen = self.bits(run, "train")
+            if test[k].sources != likelihood_digest():
+                self._warn(f"The bits per dimension of {k} are older than the code that would compute them now.")
             rows.append(
                 {
                     "": k,

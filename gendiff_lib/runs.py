@@ -58,6 +58,11 @@ def sampler_digest() -> str:
     return _digest(("samplers",))
 
 
+def likelihood_digest() -> str:
+    """The same of what turns a model into bits per dimension."""
+    return _digest(("likelihood",))
+
+
 def metrics_digest() -> str:
     """The same of what turns images into scores."""
     return _digest(("features", "metrics"))
@@ -111,7 +116,7 @@ class Run:
     @property
     def published(self) -> bool:
         """Whether the record is a tracked one."""
-        return self.folder.parent == store.published_dir()
+        return self.folder.resolve().parent == store.published_dir().resolve()
 
     @property
     def stale(self) -> bool:
@@ -145,7 +150,7 @@ class Run:
         learner = self._fresh()
         learner.to(default_device())
         weights = {k: v.float() if v.dtype == torch.float16 else v for k, v in store.read_tensors(path).items()}
-        for name in [k for k in weights if k.startswith("ema.")]:  # the raw weights may not have been published
+        for name in [k for k in weights if k.startswith("ema.")]:  # see _check_weights
             weights.setdefault(f"net.{name[4:]}", weights[name])
         learner.load_weights(weights)
         return learner
@@ -199,10 +204,19 @@ class Run:
         learner = self.learner
         assert isinstance(learner, Method)
         check_precision(self.config, learner.device)
-        if self.published and sampling.weights == "raw" and "ema" in learner.modules:
-            raise GendiffError(f"{self.id} is published with its averaged weights alone: leave out weights=raw")
+        self._check_weights(sampling)
         rng = torch.Generator(learner.device).manual_seed(sampling.seed * 1_000_003 + batch)
         return learner.sample(n, sampling, rng)
+
+    def _check_weights(self, sampling: Sampling) -> None:
+        """GendiffError where raw weights are asked for and only the averaged ones were published."""
+        names = store.tensor_names(self.folder / "weights" / f"epoch-{self.config.epochs:04d}.safetensors")
+        if (
+            sampling.weights == "raw"
+            and not any(name.startswith("net.") for name in names)
+            and "ema" in {name.partition(".")[0] for name in names}
+        ):
+            raise GendiffError(f"{self.id} is published with its averaged weights alone: leave out weights=raw")
 
     def samples(self, sampling: Sampling) -> Tensor:
         """Samples in stored form: uint8 (n, 3, H, W) at the data's own size, or points (n, 2)."""
@@ -276,17 +290,20 @@ class Run:
         path, there = self._kept(sampling, f"{_scores_name(extractor.name, extractor.digest, reference)}-{n_real}.json")
         if there:
             return Scores.from_dict(store.read_json(path))
+        chosen = load(self.config.dataset, reference).first(n_real)  # refused before anything is drawn
         fake = features.extract(extractor, self.samples(sampling))
-        real = kept_reference(extractor, load(self.config.dataset, reference).first(n_real).samples)
+        real = kept_reference(extractor, chosen.samples)
         scores = score(fake, real, extractor, reference=reference, made=self.made(sampling))
         store.write_json(path, asdict(scores))
         return scores
 
-    def kept_scores(self, sampling: Sampling, extractor: str, reference: str = REFERENCE) -> Scores | None:
-        """Scores by an extractor that need not be at hand, if they were computed before."""
+    def kept_scores(
+        self, sampling: Sampling, extractor: str, n_real: int = 0, reference: str = REFERENCE
+    ) -> Scores | None:
+        """Scores by an extractor that need not be at hand, if they were computed before by this very protocol."""
         beside, _ = self._kept(self.settle(sampling), "sampling.json")
-        name = _scores_name(extractor, "*", reference)
-        kept = sorted(p for p in beside.parent.glob(f"{name}-*.json") if p.name.count("-") == name.count("-") + 1)
+        name = f"{_scores_name(extractor, '*', reference)}-{n_real}.json"
+        kept = sorted(p for p in beside.parent.glob(name) if p.name.count("-") == name.count("-"))
         return Scores.from_dict(store.read_json(kept[-1])) if kept else None
 
     def made(self, sampling: Sampling) -> dict[str, Any]:
@@ -307,16 +324,18 @@ class Run:
             "sampling_seconds": record["seconds"],
             "device": record["device"],
             "threads": record["threads"],
-            "sources": record.get("sources"),
+            "sources": [record.get("sources"), metrics_digest()],
             "commit": record["commit"],
         }
 
     def memorisation(self, sampling: Sampling, extractor: Extractor, n: int = 1000) -> Memorisation:
         """Nearest training images of the first n of these samples and of as many test images; kept."""
+        if n < 1:
+            raise ConfigError(f"n={n} is no number of images to look at: give at least 1")
         sampling = self.settle(sampling)
         path, there = self._kept(sampling, f"neighbours-{extractor.name}-{extractor.digest}-{n}.safetensors")
         if not there:
-            seen = self.dataset.first(self.config.n_train).samples
+            seen = self.dataset.first(self.config.n_train, "n_train").samples
             if self.config.flip:
                 seen = torch.cat([seen, seen.flip(-1)])
             fake = self.samples(sampling)[:n]
@@ -331,6 +350,8 @@ class Run:
         ConfigError for a run that is no diffusion model of images on a path with steps of its own.
         """
         method = self.method
+        if n < 2:
+            raise ConfigError(f"n={n} images give no mean with an error: give at least 2")
         if not isinstance(method, Diffusion) or not self.dataset.is_image or self.config.image_size:
             raise ConfigError(
                 f"{self.id} has no bits per dimension: they are a diffusion model's, of images at their own size"
@@ -344,6 +365,7 @@ class Run:
         assert isinstance(learner, Diffusion)
         check_precision(self.config, learner.device)
         chosen = load(self.config.dataset, split).first(n)
+        self._check_weights(settled)
         denoise, rng = learner.denoise(settled), torch.Generator(learner.device).manual_seed(seed)
         for module in learner.modules.values():  # no dropout
             module.eval()
@@ -353,6 +375,7 @@ class Run:
             for part in chosen.samples.split(128)
         ]
         how = {"split": split, "seed": seed, "weights": settled.weights, "device": device_name(learner.device)}
+        how |= {"sources": likelihood_digest(), "commit": commit()["commit"]}
         found = Bits.of(bounds, seconds=time.monotonic() - started, **how)
         store.write_json(path, asdict(found))
         return found
@@ -364,6 +387,7 @@ class Run:
     @staticmethod
     def read(folder: Path) -> "Run":
         """The run in `folder` at its last snapshot; StoreError where its record is damaged."""
+        folder = folder.resolve()
         record = read_record(folder)
         last = max(map(int, record["snapshots"]))
         return Run(folder, record, from_dict(record["kind"], record["config"]).but(epochs=last))

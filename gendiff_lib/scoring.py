@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .classifier import Classifier
-from .config import ConfigError
+from .config import ConfigError, GendiffError
 from .experiments import classifier_for
 from .features import Extractor, digest_of, inception, vgg16
 from .images import to_model
@@ -21,7 +21,13 @@ def offline(dataset: str, preset: str = "laptop") -> Extractor:
     assert isinstance(learner, Classifier)
     net = learner.net.to(torch.device("cpu")).half().float().to(default_device()).eval()
 
+    expected = tuple(run.record["sample_shape"])
+
     def features(images: Tensor) -> tuple[Tensor, Tensor]:
+        if tuple(images.shape[1:]) != expected:
+            raise GendiffError(
+                f"images are {tuple(images.shape[1:])}, but the classifier of {dataset} judges {expected}: resize them"
+            )
         found = net.features(to_model(images.to(default_device()), run.config.image_size))
         return found, net.head(found)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -212,6 +212,17 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _explained(error, path) from error
+
+
+def tensor_names(path: Path) -> list[str]:
+    """The names in a safetensors file; StoreError where it is missing or damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            return list(file.keys())
+    except FileNotFoundError:
+        raise damaged(path, "it is missing") from None
+    except (SafetensorError, ValueError, OSError) as error:
+        raise damaged(path, str(error)) from None
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -5,9 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .metrics import VALUES, Scores, differ, estimate
+from .metrics import VALUES, Estimate, ScoreError, Scores, differ, estimate, noise, protocol_of
 
-HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "density", "coverage"}
+HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
+NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -56,22 +57,43 @@ def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> di
 
 
 def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scores]]) -> list[dict[str, Any]]:
-    """A row a value: both sides' mean ± std, how far apart in standard errors, and which is better beyond the noise."""
+    """A row a value: both sides' mean ± std, how far apart, what chance allows, and which is better beyond it.
+
+    ScoreError where the two sides were scored by unlike protocols.
+    """
+    if protocol_of(one[1][0], made=False) != protocol_of(other[1][0], made=False):
+        raise ScoreError(f"{one[0]} and {other[0]} do not compare: they have another n, reference or extractor")
     rows = []
     for name in VALUES:
         a, b = estimate(one[1], name), estimate(other[1], name)
-        noise = math.hypot(a.error, b.error)
         first = (a.mean > b.mean) == (name in HIGHER_IS_BETTER)
+        verdict = (one[0] if first else other[0]) if differ(a, b) else "inside the noise"
         rows.append(
             {
                 "": one[1][0].labels[name],
                 one[0]: str(a),
                 other[0]: str(b),
-                "apart": f"{abs(a.mean - b.mean) / noise:.1f} errors" if noise > 0 else "unknown",
-                "better": (one[0] if first else other[0]) if differ(a, b) else "inside the noise",
+                "apart": abs(a.mean - b.mean),
+                "by chance": f"up to {noise(a, b):.2g}" if noise(a, b) > 0 else "unknown",
+                "better": "none: 1 is real" if name in NO_BETTER else verdict,
             }
         )
     return rows
+
+
+def told_apart(a: Estimate, b: Estimate) -> str:
+    """What may be said of the difference of two estimates."""
+    return "beyond the noise" if differ(a, b) else "inside the noise"
+
+
+def lowest(found: Mapping[str, tuple[float, float]]) -> str:
+    """A sentence: which of several (value, standard error) is lowest, if any is beyond the noise."""
+    ranked = sorted(found, key=lambda k: found[k][0])
+    (a, error_a), (b, error_b) = found[ranked[0]], found[ranked[1]]
+    shown = f"{a:.3f} ± {error_a:.3f} against {b:.3f} ± {error_b:.3f} of {ranked[1]}"
+    if b - a > 3 * math.hypot(error_a, error_b):
+        return f"{ranked[0]} is lowest beyond the noise, {shown}."
+    return f"{ranked[0]} has the lowest value, {shown}, but not beyond the noise."
 
 
 def over(scores: Sequence[Scores]) -> str:
@@ -102,11 +124,15 @@ def protocol_row(label: str, scores: Sequence[Scores]) -> dict[str, Any]:
         "weights": several("weights"),
         "sampler": several("sampler"),
         "steps": several("n_steps"),
+        "eta": several("eta"),
+        "clip x0": several("clip_x0"),
         "sampling seeds": several("sampling_seed"),
         "sampling s": seconds("sampling_seconds"),
         "device": f"{several('device')}, {several('threads')} threads",
         "extractor": f"{one.extractor} {one.extractor_digest}",
+        "n": f"{one.n_fake:,}",
         "real images": f"{one.n_real:,} {one.reference}",
+        "k": f"{one.neighbours} and {one.density_neighbours}",
         "commit": ", ".join(dict.fromkeys(str(s.made.get("commit"))[:10] for s in scores)),
     }
 

@@ -147,23 +147,19 @@ def validate(judge: Extractor, dataset: str, n_train: int = 0, n_test: int = 0) 
     return Validation(dataset, tuple(rows), made)
 
 
-def _cut(features: Features, index: Tensor | slice) -> Features:
-    return Features(*(part[index] for part in features))
-
-
 def _floors(
     judge: Extractor, seen: Features, held_out: Features, against_train: Reference, against_test: Reference
 ) -> Sequence[Row]:
     """What a perfect generator would get: real images against other real images, at several n."""
     half = len(seen.keys) // 2
-    first, second = _cut(seen, slice(0, half)), _cut(seen, slice(half, 2 * half))
+    first, second = seen.cut(slice(0, half)), seen.cut(slice(half, 2 * half))
     rows = [
         Row("floor", 0, "train half, other half", score(first, Reference.of(second), judge, reference="train")),
         Row("floor", 1, "test, train", score(held_out, against_train, judge, reference="train")),
     ]
     for share in (0.2, 0.5, 1.0):
         n = round(share * len(seen.keys))
-        part = score(_cut(seen, slice(0, n)), against_test, judge, reference="test")
+        part = score(seen.cut(slice(0, n)), against_test, judge, reference="test")
         rows.append(Row("size", n, f"{n:,} train images, test", part))
     return rows
 
@@ -189,7 +185,7 @@ def _dropped(judge: Extractor, test: Dataset, held_out: Features, against_train:
             "dropped classes",
             dropped,
             f"{dropped} classes dropped",
-            score(_cut(held_out, thinned(test.labels, dropped, n, n_classes)), against_train, judge, reference="train"),
+            score(held_out.cut(thinned(test.labels, dropped, n, n_classes)), against_train, judge, reference="train"),
         )
         for dropped in range(n_classes)
     ]
@@ -205,7 +201,7 @@ def _independent(judge: Extractor, held_out: Features, against_train: Reference)
             "independent sets",
             i,
             f"test images, set {i + 1}",
-            score(_cut(held_out, order[i * n : (i + 1) * n]), against_train, judge, reference="train"),
+            score(held_out.cut(order[i * n : (i + 1) * n]), against_train, judge, reference="train"),
         )
         for i in range(INDEPENDENT)
     ]

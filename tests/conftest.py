@@ -12,6 +12,7 @@ def _private_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("GENDIFF_DEVICE", "cpu")
     monkeypatch.delenv("GENDIFF_DATA_DIR", raising=False)
     monkeypatch.delenv("GENDIFF_INCEPTION", raising=False)
+    monkeypatch.delenv("GENDIFF_VGG16", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of processes that a test starts
     torch.set_num_threads(1)
 

@@ -86,7 +86,9 @@ def test_the_first_n_samples():
     assert few.labels.tolist() == list(range(7))
     assert len(few.samples) == 7
     assert len(numbered().first(0).samples) == 20
-    with pytest.raises(DataError, match="n_train=21 is more than the 20 samples"):
+    with pytest.raises(DataError, match="n=-1 is no number of samples"):
+        numbered(20).first(-1)
+    with pytest.raises(DataError, match="n=21 is more than the 20 samples"):
         numbered().first(21)
 
 

@@ -50,8 +50,9 @@ def test_the_same_images_are_extracted_once_whatever_they_are_called(network, tm
     first = extract(Extractor("test", "d1", network), images())
     again = extract(Extractor("test", "d1", network), images().clone())
     assert network.seen == 7
-    assert_close(again, first, rtol=0, atol=0)
-    assert len(list((tmp_path / "cache" / "features-2" / "test-d1").iterdir())) == 1
+    assert_close(again[:3], first[:3], rtol=0, atol=0)
+    assert again.source == first.source == "test d1 of 3x4x4"
+    assert len(list((tmp_path / "cache" / "features-3" / "test-d1").iterdir())) == 1
 
 
 def test_other_images_another_order_and_another_shape_are_other_images(network):
@@ -67,20 +68,53 @@ def test_other_weights_are_another_extractor(network):
     assert network.seen == 14
 
 
+def spoil(file, damage):
+    """Write bytes over a cached file, or what passes for one."""
+    if isinstance(damage, bytes):
+        file.write_bytes(damage)
+        return
+    kept = torch.load(file)
+    if damage == "another dict":
+        kept = {"a": 1}
+    elif damage == "a flipped bit":
+        kept["tensors"]["features"].view(torch.int32)[0, 0] ^= 1
+    else:
+        kept["tensors"] = {k: v[:3] for k, v in kept["tensors"].items()}
+    torch.save(kept, file)
+
+
+def test_a_cache_that_cannot_be_used_is_no_loss(network, tmp_path, monkeypatch):
+    extractor = Extractor("test", "d1", network)
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / "file"))
+    first = extract(extractor, images())
+    monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / "cache"))
+    extract(extractor, images())
+    (file,) = (tmp_path / "cache" / "features-3" / "test-d1").iterdir()
+    file.unlink()
+    file.mkdir()  # a folder in its place
+    assert_close(extract(extractor, images())[:3], first[:3])
+    assert network.seen == 21
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         b"",
         b"PK\x03\x04 no archive",
         b"garbage",
+        bytes(range(256)) * 9,
+        pytest.param("another dict", id="another dict"),
+        pytest.param("a flipped bit", id="a flipped bit"),
+        pytest.param("fewer rows", id="fewer rows"),
     ],
 )
 def test_a_damaged_cache_is_made_again(network, tmp_path, damage):
     extractor = Extractor("test", "d1", network)
     first = extract(extractor, images())
-    (file,) = (tmp_path / "cache" / "features-2" / "test-d1").iterdir()
-    file.write_bytes(damage)
-    assert_close(extract(extractor, images()), first)
+    (file,) = (tmp_path / "cache" / "features-3" / "test-d1").iterdir()
+    spoil(file, damage)
+    assert_close(extract(extractor, images())[:3], first[:3])
     assert network.seen == 14
     extract(extractor, images())
     assert network.seen == 14
@@ -89,6 +123,12 @@ def test_a_damaged_cache_is_made_again(network, tmp_path, damage):
 def test_what_is_no_batch_of_images_is_refused(network):
     with pytest.raises(GendiffError, match="images must be uint8"):
         extract(Extractor("test", "d1", network), torch.zeros(2, 3, 4, 4))
+
+
+def test_bytes_that_are_zero_and_one_are_taken_for_floats_that_were_cast(network):
+    with pytest.raises(GendiffError, match="no byte but 0 and 1: if they were floats"):
+        extract(Extractor("test", "d1", network), images() % 2)
+    assert extract(Extractor("test", "d1", network), images() * 0).features.max() == 0  # black is an image
 
 
 def test_the_digest_is_of_names_and_weights():
@@ -147,6 +187,13 @@ def test_a_missing_weights_file_is_named(tmp_path, monkeypatch, name):
     monkeypatch.setenv(file.variable, str(tmp_path / "none.pth"))
     with pytest.raises(GendiffError, match=rf"{file.variable}=.*none\.pth is no file: set {file.variable} to the file"):
         make()
+
+
+@pytest.mark.parametrize("named", ["~nobody-of-this-name/x.pth", "."])
+def test_a_path_that_is_no_file_is_named(monkeypatch, named):
+    monkeypatch.setenv("GENDIFF_VGG16", named)
+    with pytest.raises(GendiffError, match="is no file: set GENDIFF_VGG16"):
+        features.vgg16()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -233,7 +280,8 @@ def test_the_whole_path_agrees_with_torch_fidelitys_calculate_metrics(tmp_path, 
     assert ours.frechet_distance == pytest.approx(theirs["frechet_inception_distance"], rel=1e-6)
     assert ours.classifier_score == pytest.approx(theirs["inception_score_mean"], rel=1e-6)
     assert ours.classifier_score_std == pytest.approx(theirs["inception_score_std"], rel=1e-4)
-    assert ours.kernel_distance == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-5)
+    # theirs is a difference of float32 sums near 1, ours of float64 ones
+    assert ours.kernel_distance == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-3, abs=1e-6)
     assert (ours.precision, ours.recall) == pytest.approx((theirs["precision"], theirs["recall"]), abs=1e-6)
 
 
@@ -270,5 +318,5 @@ def test_keys_are_of_the_bytes_alone():
 def test_features_in_order_are_sorted_by_key_whatever_their_order_was(network):
     a = extract(Extractor("test", "d1", network), images()).in_order()
     b = extract(Extractor("test", "d1", network), images().flip(0)).in_order()
-    assert_close(a, b, rtol=0, atol=0)
+    assert_close(a[:3], b[:3], rtol=0, atol=0)
     assert (a.keys.diff() > 0).all()

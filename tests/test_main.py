@@ -109,7 +109,11 @@ def test_score_all_scores_every_run_that_is_there_and_leaves_out_what_cannot_be(
         (["score", "--all", "--epoch", "5"], "--epoch"),
         (["score", "--all", "--preset", "smoke", "--extractor", "mine"], "mine"),
         (["score", "dcgan", "--preset", "smoke", "--reference", "both"], "both"),
+        (["score", "dcgan", "--preset", "smoke", "--n-real", "-5"], "--n-real"),
+        (["score", "dcgan", "--preset", "smoke", "--n-real", "99999999"], "--n-real 99999999"),
         (["bits", "dcgan", "--preset", "smoke"], "has no bits per dimension"),
+        (["bits", "dcgan", "--preset", "smoke", "--n", "-5"], "--n"),
+        (["bits", "dcgan", "--preset", "smoke", "--n", "1"], "n=1"),
         (["validate", "--preset", "smoke", "--extractor", "inception"], "GENDIFF_INCEPTION"),
         (["validate", "--preset", "smoke", "--dataset", "cats"], "cats"),
     ],
@@ -124,6 +128,14 @@ def test_bad_input_to_scores_is_one_sentence(words, named, capsys, monkeypatch):
         capsys.readouterr()
     assert main(words) == 2
     assert named in one_sentence(capsys)
+
+
+@pytest.mark.parametrize("flag", ["--reference test", "--extractor vgg16", "--n-real 7"])
+def test_points_are_not_scored_by_flags_of_images(flag, capsys):
+    assert main(["train", "live-gan-2d", "--preset", "smoke"]) == 0
+    capsys.readouterr()
+    assert main(["score", "live-gan-2d", "--preset", "smoke", *flag.split()]) == 2
+    assert f"{flag.split()[0]} does not apply" in one_sentence(capsys)
 
 
 def test_bits_are_printed_with_their_protocol(capsys):
@@ -141,6 +153,9 @@ def test_validate_shows_and_publishes(capsys, published):
     assert str(path) in out
     again = next(store.runs_dir().glob("validation/*.json"))
     assert json.loads(path.read_text()) == json.loads(again.read_text())
+    again.unlink()
+    assert main(["validate", "--preset", "smoke", "--publish"]) == 0
+    assert "it is published already" in capsys.readouterr().out
 
 
 def test_list_names_what_there_is(capsys):

@@ -5,7 +5,7 @@ from torch.testing import assert_close
 from gendiff_lib import memorisation as module
 from gendiff_lib.config import GendiffError
 from gendiff_lib.features import Extractor
-from gendiff_lib.memorisation import memorisation, nearest
+from gendiff_lib.memorisation import Memorisation, memorisation, nearest
 
 EXTRACTOR = Extractor("pixels", "d", lambda x: (x.float().flatten(1)[:, ::5], x.float().flatten(1)[:, :2]))
 
@@ -71,3 +71,14 @@ def test_what_are_no_images_is_refused():
         memorisation(images(3, 0).float(), images(3, 1), images(3, 2), EXTRACTOR)
     with pytest.raises(GendiffError, match="hold no image"):
         memorisation(images(3, 0), images(3, 1)[:0], images(3, 2), EXTRACTOR)
+
+
+def test_images_of_unlike_sizes_are_refused():
+    with pytest.raises(GendiffError, match=r"have no distance: bring them to one size"):
+        memorisation(images(3, 0)[:, :, :4], images(3, 1), images(3, 2), EXTRACTOR)
+
+
+def test_ties_count_half():
+    found = Memorisation(*[torch.tensor(v) for v in ([1.0, 2.0], [1.0, 2.0], [2.0, 3.0], [0.0, 1.0], [0.0], [0.0])])
+    assert found.nearer("pixel") == (1 + 1 + 0.5 + 1) / 4
+    assert found.nearer("feature") == 0.5 / 4

@@ -9,10 +9,11 @@ from torch_fidelity import metric_prc
 
 from gendiff_lib import metrics
 from gendiff_lib.data import load
-from gendiff_lib.features import Extractor, Features
+from gendiff_lib.features import Extractor, Features, extract
 from gendiff_lib.metrics import (
     VALUES,
     Estimate,
+    Reference,
     ScoreError,
     Scores,
     class_shares,
@@ -24,6 +25,7 @@ from gendiff_lib.metrics import (
     score_points,
     sliced_wasserstein,
 )
+from gendiff_lib.scoring import offline
 
 OWN = Extractor("classifier", "d1", lambda images: None, own_classes=True)
 INCEPTION = Extractor("inception", "d2", lambda images: None, resize="299 px")
@@ -140,10 +142,19 @@ def test_density_and_coverage_are_their_definitions():
     assert scores.coverage == pytest.approx((between <= ball).any(1).double().mean().item(), rel=1e-6)
 
 
-def test_copies_of_the_training_images_are_inside():
-    real = gaussian(100, 64)
+@pytest.mark.parametrize(("n", "d"), [(100, 64), (500, 64), (300, 256)])
+def test_copies_of_the_training_images_are_inside_the_edges_of_balls_too(n, d):
+    real = gaussian(n, d, mean=3.0)
     scores = scored(real, real)
     assert (scores.precision, scores.recall, scores.coverage) == (1, 1, 1)
+    assert scores.density == pytest.approx(6 / 5, abs=1e-3)  # its own ball, and the edges
+
+
+def test_ties_on_the_edges_of_balls_are_inside():
+    lattice = given(torch.cartesian_prod(*[torch.arange(5.0)] * 3))
+    own = torch.cdist(lattice.features.double(), lattice.features.double())
+    inside = (own <= own.sort(1).values[:, 5:6] + 1e-9).sum().item()
+    assert scored(lattice, lattice).density == pytest.approx(inside / (5 * 125), rel=1e-6)
 
 
 def test_two_modes_of_which_one_is_missed_halve_recall_and_coverage():
@@ -171,6 +182,8 @@ def test_shares_of_classes_are_counted_where_the_classes_are_the_datas_own():
     fake = given(gaussian(20).features, torch.tensor([[1.0, 0.0]] * 19 + [[0.0, 1.0]] * 1))
     assert scored(fake, gaussian(20, seed=5)).shares == pytest.approx((0.95, 0.05))
     assert scored(fake, gaussian(20, seed=5)).classes_covered == 1  # a fifth of an even share is a tenth here
+    edge = given(gaussian(20).features, torch.tensor([[1.0, 0.0]] * 18 + [[0.0, 1.0]] * 2))
+    assert scored(edge, gaussian(20, seed=5)).classes_covered == 2  # exactly a tenth
     assert scored(fake, gaussian(20, seed=5), INCEPTION).shares == ()
     assert class_shares(torch.tensor([[3.0, 1.0, 2.0]])).tolist() == [1, 0, 0]
 
@@ -198,8 +211,8 @@ def test_scores_carry_their_protocol():
 def test_the_order_of_images_does_not_matter():
     fake, real = gaussian(300, sd=1.3), gaussian(350, seed=5)
     order = torch.randperm(300, generator=rng(7))
-    shuffled = Features(*(part[order] for part in fake))
-    one, other = scored(fake, real), scored(shuffled, Features(*(part.flip(0) for part in real)))
+    shuffled = fake.cut(order)
+    one, other = scored(fake, real), scored(shuffled, real.cut(torch.arange(350).flip(0)))
     for name in VALUES:
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-5), name
     assert one.errors == pytest.approx(other.errors, rel=1e-5)
@@ -210,22 +223,43 @@ def test_a_kept_reference_gives_the_same_scores_and_is_computed_once(monkeypatch
     extractor = Extractor("e", "d", lambda x: (x.float().flatten(1)[:, :4], x.float().flatten(1)[:, -3:]))
     first = kept_reference(extractor, images)
     monkeypatch.setattr(metrics, "extract", lambda *a: pytest.fail("extracted again"))
-    assert_close(kept_reference(extractor, images.clone()), first, rtol=0, atol=0)
+    again = kept_reference(extractor, images.clone())
+    assert_close(again[:-1], first[:-1], rtol=0, atol=0)
+    assert again.source == first.source == "e d of 3x4x4"
     real = given(first.features)
     fake = gaussian(50, mean=100.0, sd=50.0)
     assert scored(fake, first).values == pytest.approx(scored(fake, real).values, rel=1e-6)
 
 
-@pytest.mark.parametrize(("n_fake", "n_real"), [(9, 20), (20, 9), (1, 1)])
+@pytest.mark.parametrize(("n_fake", "n_real"), [(19, 20), (20, 19), (1, 1)])
 def test_too_few_images_are_refused(n_fake, n_real):
-    with pytest.raises(ScoreError, match=r"n=\d images are too few to score: give at least 10"):
+    with pytest.raises(ScoreError, match=r"n=\d+ images are too few to score: give at least 20"):
         scored(gaussian(n_fake), gaussian(n_real))
-    assert scored(gaussian(10), gaussian(10)).frechet_distance == pytest.approx(0, abs=1e-6)
+    assert scored(gaussian(20), gaussian(20)).frechet_distance == pytest.approx(0, abs=1e-6)
 
 
 def test_features_of_two_extractors_are_refused():
     with pytest.raises(ScoreError, match=r"features must be \(N, 4\) on both sides, not \(20, 5\): use one extractor"):
         scored(gaussian(20), gaussian(20, 5))
+
+
+def test_features_of_other_sources_are_refused_even_if_they_are_as_wide():
+    fake, real = gaussian(20)._replace(source="a d1 of 3x16x16"), gaussian(30)._replace(source="a d1 of 3x32x32")
+    with pytest.raises(ScoreError, match=r"features of a d1 of 3x16x16 and of a d1 of 3x32x32 do not compare"):
+        scored(fake, real)
+    with pytest.raises(ScoreError, match="do not compare"):
+        scored(fake, Reference.of(real))
+
+
+def test_scores_of_a_network_do_not_depend_on_its_batches(tmp_path, monkeypatch):
+    judge = offline("shapes", "smoke")
+    fake, real = load("shapes", "test").samples[:60], load("shapes").samples[:80]
+    found = []
+    for size in (250, 7, 1):
+        monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / f"cache{size}"))
+        found.append(score(extract(judge, fake, size), extract(judge, real, size), judge, reference="train").values)
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+    assert found[2] == pytest.approx(found[0], rel=1e-5)
 
 
 def test_features_that_are_not_finite_are_refused():
@@ -261,34 +295,82 @@ def test_too_few_fakes_for_parts_have_no_standard_error():
     assert math.isnan(estimate([scores], "frechet_distance").error)
 
 
-def seeded(value, training_seed, **changes):
+def test_a_share_of_nothing_or_all_is_not_known_exactly():
+    real, far = gaussian(100), gaussian(100, mean=50.0)
+    missed = scored(far, real)
+    assert (missed.precision, missed.recall, missed.coverage) == (0, 0, 0)
+    for name in ("precision", "recall", "coverage"):
+        assert 0 < missed.errors[name] < 0.05
+    alike = estimate([dataclasses.replace(missed, made={"sampling_seed": s}) for s in range(3)], "recall")
+    assert alike.std == 0
+    assert alike.error > 0
+
+
+def seeded(value, training_seed, sampling_seed=0, **changes):
     scores = scored(gaussian(40), gaussian(30, seed=5))
-    return dataclasses.replace(scores, frechet_distance=value, made={"training_seed": training_seed}, **changes)
+    made = {"training_seed": training_seed, "sampling_seed": sampling_seed, **changes.pop("made", {})}
+    return dataclasses.replace(scores, frechet_distance=value, made=made, **changes)
 
 
 def test_an_estimate_speaks_of_training_seeds_before_sampling_seeds_before_parts():
     name = "frechet_distance"
     three = estimate([seeded(1.0, 0), seeded(2.0, 1), seeded(3.0, 2)], name)
-    assert three == (2.0, 1.0, 3, "training seeds")
+    assert three[:4] == (2.0, 1.0, 3, "training seeds")
     assert three.error == pytest.approx(1 / math.sqrt(3))
+    assert three.freedom == 2
     # sampling seeds are averaged within their training seed first: they are no more trainings
-    assert estimate([seeded(0.0, 0), seeded(2.0, 0), seeded(3.0, 1)], name) == (2.0, math.sqrt(2), 2, "training seeds")
-    assert estimate([seeded(1.0, 0), seeded(3.0, 0)], name) == (2.0, math.sqrt(2), 2, "sampling seeds")
+    mixed = estimate([seeded(0.0, 0), seeded(2.0, 0, 1), seeded(3.0, 1)], name)
+    assert mixed[:4] == (2.0, math.sqrt(2), 2, "training seeds")
+    assert estimate([seeded(1.0, 0), seeded(3.0, 0, 1)], name)[:4] == (2.0, math.sqrt(2), 2, "sampling seeds")
     one = seeded(1.0, 0)
-    assert estimate([one], name) == (1.0, one.errors[name], 1, "parts")
+    assert estimate([one], name) == (1.0, one.errors[name], 1, "parts", one.errors[name], 4)
 
 
-def test_scores_of_unlike_protocols_do_not_average():
+@pytest.mark.parametrize(
+    "changes", [{"n_fake": 50}, {"reference": "test"}, {"resize": "299"}, {"made": {"sampler": "ddim"}}]
+)
+def test_scores_of_unlike_protocols_do_not_average(changes):
     with pytest.raises(ScoreError, match="unlike n"):
-        estimate([seeded(1.0, 0), seeded(1.0, 0, n_fake=50)], "frechet_distance")
+        estimate([seeded(1.0, 0), seeded(1.0, 1, **changes)], "frechet_distance")
+
+
+def test_one_set_of_samples_does_not_count_twice():
+    with pytest.raises(ScoreError, match="sampling seed 3 are there twice"):
+        estimate([seeded(1.0, 0, 3), seeded(1.0, 0, 3)], "frechet_distance")
+
+
+def several(mean, error, freedom=1000):
+    return Estimate(mean, error, 1, "parts", error, freedom)
 
 
 def test_a_difference_inside_the_noise_is_none():
-    a, b = Estimate(1.0, 0.1, 1, "parts"), Estimate(1.4, 0.1, 1, "parts")
-    assert not differ(a, b)  # 0.4 is less than three times 0.141
-    assert differ(a, Estimate(1.5, 0.1, 1, "parts"))
-    assert differ(Estimate(1.0, 0.1, 4, "training seeds"), Estimate(1.3, 0.1, 4, "training seeds"))
-    assert not differ(a, Estimate(9.0, math.nan, 1, "parts"))  # unknown noise allows no verdict
+    a = several(1.0, 0.1)
+    assert not differ(a, several(1.4, 0.1))  # 0.4 is less than three times 0.141
+    assert differ(a, several(1.45, 0.1))
+    assert not differ(several(1.0, 0.1, 2), several(1.8, 0.1, 2))  # three seeds a side know less
+    assert differ(several(1.0, 0.1, 2), several(2.0, 0.1, 2))
+    assert not differ(a, several(9.0, math.nan))  # unknown noise allows no verdict
+    assert not differ(several(1.0, 0.0), several(2.0, 0.0))  # nor does none at all
+
+
+@pytest.mark.parametrize(("seeds", "most"), [(2, 0.01), (3, 0.01), (5, 0.01)])
+def test_equal_methods_are_hardly_ever_told_apart(seeds, most):
+    draws = torch.randn(20_000, 2, seeds, generator=rng(seeds), dtype=torch.float64)
+    means, errors = draws.mean(2), draws.std(2) / math.sqrt(seeds)
+    wrong = sum(
+        differ(several(m[0], e[0], seeds - 1), several(m[1], e[1], seeds - 1))
+        for m, e in zip(means.tolist(), errors.tolist(), strict=True)
+    )
+    assert wrong / len(draws) < most
+
+
+def test_students_t_is_what_a_numerical_integral_says():
+    x = torch.linspace(0, 400, 4_000_001, dtype=torch.float64)
+    for freedom, t in metrics.STUDENT.items():
+        constant = math.gamma((freedom + 1) / 2) / (math.sqrt(freedom * math.pi) * math.gamma(freedom / 2))
+        density = constant * (1 + x**2 / freedom) ** (-(freedom + 1) / 2)
+        inside = 2 * torch.trapezoid(density[x <= t], x[x <= t]).item()
+        assert inside == pytest.approx(math.erf(3 / math.sqrt(2)), abs=2e-5), freedom
 
 
 @pytest.mark.parametrize(
@@ -303,7 +385,7 @@ def test_a_difference_inside_the_noise_is_none():
     ],
 )
 def test_an_estimate_is_shown_to_the_second_digit_of_its_std(mean, std, shown):
-    assert str(Estimate(mean, std, 3, "training seeds")) == shown
+    assert str(Estimate(mean, std, 3, "training seeds", std, 2)) == shown
 
 
 # ------------------------------------------------------------------ points in the plane

@@ -36,7 +36,7 @@ def test_the_light_half_answers_without_the_run(published, monkeypatch, tmp_path
 def test_all_that_pages_show_is_published(published, monkeypatch, tmp_path):
     config = get("ddpm-conv", "smoke", n_train=100, epochs=1)
     run, judge = train(config), offline("shapes", "smoke")
-    few = Sampling(n=12, n_steps=3)
+    few = Sampling(n=24, n_steps=3)
     scores, bits = run.scores(few, judge, 50), run.bits(10)
     copies = run.memorisation(few, judge, 10)
     publishing.publish(run)
@@ -71,7 +71,7 @@ def test_publishing_twice_or_beyond_the_budget_is_refused(published, monkeypatch
 )
 def test_what_cannot_be_read_back_is_not_published(published, name):
     run = train(get("ddpm-conv", "smoke", n_train=100, epochs=1))
-    few = Sampling(n=12, n_steps=3)
+    few = Sampling(n=24, n_steps=3)
     run.samples(few)
     run.trajectory(few, frames=3)
     (path,) = run.folder.glob(name)

@@ -58,10 +58,11 @@ def test_scores_are_named_by_their_extractor_and_inception_cells_are_empty(shown
     gan, diffusion = page.run("dcgan"), page.run("ddpm-conv")
     page.table1(gan, diffusion)
     text = " ".join(shown)
-    assert text.count(report.MISSING) == 4
-    assert f"gendiff score {gan.id} --epoch 1 --extractor inception" in text
+    assert text.count(report.MISSING) == 2 * 6
+    assert f"gendiff score {gan.id} --epoch 1 --n 100 --extractor inception" in text
     assert "(2.50)(3)" in text
-    assert "<td>fd</td>" in text
+    assert "<td>fd " in text
+    assert "n = 100 each" in text
 
 
 def test_scores_by_the_famous_networks_are_shown_where_they_were_computed(shown):
@@ -73,6 +74,10 @@ def test_scores_by_the_famous_networks_are_shown_where_they_were_computed(shown)
     shown.clear()
     pixels = Extractor("vgg16", "d", lambda x: (x.float().flatten(1)[:, :4], x.float().flatten(1)[:, :3]))
     run.scores(page.sampling(run), pixels, 50)
+    page.kept_table({"GAN": run})
+    assert "Not scored by vgg16 yet" in shown[1]  # against fifty images is another protocol
+    shown.clear()
+    run.scores(page.sampling(run), pixels, 500)
     page.kept_table({"GAN": run})
     assert "<th>fd (train)</th>" in shown[1]
     assert "not computed" in shown[1]
@@ -93,7 +98,7 @@ def test_samples_of_other_samplers_raise_a_banner(shown, monkeypatch):
     page = Page(preset="smoke", epochs=1)
     run = page.run("dcgan", n_train=100)
     page.score_table({"GAN": (run, None)})
-    assert "older than the samplers" not in " ".join(shown)
+    assert "older than the code" not in " ".join(shown)
     monkeypatch.setattr(report, "sampler_digest", lambda: "another")
     page.score_table({"GAN": (run, None)})
-    assert "The samples of GAN are older than the samplers" in " ".join(shown)
+    assert "The samples of GAN are older than the code" in " ".join(shown)

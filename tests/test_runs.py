@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
+from gendiff_lib import publish as publishing
 from gendiff_lib import runs, store
 from gendiff_lib.config import ClassifierConfig, ConfigError, GendiffError, Sampling
 from gendiff_lib.data import load
@@ -164,16 +165,16 @@ def test_what_other_samplers_drew_is_not_gone_on_from(conv, monkeypatch):
 
 
 def test_scores_are_made_once_and_name_their_reference(gan, monkeypatch):
-    run, sampling = train(gan), Sampling(n=12)
+    run, sampling = train(gan), Sampling(n=24)
     extractor = Extractor("pixels", "d1", pixels)
     scores = run.scores(sampling, extractor, n_real=20)
-    assert (scores.n_fake, scores.n_real, scores.reference, scores.extractor) == (12, 20, "train", "pixels")
+    assert (scores.n_fake, scores.n_real, scores.reference, scores.extractor) == (24, 20, "train", "pixels")
     monkeypatch.setattr(runs, "score", fail)
     assert find(gan).scores(sampling, extractor, n_real=20) == scores
 
 
 def test_scores_by_other_weights_are_other_scores(gan):
-    run, sampling = train(gan), Sampling(n=12)
+    run, sampling = train(gan), Sampling(n=24)
     a = run.scores(sampling, Extractor("pixels", "d1", pixels), n_real=20)
     b = run.scores(sampling, Extractor("pixels", "d2", lambda x: pixels(255 - x)), n_real=20)
     assert (a.extractor_digest, b.extractor_digest) == ("d1", "d2")
@@ -181,13 +182,13 @@ def test_scores_by_other_weights_are_other_scores(gan):
 
 
 def test_scores_against_the_test_split_are_others_and_carry_how_the_fakes_were_made(conv):
-    run, sampling = train(conv), Sampling(n=12, n_steps=3, seed=4)
+    run, sampling = train(conv), Sampling(n=24, n_steps=3, seed=4)
     extractor = Extractor("pixels", "d1", pixels)
     scores = {split: run.scores(sampling, extractor, 20, split) for split in ("train", "test")}
     assert scores["train"].frechet_distance != scores["test"].frechet_distance
-    assert run.kept_scores(sampling, "pixels", "test") == scores["test"]
+    assert run.kept_scores(sampling, "pixels", 20, "test") == scores["test"]
     run.scores(sampling, Extractor("pixels-64", "d2", pixels), 20, "test")
-    assert run.kept_scores(sampling, "pixels", "test") == scores["test"]  # not the other extractor's
+    assert run.kept_scores(sampling, "pixels", 20, "test") == scores["test"]  # not the other extractor's
     made = scores["test"].made
     assert (made["run"], made["training_seed"], made["sampling_seed"], made["n_steps"]) == (run.id, 0, 4, 3)
     assert made["sampler"] == "ddpm"
@@ -215,6 +216,27 @@ def test_a_flow_has_no_bits_per_dimension(conv):
     flow = conv.but(path="flow", n_timesteps=None, beta_minmax=None, prediction="v")
     with pytest.raises(ConfigError, match="need a path with steps of its own"):
         train(flow).bits(20)
+
+
+def test_averaged_weights_are_never_called_raw(conv, published, monkeypatch, tmp_path):
+    run = train(conv.but(ema=0.5))
+    both = {weights: run.bits(20, weights=weights).total for weights in ("raw", "ema")}
+    assert both["raw"] != both["ema"]
+    light = Run.read(publishing.publish(run, weights=True))
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
+    for place in (light, Run.read(published / ".." / published.name / run.id)):  # however it is reached
+        assert place.published
+        with pytest.raises(GendiffError, match="averaged weights alone: leave out weights=raw"):
+            place.bits(21, weights="raw")
+        with pytest.raises(GendiffError, match="averaged weights alone: leave out weights=raw"):
+            place.samples(Sampling(n=3, n_steps=2, weights="raw"))
+    assert light.bits(20).total == both["ema"]
+
+
+@pytest.mark.parametrize("n", [-3, 0, 1])
+def test_too_few_images_for_bits_are_refused(conv, n):
+    with pytest.raises(ConfigError, match=f"n={n} images give no mean with an error"):
+        train(conv).bits(n)
 
 
 def test_memorisation_looks_among_the_images_that_the_run_saw(conv, monkeypatch):
@@ -285,7 +307,7 @@ def folder_run(gan, folder):
 
 def test_what_was_published_is_read_without_the_data(gan, published, tmp_path):
     run = folder_run(gan, tmp_path / "data")
-    sampling = Sampling(n=12)
+    sampling = Sampling(n=24)
     images = run.samples(sampling)
     run = publish(run, published)
     shutil.rmtree(tmp_path / "data")

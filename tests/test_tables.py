@@ -4,7 +4,7 @@ import pytest
 from test_metrics import OWN, gaussian, scored
 
 from gendiff_lib import tables
-from gendiff_lib.metrics import VALUES, Scores
+from gendiff_lib.metrics import VALUES, ScoreError
 
 
 def made(value, training_seed=0, sampling_seed=0, **changes):
@@ -47,7 +47,12 @@ def test_inceptions_rows_bear_the_famous_names():
 
 @pytest.mark.parametrize(
     ("a", "b", "lead"),
-    [((1.0, 1.1, 1.2), (3.0, 3.1, 3.2), "GAN"), ((3.0, 3.1), (1.0, 1.1), "diffusion"), ((1, 3), (2, 4), "inside")],
+    [
+        ((1.0, 1.1, 1.2), (3.0, 3.1, 3.2), "GAN"),
+        ((3.0, 3.1, 3.2), (1.0, 1.1, 1.2), "diffusion"),
+        ((1, 3, 2), (2, 4, 3), "inside"),
+        ((1.0, 1.0, 1.0), (2.0, 2.0, 2.0), "inside"),  # no spread is no knowledge
+    ],
 )
 def test_less_distance_leads_and_only_beyond_the_noise(a, b, lead):
     one, other = ([made(float(v), 0, i) for i, v in enumerate(side)] for side in (a, b))
@@ -58,7 +63,18 @@ def test_less_distance_leads_and_only_beyond_the_noise(a, b, lead):
 
 
 def test_more_precision_leads():
-    several = [[dataclasses.replace(made(1.0, s), precision=p + s / 100) for s in (0, 1)] for p in (0.2, 0.8)]
+    several = [[dataclasses.replace(made(1.0, s), precision=p + s / 100) for s in range(5)] for p in (0.2, 0.8)]
     rows = tables.lead_rows(("GAN", several[0]), ("diffusion", several[1]))
     assert next(row["better"] for row in rows if row[""] == "precision") == "diffusion"
-    assert isinstance(several[0][0], Scores)
+    assert next(row["better"] for row in rows if row[""] == "density") == "none: 1 is real"
+
+
+def test_shares_of_nothing_are_never_a_lead():
+    none, few = ([dataclasses.replace(made(1.0, 0, s), recall=r) for s in range(3)] for r in (0.0, 0.002))
+    rows = tables.lead_rows(("GAN", none), ("diffusion", few))
+    assert next(row["better"] for row in rows if row[""] == "recall") == "inside the noise"
+
+
+def test_sides_of_unlike_protocols_are_not_compared():
+    with pytest.raises(ScoreError, match="GAN and diffusion do not compare"):
+        tables.lead_rows(("GAN", [made(1.0)]), ("diffusion", [made(1.0, n_fake=99)]))
