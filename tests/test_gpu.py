@@ -69,3 +69,24 @@ def test_captured_networks_sample_what_eager_ones_do(monkeypatch):
     again = Run.read(run.folder)
     shutil.rmtree(run.folder / "samples")
     assert (again.samples(Sampling(n=8, batch_size=4)).int() - captured.int()).abs().max() <= 2
+
+
+def test_scores_copies_and_bits_are_those_of_the_cpu(monkeypatch, tmp_path):
+    run = train(get("ddpm-unet", "smoke", epochs=1))
+    few = Sampling(n=40, n_steps=3)
+    run.samples(few)
+    found = {}
+    for device in ("cuda", "cpu"):
+        monkeypatch.setenv("GENDIFF_DEVICE", device)
+        monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / device))
+        for kept in (*run.folder.glob("samples/*/scores-*"), *run.folder.glob("samples/*/neighbours-*")):
+            kept.unlink()
+        here, judge = Run.read(run.folder), offline("shapes", "smoke")
+        scores = here.scores(few, judge, 60).values
+        copies = here.memorisation(few, judge, 30)
+        found[device] = (scores, copies.pixel, copies.feature.median(), here.bits(20, seed=ord(device[1])).total)
+    gpu, cpu = found["cuda"], found["cpu"]
+    assert gpu[0] == pytest.approx(cpu[0], rel=1e-2, abs=1e-3)
+    torch.testing.assert_close(gpu[1], cpu[1])
+    torch.testing.assert_close(gpu[2], cpu[2], rtol=1e-3, atol=1e-3)
+    assert gpu[3] == pytest.approx(cpu[3], rel=0.05)  # another noise on each device
