@@ -50,9 +50,12 @@ def accelerate(learner: Learner, engine: str) -> Step:
         for name, module in learner.modules.items():
             if name != "ema":  # it is only ever averaged into
                 module.compile(dynamic=False)
-    if engine == "eager" or learner.device.type != "cuda" or not learner.capturable:
-        return learner.step
-    return CapturedStep(learner)
+    captured = engine != "eager" and learner.device.type == "cuda" and learner.capturable
+    for optimizer in learner.optimizers.values():
+        for group in optimizer.param_groups:
+            if "capturable" in group:  # a checkpoint may have come from another engine or device
+                group["capturable"] = captured
+    return CapturedStep(learner) if captured else learner.step
 
 
 class CapturedStep:
@@ -66,9 +69,6 @@ class CapturedStep:
         self.calls = 0
         self.graph: Any = None
         self.side = torch.cuda.Stream()
-        for optimizer in learner.optimizers.values():
-            for group in optimizer.param_groups:
-                group["capturable"] = True
 
     def __call__(self, x: Tensor, labels: Tensor, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         """See Learner.step."""

@@ -52,6 +52,16 @@ def test_a_cpu_runs_eagerly_unless_it_is_told_otherwise(conv, gan, monkeypatch):
     assert engine_for(learner, 1) == "compile"
 
 
+def test_optimisers_of_a_captured_training_go_on_uncaptured_on_a_cpu(conv):
+    dataset = load(conv.dataset).first(64)
+    learner = build(conv, dataset, torch.device("cpu"))
+    for group in learner.optimizers["net"].param_groups:
+        group["capturable"] = True  # as in the checkpoint of a GPU
+    step = accelerate(learner, "eager")
+    progress = start(conv, torch.device("cpu"))
+    assert all(p.step >= 0 for p in fit(learner, dataset, conv, progress, step))
+
+
 def test_an_engine_that_is_none_is_refused_by_name(conv, monkeypatch):
     monkeypatch.setenv("GENDIFF_ENGINE", "warp")
     with pytest.raises(ConfigError, match="GENDIFF_ENGINE=warp is no engine: there are auto, eager, graph, compile"):
