@@ -168,8 +168,8 @@ def ratio_rows(contests: Mapping[str, Any]) -> list[dict[str, Any]]:
             "theirs": ratio["theirs"],
             "times as fast": _spread(ratio["raw"]),
             "at equal operations": _spread(ratio["per_flop"]),
-            "goal": "none" if ratio["goal"] is None else ratio["goal"],
-            "reached": {True: "yes", False: "no", None: ""}[ratio["reached"]],
+            "goal": ratio.get("goal", "none"),
+            "reached": {True: "yes", False: "no", None: ""}[ratio.get("reached")],
         }
         for contest in contests.values()
         for ratio in contest["ratios"]

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from test_metrics import OWN, gaussian, scored
 
-from gendiff_lib import tables
+from gendiff_lib import store, tables
 from gendiff_lib.metrics import VALUES, ScoreError
 
 
@@ -78,3 +78,19 @@ def test_shares_of_nothing_are_never_a_lead():
 def test_sides_of_unlike_protocols_are_not_compared():
     with pytest.raises(ScoreError, match="GAN and diffusion do not compare"):
         tables.lead_rows(("GAN", [made(1.0)]), ("diffusion", [made(1.0, n_fake=99)]))
+
+
+def test_every_tracked_benchmark_is_shown_whole():
+    kinds = {"speed": 0, "scoring": 0}
+    for path in store.benchmark_results():
+        result = store.read_json(path)
+        kinds[path.stem.partition("-")[0]] += 1
+        assert result["device"] in tables.where(result)
+        if "contests" in result:
+            rows = tables.ratio_rows(result["contests"])
+            assert len(rows) == sum(len(c["ratios"]) for c in result["contests"].values())
+            assert {row["reached"] for row in rows} <= {"yes", "no", ""}
+            assert all(tables.contest_rows(c) for c in result["contests"].values())
+        else:
+            assert [row[""] for row in tables.scoring_rows(result)] == list(result["contestants"])
+    assert all(kinds.values())
