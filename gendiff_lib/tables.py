@@ -192,4 +192,5 @@ def where(result: Mapping[str, Any]) -> str:
     """The machine and the versions of a benchmark's result, in a line."""
     versions = ", ".join(f"{k} {v}" for k, v in result["versions"].items() if k not in ("python", "gendiff", "numpy"))
     changed = " + changes" if result["dirty"] else ""
-    return f"{result['device']}, {result['threads']} threads; {versions}; commit {str(result['commit'])[:10]}{changed}"
+    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
+    return f"{result['device']}, {threads}; {versions}; commit {str(result['commit'])[:10]}{changed}"
