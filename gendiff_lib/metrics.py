@@ -393,7 +393,7 @@ def protocol_of(s: Scores, *, made: bool = True) -> str:
     """All that scores must share to be averaged, as text; without `made`, to be compared."""
     skip = {*VALUES, "classifier_score_std", "kernel_distance_std", "errors", "shares", "made"}
     fields = {f.name: getattr(s, f.name) for f in dataclasses.fields(s) if f.name not in skip}
-    return repr(fields) + (repr({k: v for k, v in s.made.items() if k not in _FREE}) if made else "")
+    return repr(fields) + (repr(sorted((k, v) for k, v in s.made.items() if k not in _FREE)) if made else "")
 
 
 # Student's t at the level of three standard deviations (0.27 % outside), by degrees of freedom.

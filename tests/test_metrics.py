@@ -334,6 +334,12 @@ def test_scores_of_unlike_protocols_do_not_average(changes):
         estimate([seeded(1.0, 0), seeded(1.0, 1, **changes)], "frechet_distance")
 
 
+def test_scores_from_disk_average_with_fresh_ones():
+    fresh = [seeded(1.0, 0, i, made={"sampler": "ddim", "eta": None, "sources": ["a", "b"]}) for i in range(2)]
+    kept = Scores.from_dict(json.loads(json.dumps(dataclasses.asdict(fresh[0]), sort_keys=True)))
+    assert estimate([kept, fresh[1]], "frechet_distance").n == 2
+
+
 def test_one_set_of_samples_does_not_count_twice():
     with pytest.raises(ScoreError, match="sampling seed 3 are there twice"):
         estimate([seeded(1.0, 0, 3), seeded(1.0, 0, 3)], "frechet_distance")
