@@ -2,22 +2,34 @@
 
 import argparse
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from statistics import median
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
-from gendiff_lib import machine
-from gendiff_lib.config import ConfigError
+from gendiff_lib import machine, store
+from gendiff_lib.__main__ import exit_code
 
 
-class Parser(argparse.ArgumentParser):
-    """One that says what is wrong in one sentence instead of the usage."""
+def report(
+    program: str,
+    parser: argparse.ArgumentParser,
+    words: Sequence[str] | None,
+    measure: Callable[[argparse.Namespace], dict[str, Any]],
+    table: Callable[[dict[str, Any]], str],
+) -> int:
+    """Measure what the words ask for, print the table, and write the result where `--out` says; the exit code."""
 
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message} (see `{self.prog} --help`)")
+    def work() -> None:
+        args = parser.parse_args(words)
+        result = measure(args)
+        print(table(result))
+        if args.out:
+            store.write_json(args.out, result)
+
+    return exit_code(program, work, "nothing was written")
 
 
 def at_least(low: int) -> Any:

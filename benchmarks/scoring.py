@@ -25,6 +25,7 @@ from torch import Tensor
 
 from gendiff_lib import images as im
 from gendiff_lib import machine, store
+from gendiff_lib.__main__ import Parser
 from gendiff_lib.config import GendiffError
 from gendiff_lib.data import at_hand, load
 from gendiff_lib.experiments import PRESETS
@@ -32,7 +33,7 @@ from gendiff_lib.features import content_digest, image_keys
 from gendiff_lib.metrics import DENSITY_NEIGHBOURS, KERNEL_SUBSET_SIZE, PARTS
 from gendiff_lib.scoring import offline
 
-from .common import Parser, at_least, provenance, spread
+from .common import at_least, provenance, report, spread
 from .contestants import THEIR_NAMES, Task
 
 LEAST = PARTS * (DENSITY_NEIGHBOURS + 2)  # fewer images have no standard errors
@@ -231,19 +232,7 @@ def table(result: dict[str, Any]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Compare; 0 when it was done, 2 for what the user can mend, 130 when interrupted."""
-    try:
-        args = _parser().parse_args(words)
-        result = compare(args)
-        print(table(result))
-        if args.out:
-            store.write_json(args.out, result)
-    except GendiffError as error:
-        print(f"benchmarks.scoring: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks.scoring: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    return report("benchmarks.scoring", _parser(), words, compare, table)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,13 @@ from typing import Any
 import torch
 
 from gendiff_lib import machine, store
-from gendiff_lib.config import ConfigError, GendiffError
+from gendiff_lib.__main__ import Parser
+from gendiff_lib.config import ConfigError
 from gendiff_lib.data import at_hand
 from gendiff_lib.data import load as load_data
 
 from . import ours, rivals
-from .common import Parser, at_least, provenance, spread
+from .common import at_least, provenance, report, spread
 from .turns import Contestant, Setup, Timing, compare, prepare, race, summary
 
 Entry = Callable[[Setup, str], Contestant]
@@ -269,19 +270,7 @@ def table(result: dict[str, Any]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure; 0 when it was done, 2 for what the user can mend, 130 when interrupted."""
-    try:
-        args = _parser().parse_args(words)
-        result = measure(args)
-        print(table(result))
-        if args.out:
-            store.write_json(args.out, result)
-    except GendiffError as error:
-        print(f"benchmarks.speed: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks.speed: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    return report("benchmarks.speed", _parser(), words, measure, table)
 
 
 if __name__ == "__main__":

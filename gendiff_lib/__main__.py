@@ -47,7 +47,9 @@ and GENDIFF_DEVICE say where runs, CIFAR-10 and the networks' weights are, and w
 """
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """One that says what is wrong in one sentence instead of the usage."""
+
     def error(self, message: str) -> NoReturn:
         """One sentence instead of the usage."""
         raise ConfigError(f"{message} (see `{self.prog} --help`)")
@@ -67,7 +69,7 @@ def _add_sampling(sub: argparse.ArgumentParser, *, optional: bool = False) -> No
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="gendiff",
         description="GANs and diffusion models on CIFAR-10 under one protocol.",
         epilog=EXAMPLES,
@@ -349,21 +351,30 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 }
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it was done, 2 for what the user can mend, 130 when interrupted."""
+def exit_code(program: str, work: Callable[[], int | None], interrupted: str) -> int:
+    """Do `work`: its own code or 0 when it was done, 2 for what the user can mend, 130 when interrupted."""
     try:
-        words = list(sys.argv[1:] if words is None else words)
-        if words[:1] == ["bench"]:
-            return _bench(words[1:])
-        args = _parser().parse_args(words)
-        COMMANDS[args.command](args)
+        return work() or 0
     except GendiffError as error:
-        print(f"gendiff: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("gendiff: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        print(f"{program}: interrupted; {interrupted}", file=sys.stderr)
         return 130
-    return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command; see exit_code."""
+    given = list(sys.argv[1:] if words is None else words)
+
+    def work() -> int | None:
+        if given[:1] == ["bench"]:
+            return _bench(given[1:])
+        args = _parser().parse_args(given)
+        COMMANDS[args.command](args)
+        return None
+
+    return exit_code("gendiff", work, "the same command goes on from the last checkpoint")
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ class Page:
             raise ConfigError(f"preset {preset!r} is unknown: there are {', '.join(PRESETS)}")
         self.preset, self.epochs, self.seed, self.dataset = preset, epochs, seed, dataset
         self._preset_of: dict[str, str] = {}
+        self._judges: dict[tuple[str, str], Extractor] = {}
         self._data: set[str] = set()
         plots.use_svg()
 
@@ -123,7 +124,14 @@ class Page:
 
     def judge(self, run: Run) -> Extractor:
         """The offline extractor for a run's samples."""
-        return offline(run.config.dataset, self.preset_of(run))
+        return self._offline(run.config.dataset, self.preset_of(run))
+
+    def _offline(self, dataset: str, preset: str) -> Extractor:
+        """Loaded once a page: its weights are read, rounded and digested."""
+        key = dataset, preset
+        if key not in self._judges:
+            self._judges[key] = offline(dataset, preset)
+        return self._judges[key]
 
     def scores(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> Scores:
         """Scores by the offline extractor, by the protocol of the run's experiment and preset."""
@@ -155,7 +163,7 @@ class Page:
         """The offline extractor's scores of damaged and thinned real images."""
         name = self.dataset or get("dcgan", self.preset).dataset
         self._data.add(name)
-        return kept_validation(offline(name, self.preset), name, *protocol("dcgan", self.preset).validated)
+        return kept_validation(self._offline(name, self.preset), name, *protocol("dcgan", self.preset).validated)
 
     def until(self, run: Run) -> list[int]:
         """The run's snapshots up to the epoch that is shown: a longer training may have left later ones."""
@@ -168,7 +176,7 @@ class Page:
     def score_images(self, fake: Tensor, run: Run) -> Scores:
         """Scores of any uint8 images (N, 3, H, W) as if `run` had made them: by its protocol, on its data."""
         data, preset = load(run.config.dataset), self.preset_of(run)
-        judge = offline(data.name, preset)
+        judge = self._offline(data.name, preset)
         real = data.first(self._n_real(run))
         return score(extract(judge, fake), kept_reference(judge, real.samples), judge, reference="train")
 
