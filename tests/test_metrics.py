@@ -11,6 +11,7 @@ from gendiff_lib import metrics
 from gendiff_lib.data import load
 from gendiff_lib.features import Extractor, Features, extract
 from gendiff_lib.metrics import (
+    KERNEL_SEED,
     VALUES,
     Estimate,
     Reference,
@@ -21,6 +22,7 @@ from gendiff_lib.metrics import (
     estimate,
     frechet_distance,
     kept_reference,
+    kernel_distance,
     score,
     score_points,
     sliced_wasserstein,
@@ -91,6 +93,16 @@ def test_the_kernel_distance_of_one_distribution_to_itself_is_zero_within_its_st
     mean, error = torch.tensor(values).mean(), torch.tensor(values).std() / 40**0.5
     assert abs(mean) < 3 * error
     assert (torch.tensor(values) < 0).any()  # an unbiased estimate falls on both sides
+
+
+@pytest.mark.parametrize(("n_fake", "n_real", "size"), [(60, 60, 60), (200, 90, 50)])
+def test_the_kernel_distance_is_torch_fidelitys_subset_by_subset(n_fake, n_real, size):
+    from torch_fidelity import metric_kid
+
+    fake, real = gaussian(n_fake, sd=1.3).features, gaussian(n_real, seed=5).features
+    options = {"kid_subsets": 7, "kid_subset_size": size, "rng_seed": KERNEL_SEED, "verbose": False}
+    theirs = metric_kid.kid_features_to_metric(fake.double(), real.double(), **options)
+    assert kernel_distance(fake, real, 7, size) == pytest.approx(tuple(theirs.values()), rel=1e-6)
 
 
 def test_equal_distributions_are_at_no_distance_and_moved_ones_at_the_move():
