@@ -148,6 +148,13 @@ class Value:
         except (TypeError, ValueError):
             raise ConfigError(f"{name} must be {_words(kind)}, not {text!r}") from None
 
+    def text(self, name: str) -> str:
+        """The value of field `name` as a command-line word: `parse` undoes it."""
+        value = getattr(self, self.field(name).name)
+        if isinstance(value, tuple):
+            return ",".join(map(str, value))
+        return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
     def but(self, **changes: Any) -> Self:
         """A copy with some fields changed; a name that is no field raises ConfigError."""
         for name in changes:

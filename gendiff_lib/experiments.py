@@ -1,6 +1,7 @@
 """The experiments by name, each as a value in three presets; the pages that need them; and what the paper printed."""
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, fields
 from typing import Any
 
 from .config import ClassifierConfig, Config, ConfigError, DiffusionConfig, GANConfig, Sampling
@@ -388,6 +389,18 @@ def preset_of(config: Config) -> str:
         if mine.but(seed=config.seed, dataset=config.dataset).digest == config.digest:
             return preset
     return "laptop"
+
+
+def train_command(config: Config) -> str:
+    """The command that trains exactly this configuration; "" for one that is no experiment's."""
+    if config.name not in EXPERIMENTS:
+        return ""
+    preset = preset_of(config)
+    base, words = get(config.name, preset), ["gendiff", "train", config.name, "--preset", preset]
+    for name in (f.name for f in fields(config) if getattr(config, f.name) != getattr(base, f.name)):
+        text = config.text(name)
+        words += [f"--{name}", text] if name in ("dataset", "epochs", "seed") else ["--set", f"{name}={text}"]
+    return shlex.join(words)
 
 
 def classifier_for(dataset: str, preset: str) -> Config:

@@ -18,6 +18,7 @@ from . import features, images, store
 from .config import Config, ConfigError, GendiffError, Sampling, from_dict
 from .data import Dataset, load
 from .diffusion import Diffusion
+from .experiments import train_command
 from .features import Extractor
 from .learner import Learner, Method
 from .likelihood import Bits, bound
@@ -112,6 +113,11 @@ class Run:
         """Seconds, images seen and more, up to this snapshot."""
         entry: dict[str, Any] = self.record["snapshots"][str(self.config.epochs)]
         return entry
+
+    @property
+    def training_flops(self) -> int:
+        """Floating-point operations of the training up to this snapshot, forward and backward."""
+        return int(self.record["flops_per_image"] * self.snapshot["images"])
 
     @property
     def published(self) -> bool:
@@ -315,11 +321,14 @@ class Run:
             "training_seed": self.config.seed,
             "training_seconds": self.snapshot["seconds"],
             "training_device": self.record["device"],
+            "training_flops": self.training_flops,
+            "training_command": train_command(self.config),
             "weights": sampling.weights,
             "sampler": sampling.sampler,
             "n_steps": sampling.n_steps,
             "eta": sampling.eta,
             "clip_x0": sampling.clip_x0,
+            "batch_size": sampling.batch_size,
             "sampling_seed": sampling.seed,
             "sampling_seconds": record["seconds"],
             "device": record["device"],

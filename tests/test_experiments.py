@@ -1,6 +1,9 @@
+import shlex
+
 import pytest
 
-from gendiff_lib.config import ConfigError
+from gendiff_lib import __main__
+from gendiff_lib.config import ConfigError, GendiffError
 from gendiff_lib.experiments import (
     COLLAPSE,
     COMPARED,
@@ -14,6 +17,7 @@ from gendiff_lib.experiments import (
     protocol,
     sampler_grid,
     shrunk,
+    train_command,
 )
 
 # A digest that changes orphans every published run of its experiment: add an `absent` value instead of editing these.
@@ -112,3 +116,30 @@ def test_sampler_page_compares_at_equal_n_and_the_tutorial_at_its_own_steps():
         assert len({s.n for s in grid.values()}) == 1
         tutorial = next(s for s in grid.values() if s.sampler == "tutorial")
         assert tutorial.n_steps == get("ddpm-conv", preset).n_timesteps
+
+
+def _changed():
+    for name, experiment in EXPERIMENTS.items():
+        for preset in experiment.presets:
+            yield get(name, preset)
+            yield get(name, preset).but(seed=7, epochs=9, dataset="moons" if name.endswith("2d") else "cifar10")
+    yield get("ddpm-unet", "laptop").but(widths=(8, 16), attention=(), flip=True, lr=1.5e-4)
+    yield get("ddpm-conv", "paper").but(beta_minmax=(1e-4, 1e-2))
+
+
+@pytest.mark.parametrize("config", list(_changed()), ids=lambda c: f"{c.name}-{c.digest}")
+def test_the_command_that_trains_a_configuration_gives_it_again(config, monkeypatch):
+    asked = []
+
+    def find(config):
+        asked.append(config)
+        raise GendiffError("seen")
+
+    monkeypatch.setattr(__main__, "find", find)
+    program, *words = shlex.split(train_command(config))
+    assert (program, __main__.main(words)) == ("gendiff", 2)
+    assert [(c.digest, c.epochs) for c in asked] == [(config.digest, config.epochs)]
+
+
+def test_a_configuration_of_no_experiment_has_no_command():
+    assert train_command(get("dcgan").but(name="mine")) == ""
