@@ -20,6 +20,21 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
             raise SystemExit(f"{notebook.name} has no parameter {name!r}: it has {', '.join(known)}")
 
 
+def part_boxes(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """The boxes that a figure opens to, each in a cell below its figure's: a figure is its cell's only output."""
+    parted = []
+    for cell in cells:
+        parted.append(cell)
+        if "figure" not in cell.metadata.get("mystnb", {}):
+            continue
+        boxes = [o for o in cell.outputs if o.get("data", {}).get("text/html", "").startswith("<details")]
+        cell.outputs = [o for o in cell.outputs if o not in boxes]
+        if boxes:
+            below = nbformat.v4.new_code_cell(outputs=boxes, metadata={"tags": ["remove-input"]}, id=f"{cell.id}-made")
+            parted.append(below)
+    return parted
+
+
 def run(source: str, target: str, parameters: dict[str, Any]) -> None:
     """Execute `source` into `target`, then hide parameter cells and drop what changes from run to run."""
     check_parameters(Path(source), parameters)
@@ -34,6 +49,7 @@ def run(source: str, target: str, parameters: dict[str, Any]) -> None:
             cell.metadata["tags"] = [*tags, "remove-cell"]
         if cell.cell_type == "code" and cell.execution_count is None and cell.source.strip():
             raise SystemExit(f"{source}: a cell was not executed")
+    notebook.cells = part_boxes(notebook.cells)
     nbformat.write(notebook, target)
 
 

@@ -3,6 +3,7 @@
 A `Page` is one notebook's view: it turns the notebook's parameters into runs, and says so on the page.
 """
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from IPython.display import HTML, Markdown, display
 from torch import Tensor
 
 from . import plots, store
+from .cards import Number, data_links, over, plain, score_number
 from .config import Config, ConfigError, Sampling
 from .data import Dataset, load
 from .experiments import (
@@ -34,7 +36,7 @@ from .experiments import (
 from .features import Extractor, extract
 from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
-from .metrics import VALUES, Scores, estimate, kept_reference, score
+from .metrics import VALUES, Scores, kept_reference, score
 from .recorder import train
 from .runs import Run, find, likelihood_digest, metrics_digest, sampler_digest, siblings
 from .scoring import offline
@@ -42,8 +44,6 @@ from .tables import (
     contest_rows,
     details,
     lead_rows,
-    over,
-    plain,
     protocol_row,
     ratio_rows,
     score_row,
@@ -78,6 +78,8 @@ class Page:
         self._preset_of: dict[str, str] = {}
         self._judges: dict[tuple[str, str], Extractor] = {}
         self._data: set[str] = set()
+        self._tables = 0
+        self._shown: tuple[Run, ...] = ()
         plots.use_svg()
 
     def config(self, name: str, preset: str = "", **overrides: Any) -> Config:
@@ -184,9 +186,12 @@ class Page:
 
     def show(self, *runs: Run) -> None:
         """Banners that a reader must see, then the parameters of this page and the runs it reads."""
+        self._shown = runs
         for text in self._warnings(runs):
             self._warn(text)
-        display(HTML(details("Parameters and runs of this page", self._parameters() + table(self._provenance(runs)))))
+        display(
+            HTML(details("Parameters and runs of this page", self._parameters() + table([r.protocol for r in runs])))
+        )
         for run in runs:
             changes = self._shrinkage(run)
             if changes:
@@ -225,23 +230,6 @@ class Page:
         ]
         return table(rows)
 
-    def _provenance(self, runs: Sequence[Run]) -> list[dict[str, Any]]:
-        return [
-            {
-                "run": r.id + (" (published)" if r.published else ""),
-                "data": f"{r.record['data']['name']}, {r.record['data']['samples']:,}",
-                "epochs": r.config.epochs,
-                "seed": r.config.seed,
-                "precision": r.config.precision,
-                "images seen": f"{r.snapshot['images']:,}",
-                "seconds": f"{r.snapshot['seconds']:.1f}",
-                "GFLOP an image": f"{r.record['flops_per_image'] / 1e9:.3g}",
-                "device": f"{r.record['device']}, {r.record['threads']} threads",
-                "commit": (r.record["commit"] or "none")[:10] + (" + changes" if r.record["dirty"] else ""),
-            }
-            for r in runs
-        ]
-
     def _shrinkage(self, run: Run) -> list[dict[str, Any]]:
         if self.preset_of(run) == "paper" or run.config.name.startswith("live-"):
             return []
@@ -259,12 +247,69 @@ class Page:
         self.table(rows, f"The paper's Fig. {16 if figure is FIG16 else 17}, and what this run used.")
 
     def table(self, rows: Sequence[Mapping[str, Any]], caption: str = "") -> None:
-        """Rows as a table; floats with four digits."""
-        display(HTML(table(rows, caption)))
+        """Rows as a table, floats with four digits, with links to the same as CSV and JSON."""
+        self._tables += 1
+        links = data_links(f"table-{self._tables}", rows, caption) if rows else ""
+        display(HTML(table(rows, caption) + links))
 
     def finding(self, text: str) -> None:
-        """The paragraph that a figure leads to; every number in it has been formatted from a run."""
+        """The paragraph that a figure leads to; every number in it has been formatted from a run.
+
+        Where no number in it opens to its own protocol, a box below opens to that of the page.
+        """
         display(Markdown(f"**Finding.** {text}"))
+        if 'class="number"' not in text:
+            self.note(self._sources(), of="these numbers were")
+
+    def value(self, scores: Scores | Sequence[Scores], name: str) -> str:
+        """A field of scores, with its noise, as HTML that opens to its protocol."""
+        return score_number([scores] if isinstance(scores, Scores) else scores, name).html
+
+    def of(self, run: Run, value: float, form: str = ".3g") -> str:
+        """A number that is a run's own (a loss, its seconds) as HTML that opens to how the run was made."""
+        return Number(format(value, form), value, run.protocol).html
+
+    def source(self, *runs: Run, sampling: Sampling | None = None) -> None:
+        """A box below a figure that opens to what it was drawn from: these runs, else all of the page, else its data.
+
+        With `sampling`, also how the runs' samples were drawn.
+        """
+        drawn = [self._drawn(run, sampling) for run in runs] if sampling else []
+        self.note(self._sources(runs), drawn)
+
+    def note(self, *tables: Sequence[Mapping[str, Any]], of: str = "this figure was") -> None:
+        """A box that opens to how something was made."""
+        if any(tables):
+            display(HTML(details(f"How {of} made", "".join(map(table, tables)))))
+
+    def judged_by(self, found: Validation) -> None:
+        """The same for a figure of an extractor's validation."""
+        self.note([self._judged(found)])
+
+    def _judged(self, found: Validation) -> dict[str, str]:
+        one, made = found.rows[0].scores, found.made
+        dataset = "" if found.dataset == "cifar10" else f" --dataset {found.dataset}"
+        return {
+            "extractor": f"{one.extractor} {one.extractor_digest}",
+            "real images": f"{found.dataset}, damaged or thinned with fixed seeds",
+            "device": f"{made['device']}, {made['threads']} threads",
+            "seconds for all": f"{made['seconds']:.0f}",
+            "commit": str(made["commit"])[:10],
+            "command": f"gendiff validate --preset {self.preset}{dataset}",
+        }
+
+    def _sources(self, runs: Sequence[Run] = ()) -> list[dict[str, Any]]:
+        """What these runs, else all of the page, else its data, are."""
+        return [run.protocol for run in runs or self._shown] or [self._data_row(name) for name in sorted(self._data)]
+
+    def _data_row(self, name: str) -> dict[str, Any]:
+        data = load(name)
+        return {"data": name, "split": data.split, "images": len(data.samples), "digest": data.digest}
+
+    def _drawn(self, run: Run, sampling: Sampling) -> dict[str, Any]:
+        record = run.sampling_record(sampling)
+        shown = {k: v for k, v in record["sampling"].items() if v is not None}
+        return {"run": run.id, **shown, "seconds": record["seconds"], "device": record["device"]}
 
     def score_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, Scores]:
         """A row an entry: the scores of one set of samples, with the protocol of each."""
@@ -316,10 +361,11 @@ class Page:
             printed = TABLE1.get(metric, ("", ""))
             row: dict[str, Any] = {"": metric, "DCGAN, paper": printed[0], "diffusion, paper": printed[1]}
             for k, s in famous.items():
-                row[f"{k}, Inception"] = str(estimate(s, name)) if s else MISSING
+                row[f"{k}, Inception"] = score_number(s, name) if s else MISSING
             for k, s in ours.items():
-                label = s[0].labels[name]
-                row[f"{k}, offline"] = f"{'' if label == metric else label + ' '}{estimate(s, name)}"
+                number, label = score_number(s, name), s[0].labels[name]
+                text = f"{'' if label == metric else label + ' '}{number}"
+                row[f"{k}, offline"] = dataclasses.replace(number, text=text)
             rows.append(row)
         self.table(
             rows,
@@ -361,8 +407,8 @@ class Page:
             rows.append(
                 {
                     "": k,
-                    "test": f"{test[k].total:.3f} ± {test[k].error:.3f}",
-                    "train": f"{seen.total:.3f} ± {seen.error:.3f}",
+                    "test": self._bits_number(run, test[k]),
+                    "train": self._bits_number(run, seen),
                     "steps": f"{sum(test[k].steps):.3f}",
                     "decoder": f"{test[k].decoder:.3f}",
                     "prior": f"{test[k].prior:.1e}",
@@ -378,6 +424,19 @@ class Page:
         self.table(rows, "Bits per dimension by the variational bound, mean ± standard error over images.")
         return test
 
+    def _bits_number(self, run: Run, found: Bits) -> Number:
+        command = f"gendiff bits {run.id} --epoch {run.config.epochs} --n {found.n} --split {found.split}"
+        how = {
+            "± is": f"the standard error over {found.n:,} {found.split} images",
+            "steps of the bound": f"{len(found.steps) + 1}",
+            "weights": found.weights,
+            "noise seed": f"{found.seed}",
+            "seconds for the bound": f"{found.seconds:.1f} on {found.device}",
+            "compute": f"{command} --weights {found.weights}",
+        }
+        protocol = {"what": "bits per dimension"} | run.protocol | how
+        return Number(f"{found.total:.3f} ± {found.error:.3f}", found.total, protocol, found.error)
+
     def validation_table(self, found: Validation, *families: str) -> None:
         """The rows of some families of an extractor's validation."""
         if found.made["sources"] != metrics_digest():
@@ -387,14 +446,20 @@ class Page:
                 "images, against": row.what,
                 "n": f"{row.scores.n_fake:,}",
                 "real": f"{row.scores.n_real:,}",
-                **{row.scores.labels[v]: str(estimate([row.scores], v)) for v in VALUES},
+                **{row.scores.labels[v]: score_number([row.scores], v) for v in VALUES},
             }
             for family in families
             for row in found.family(family)
         ]
+        rows = [{k: self._with(cell, self._judged(found)) for k, cell in row.items()} for row in rows]
         one = found.rows[0].scores
         seconds = f"{found.made['seconds']:.0f} s on {found.made['device']}, {found.made['threads']} threads"
         self.table(rows, f"Extractor {one.extractor} ({one.extractor_digest}) on {found.dataset}; {seconds}.")
+
+    @staticmethod
+    def _with(cell: Any, protocol: Mapping[str, str]) -> Any:
+        """A cell whose number opens to more."""
+        return dataclasses.replace(cell, protocol={**cell.protocol, **protocol}) if isinstance(cell, Number) else cell
 
     def calibration_table(self, found: Validation) -> None:
         """The spread of disjoint sets beside the standard errors that each of them shows alone."""
@@ -416,12 +481,17 @@ class Page:
         rows = [
             {
                 "": k,
-                "median distance, pixels": f"{m.pixel.median().item():.0f}",
-                "of test images": f"{m.test_pixel.median().item():.0f}",
-                "nearer, pixels": f"{m.nearer('pixel'):.2f}",
-                "nearer, features": f"{m.nearer('feature'):.2f}",
-                "suspects, pixels": f"{m.suspects('pixel'):.3f}",
-                "suspects, features": f"{m.suspects('feature'):.3f}",
+                **{
+                    name: Number(format(value, form), value, self._neighbours_protocol(runs[k], m))
+                    for name, value, form in (
+                        ("median distance, pixels", m.pixel.median().item(), ".0f"),
+                        ("of test images", m.test_pixel.median().item(), ".0f"),
+                        ("nearer, pixels", m.nearer("pixel"), ".2f"),
+                        ("nearer, features", m.nearer("feature"), ".2f"),
+                        ("suspects, pixels", m.suspects("pixel"), ".3f"),
+                        ("suspects, features", m.suspects("feature"), ".3f"),
+                    )
+                },
                 "n": f"{len(m.pixel):,}",
                 "training images": f"{self.runs_data(runs[k]):,}",
             }
@@ -434,6 +504,16 @@ class Page:
         )
         return found
 
+    def _neighbours_protocol(self, run: Run, found: Memorisation) -> dict[str, str]:
+        judge, drawn = self.judge(run), self._drawn(run, self.sampling(run))
+        how = {
+            "n": f"{len(found.pixel):,} generated and {len(found.test_pixel):,} test images",
+            "training images": f"{self.runs_data(run):,}" + (", each also mirrored" if run.config.flip else ""),
+            "features of": f"{judge.name} {judge.digest}",
+            "samples": ", ".join(f"{k} {plain(v)}" for k, v in drawn.items() if k not in ("run", "device")),
+        }
+        return run.protocol | how
+
     def runs_data(self, run: Run) -> int:
         """How many training images a run saw."""
         return int(run.record["data"]["samples"])
@@ -441,6 +521,11 @@ class Page:
     def benchmarks(self, kind: str) -> dict[str, dict[str, Any]]:
         """The tracked results whose file names begin with `kind`, by file name."""
         return {p.stem: store.read_json(p) for p in store.benchmark_results() if p.stem.startswith(kind)}
+
+    def measured(self, results: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        """A row a benchmark: where it ran, and where its every turn is kept."""
+        place = "benchmarks/results"
+        return [{"benchmark": k, "measured on": where(r), "all turns": f"{place}/{k}.json"} for k, r in results.items()]
 
     def speed_tables(self) -> dict[str, dict[str, Any]]:
         """Every speed benchmark: its contests, their ratios, and what one should know of them."""
@@ -471,12 +556,23 @@ class Page:
             row: dict[str, Any] = {"": label}
             for key, name in POINT_COLUMNS.items():
                 values = [s[key] for s in scores if s[key] is not None]
-                mean = sum(values) / max(len(values), 1)
-                row[name] = f"{mean:.3g} ({min(values):.3g} to {max(values):.3g})" if values else "no modes"
+                if not values:
+                    row[name] = "no modes"
+                    continue
+                mean = sum(values) / len(values)
+                text = f"{mean:.3g} ({min(values):.3g} to {max(values):.3g})"
+                row[name] = Number(text, mean, self._points_protocol(several))
             row |= {"n": scores[0]["n"], "seeds": len(several)}
             row["training s"] = f"{sum(r.snapshot['seconds'] for r in several) / len(several):.1f}"
             rows.append(row)
         self.table(rows, "Mean over seeds (least to greatest).")
+
+    def _points_protocol(self, several: Sequence[Run]) -> dict[str, str]:
+        every = [run.protocol for run in several]
+        runs = {label: ", ".join(dict.fromkeys(p[label] for p in every)) for label in every[0]}
+        sampling = self.sampling(several[0])
+        shown = {k: v for k, v in several[0].settle(sampling).to_dict().items() if v is not None}
+        return runs | {"samples": ", ".join(f"{k} {plain(v)}" for k, v in shown.items())}
 
 
 def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:

@@ -120,6 +120,27 @@ class Run:
         return int(self.record["flops_per_image"] * self.snapshot["images"])
 
     @property
+    def protocol(self) -> dict[str, str]:
+        """What a reader must know of this training, label by label, the command that repeats it included."""
+        record, snapshot = self.record, self.snapshot
+        changed = " + changes" if record["dirty"] else ""
+        return {
+            "run": self.id + (" (published)" if self.published else ""),
+            "data": f"{record['data']['name']}, {record['data']['samples']:,}",
+            "epochs": f"{self.config.epochs}",
+            "seed": f"{self.config.seed}",
+            "precision": self.config.precision,
+            "images seen": f"{snapshot['images']:,}",
+            "seconds": f"{snapshot['seconds']:.1f}",
+            "GFLOP an image": f"{record['flops_per_image'] / 1e9:.3g}",
+            "TFLOP in all": f"{self.training_flops / 1e12:.4g}",
+            "device": f"{record['device']}, {record['threads']} threads",
+            "torch": record["versions"]["torch"],
+            "commit": (record["commit"] or "none")[:10] + changed,
+            "train": train_command(self.config),
+        }
+
+    @property
     def published(self) -> bool:
         """Whether the record is a tracked one."""
         return self.folder.resolve().parent == store.published_dir().resolve()

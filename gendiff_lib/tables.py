@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .cards import Number, over, plain, score_number, score_protocol
 from .metrics import VALUES, Estimate, ScoreError, Scores, differ, estimate, noise, protocol_of
 
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
@@ -13,26 +14,19 @@ NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
 Rows = Sequence[Mapping[str, Any]]
 
 
-def plain(value: Any) -> str:
-    """A cell's text; floats with four digits."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(plain(v) for v in value)
-    return "none" if value is None else str(value).replace(" ± ", "\u00a0±\u00a0")  # kept on one line
-
-
 def table(rows: Rows, caption: str = "") -> str:
     """Rows as an HTML table that scrolls sideways where it must; the first row's keys are the head."""
     if not rows:
         return ""
-    head = "".join(f"<th>{html.escape(str(k))}</th>" for k in rows[0])
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(plain(v))}</td>" for v in row.values()) + "</tr>" for row in rows
-    )
+    head = "".join(f'<th scope="col">{html.escape(str(k))}</th>' for k in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{_cell(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
     title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
     inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="wide"><table class="table">{inside}</table></div>'
+    return f'<div class="wide" tabindex="0"><table class="table">{inside}</table></div>'
+
+
+def _cell(value: Any) -> str:
+    return value.html if isinstance(value, Number) else html.escape(plain(value))
 
 
 def details(title: str, body: str) -> str:
@@ -46,11 +40,11 @@ def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> di
     row: dict[str, Any] = {"": label}
     for name in VALUES:
         if name != "frechet_distance":
-            row[one.labels[name]] = str(estimate(train, name))
+            row[one.labels[name]] = score_number(train, name)
             continue
         fd = one.labels[name]
-        row[f"{fd} (train)"] = str(estimate(train, name))
-        row[f"{fd} (test)"] = str(estimate(test, name)) if test else "not computed"
+        row[f"{fd} (train)"] = score_number(train, name)
+        row[f"{fd} (test)"] = score_number(test, name) if test else "not computed"
     if one.shares:
         row["classes"] = f"{min(s.classes_covered for s in train)} of {len(one.shares)}"
     return row | {"n": f"{one.n_fake:,}", "over": over(train)}
@@ -71,8 +65,8 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
         rows.append(
             {
                 "": one[1][0].labels[name],
-                one[0]: str(a),
-                other[0]: str(b),
+                one[0]: score_number(one[1], name),
+                other[0]: score_number(other[1], name),
                 "apart": abs(a.mean - b.mean),
                 "by chance": f"up to {noise(a, b):.2g}" if noise(a, b) > 0 else "unknown",
                 "better": "none: 1 is real" if name in NO_BETTER else verdict,
@@ -96,45 +90,9 @@ def lowest(found: Mapping[str, tuple[float, float]]) -> str:
     return f"{ranked[0]} has the lowest value, {shown}, but not beyond the noise."
 
 
-def over(scores: Sequence[Scores]) -> str:
-    """What a mean ± std was taken over, in words."""
-    found = estimate(scores, "frechet_distance")
-    if found.source == "parts":
-        return f"1 set in {scores[0].parts} parts"
-    return f"{found.n} {found.source}"
-
-
 def protocol_row(label: str, scores: Sequence[Scores]) -> dict[str, Any]:
     """How the samples of a row came about and what they were compared with."""
-    one = scores[0]
-
-    def several(key: str) -> str:
-        return ", ".join(dict.fromkeys(plain(s.made.get(key)) for s in scores))
-
-    def seconds(key: str) -> str:
-        found = [s.made[key] for s in scores if key in s.made]
-        return f"{sum(found) / len(found):.1f}" if found else "none"
-
-    return {
-        "": label,
-        "run": several("run"),
-        "epochs": several("epochs"),
-        "training seeds": several("training_seed"),
-        "training s": seconds("training_seconds"),
-        "weights": several("weights"),
-        "sampler": several("sampler"),
-        "steps": several("n_steps"),
-        "eta": several("eta"),
-        "clip x0": several("clip_x0"),
-        "sampling seeds": several("sampling_seed"),
-        "sampling s": seconds("sampling_seconds"),
-        "device": f"{several('device')}, {several('threads')} threads",
-        "extractor": f"{one.extractor} {one.extractor_digest}",
-        "n": f"{one.n_fake:,}",
-        "real images": f"{one.n_real:,} {one.reference}",
-        "k": f"{one.neighbours} and {one.density_neighbours}",
-        "commit": ", ".join(dict.fromkeys(str(s.made.get("commit"))[:10] for s in scores)),
-    }
+    return {"": label, **score_protocol(scores)}
 
 
 # ---------------------------------------------------------------- benchmarks, from their results on disk

@@ -10,7 +10,7 @@ LAYERS = (
     ("config", "images", "machine"),
     ("data", "paths", "denoisers", "features", "experiments", "store"),
     ("samplers", "likelihood", "metrics", "objectives"),
-    ("learner", "plots", "memorisation", "tables", "engine"),
+    ("learner", "plots", "memorisation", "cards", "tables", "engine"),
     ("gan", "diffusion", "classifier"),
     ("training",),
     ("runs", "recorder", "budget", "scoring", "validation", "publish", "report"),
@@ -18,7 +18,7 @@ LAYERS = (
 )
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
 BESIDE = {("images", "config"), ("machine", "config"), ("features", "data"), ("store", "data")}
-BESIDE |= {("likelihood", "samplers"), ("engine", "learner")}
+BESIDE |= {("likelihood", "samplers"), ("engine", "learner"), ("tables", "cards")}
 BESIDE |= {(b, a) for i, a in enumerate(LAYERS[6]) for b in LAYERS[6][i + 1 :]}  # a chain
 MODELS = {"denoisers", "learner", "gan", "diffusion", "classifier", "training"}
 
