@@ -80,7 +80,7 @@ def test_scores_by_the_famous_networks_are_shown_where_they_were_computed(shown)
     shown.clear()
     run.scores(page.sampling(run), pixels, 500)
     page.kept_table({"GAN": run})
-    assert "<th scope="col">fd (train)</th>" in shown[1]
+    assert '<th scope="col">fd (train)</th>' in shown[1]
     assert "not computed" in shown[1]
 
 
