@@ -51,13 +51,6 @@ def sheet(images: Tensor, columns: int, gap: int = 2) -> Tensor:
     return canvas
 
 
-def cells(sheet: Tensor, size: tuple[int, int], gap: int = 2) -> Tensor:
-    """The images of a contact sheet (3, H, W): uint8 (N, 3, *size), row by row; the inverse of `sheet`."""
-    h, w = size
-    found = sheet[:, gap:, gap:].unfold(1, h, h + gap).unfold(2, w, w + gap)
-    return found.permute(1, 2, 0, 3, 4).flatten(0, 1)
-
-
 def save_png(image: Tensor, path: Path) -> None:
     """Write uint8 (3, H, W) as a PNG."""
     Image.fromarray(image.permute(1, 2, 0).numpy()).save(path, format="PNG", optimize=True)

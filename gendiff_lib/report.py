@@ -12,8 +12,8 @@ import torch
 from IPython.display import HTML, Markdown, display
 from torch import Tensor
 
-from . import images, plots, store, views
-from .config import Config, ConfigError, Sampling
+from . import plots, store, views
+from .config import Config, ConfigError, GendiffError, Sampling
 from .data import Dataset, load
 from .experiments import (
     CODED,
@@ -169,6 +169,11 @@ class Page:
         """The run's snapshots up to the epoch that is shown: a longer training may have left later ones."""
         return [e for e in run.epochs if e <= run.config.epochs]
 
+    def early(self, run: Run) -> int:
+        """The first of the collapse page's two epochs; the run's first snapshot where it keeps none of that epoch."""
+        first = COLLAPSE[self.preset_of(run)][0]
+        return first if first in self.until(run) else run.epochs[0]
+
     def equal_n(self, *runs: Run) -> int:
         """The greatest number of samples that every run's protocol draws: values of unlike n do not compare."""
         return min(self.sampling(run).n for run in runs)
@@ -274,7 +279,7 @@ class Page:
         text, every = views.columns_csv(run.history)
         link = views.download(f"{run.id}-losses.csv", text, "csv")
         note = f"Every point: {link}" if every == 1 else f"One point in {every}, the last among them: {link}"
-        alt = f"Loss of {' and '.join(plots.LABELS[name] for name in names)} over {run.config.epochs} epochs"
+        alt = f"Loss of {' and '.join(plots.LABELS[name] for name in names)} over epochs, to epoch {run.config.epochs}"
         display(HTML(views.plot(plots.svg(plots.losses(run.history, marks)), alt, note)))
 
     def denoising(self, run: Run, sampling: Sampling) -> None:
@@ -299,9 +304,12 @@ class Page:
     def filmstrip(self, *runs: Run, beside: Mapping[str, Tensor] | None = None) -> None:
         """A slider over the snapshots that all `runs` keep: the first samples of their sheets, of the same noise.
 
-        `beside` adds frames of other images (n, 3, H, W) by their names.
+        It begins at the epoch that the page shows. `beside` adds frames of other images (n, 3, H, W) by their names.
+        GendiffError where the runs have no snapshot in common.
         """
         epochs = sorted(set.intersection(*(set(run.epochs) for run in runs)))
+        if not epochs:
+            raise GendiffError(f"{', '.join(run.id for run in runs)} keep no epoch in common: train them equally long")
         extra = beside or {}
         tracks = {
             run.config.name if len(runs) > 1 else "": torch.stack(
@@ -312,11 +320,13 @@ class Page:
         names = " and ".join(run.config.name for run in runs)
         alt = f"{FEW} samples of {names} at epoch {', '.join(map(str, epochs))}{''.join(f'; {k}' for k in extra)}"
         labels = [*(f"epoch {e}" for e in epochs), *extra]
-        display(HTML(views.frames(tracks, labels, name="Epoch", alt=alt, columns=5)))
+        shown = min(epochs, key=lambda e: abs(e - runs[0].config.epochs))
+        start = epochs.index(shown)
+        display(HTML(views.frames(tracks, labels, name="Epoch", alt=alt, columns=5, start=start)))
 
     def _few(self, run: Run) -> Tensor:
         _, h, w = run.record["sample_shape"]
-        return images.cells(run.sheet(), (h, w))[:FEW]
+        return views.cells(run.sheet(), (h, w))[:FEW]
 
     def before_after(self, run: Run, epochs: tuple[int, int]) -> None:
         """A slider between the run's sheets at two epochs, of the same noise; a sentence where the two are one."""

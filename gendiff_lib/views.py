@@ -21,6 +21,13 @@ LARGEST_CSV = 100_000  # bytes
 MEDIA = {"csv": "text/csv", "json": "application/json", "svg": "image/svg+xml"}
 
 
+def cells(contact: Tensor, size: tuple[int, int], gap: int = 2) -> Tensor:
+    """The images of a contact sheet (3, H, W), row by row: uint8 (N, 3, *size); the inverse of images.sheet."""
+    h, w = size
+    found = contact[:, gap:, gap:].unfold(1, h, h + gap).unfold(2, w, w + gap)
+    return found.permute(1, 2, 0, 3, 4).flatten(0, 1)
+
+
 def frames(
     tracks: Mapping[str, Tensor],
     labels: Sequence[str],
@@ -30,12 +37,14 @@ def frames(
     said: Sequence[str] = (),
     columns: int = 2,
     zoom: int = 2,
+    start: int = -1,
     caption: str = "",
 ) -> str:
     """A slider over F frames; every track, uint8 (F, n, 3, H, W) under its heading ("" for none), moves with it.
 
     A frame is a contact sheet of `columns`. `labels` (F) stand under the frames of the strip, whose pixels are `zoom`
-    wide; `said` (F) are their longer names beside the slider, which is called `name`. GendiffError where counts differ.
+    wide; `said` (F) are their longer names beside the slider, which is called `name` and begins at frame `start`.
+    GendiffError where counts or shapes differ.
     """
     for heading, track in tracks.items():
         if len(track) != len(labels) or (said and len(said) != len(labels)):
@@ -43,28 +52,33 @@ def frames(
     rows = [torch.cat([sheet(f, min(columns, len(f))) for f in track], dim=2) for track in tracks.values()]
     if len({row.shape for row in rows}) != 1:
         raise GendiffError(f"tracks {', '.join(tracks)} differ in shape: give as many images of one size to each")
-    sprite, n = torch.cat(rows, dim=1), len(labels)
+    inside = _strip(torch.cat(rows, dim=1), list(tracks), labels, said or labels, name, alt, zoom)
+    width, height = rows[0].shape[2] // len(labels), rows[0].shape[1]
+    sizes = {"frames": len(labels), "tracks": len(rows), "width": width, "height": height}
+    return _figure("frames", name, sizes | {"start": range(len(labels))[start]}, inside, caption)
+
+
+def _strip(
+    sprite: Tensor, headings: Sequence[str], labels: Sequence[str], said: Sequence[str], name: str, alt: str, zoom: int
+) -> str:
+    """What shows the frames where no script runs: a box that scrolls sideways, a row a track, a label a frame."""
     heads = "".join(
-        f'<span class="track" style="grid-row:{i};padding-right:.5em">{html.escape(k)}</span>'
-        for i, k in enumerate(tracks, 1)
+        f'<span class="track" style="grid-row:{i};padding-right:.5em">{html.escape(heading)}</span>'
+        for i, heading in enumerate(headings, 1)
     )
     spans = "".join(
         f'<span data-said="{html.escape(long)}">{html.escape(short)}</span>'
-        for short, long in zip(labels, said or labels, strict=True)
+        for short, long in zip(labels, said, strict=True)
     )
-    return _figure(
-        "frames",
-        name,
-        {"frames": n, "tracks": len(rows), "width": rows[0].shape[2] // n, "height": rows[0].shape[1]},
+    n_rows, n = len(headings), len(labels)
+    columns = f"grid-template-columns:fit-content(6em) {sprite.shape[2] * zoom}px"
+    under = f"grid-column:2;display:grid;grid-template-columns:repeat({n},1fr);font-size:.8em;text-align:center"
+    return (
         f'<div class="static" tabindex="0" role="group" aria-label="{html.escape(name)}: all {n} side by side" '
         'style="overflow-x:auto">'
-        f'<div class="strip" style="display:grid;grid-template-columns:fit-content(6em) {sprite.shape[2] * zoom}px;'
-        f'grid-template-rows:repeat({len(rows)},1fr) auto">'
-        + heads
-        + picture(sprite, alt, f"grid-column:2;grid-row:1/{len(rows) + 1};max-width:none;")
-        + '<div class="labels" style="grid-column:2;display:grid;font-size:.8em;text-align:center;'
-        f'grid-template-columns:repeat({n},1fr)">{spans}</div></div></div>',
-        caption,
+        f'<div class="strip" style="display:grid;{columns};grid-template-rows:repeat({n_rows},1fr) auto">{heads}'
+        + picture(sprite, alt, f"grid-column:2;grid-row:1/{n_rows + 1};max-width:none;")
+        + f'<div class="labels" style="{under}">{spans}</div></div></div>'
     )
 
 
@@ -84,10 +98,10 @@ def compare(before: Tensor, after: Tensor, labels: tuple[str, str], *, name: str
     return _figure("compare", name, {"width": before.shape[2], "height": before.shape[1]}, inside, caption)
 
 
-def _figure(kind: str, name: str, numbers: Mapping[str, int], inside: str, caption: str) -> str:
-    sizes = ";".join(f"--{k}:{v}" for k, v in numbers.items())
+def _figure(kind: str, name: str, sizes: Mapping[str, int], inside: str, caption: str) -> str:
+    style = "".join(f";--{k}:{v}" for k, v in sizes.items())
     told = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-    opening = f'<figure class="view {kind}" data-name="{html.escape(name)}" style="margin:1em 0;{sizes}">'
+    opening = f'<figure class="view {kind}" data-name="{html.escape(name)}" style="margin:.5em 0{style}">'
     return f"{opening}{inside}{told}</figure>"
 
 

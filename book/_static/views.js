@@ -1,96 +1,76 @@
 // Views: sliders over pictures that are on the page already. Without this script their static form stays.
 (() => {
-  const make = (tag, name, text = "") =>
-    Object.assign(document.createElement(tag), { className: name, textContent: text });
+  const make = (tag, name, more) => Object.assign(document.createElement(tag), { className: name, ...more });
 
-  // A copy of a picture in a window of its own; what the static form says of its size does not hold there.
-  const shown = (picture, alt) => {
-    const copy = picture.cloneNode();
-    copy.removeAttribute("style");
-    return Object.assign(copy, { alt });
+  const copy = (picture, alt) => {
+    const copied = Object.assign(picture.cloneNode(), { alt });
+    copied.removeAttribute("style"); // which says how the static form lays it out
+    return copied;
   };
 
-  // A range from 0 to `last`: `show` moves the view and returns what to say of where it is.
-  const slider = (view, last, start, show) => {
-    const range = Object.assign(make("input", "slide"), { type: "range", min: 0, max: last, value: start });
-    range.value = start;
+  // Put the view's moving form before its static one; `show` moves it and returns what to say of where it is.
+  const live = (view, windows, [last, start], show) => {
+    const stage = make("div", "stage");
+    const range = make("input", "slide", { type: "range", min: 0, max: last, value: start });
+    const update = () => {
+      stage.style.setProperty("--at", range.value);
+      range.setAttribute("aria-valuetext", show(Number(range.value)));
+    };
     range.setAttribute("aria-label", view.dataset.name);
-    const update = () => range.setAttribute("aria-valuetext", show(Number(range.value)));
     range.addEventListener("input", update);
     update();
+    stage.append(...windows);
+    const controls = make("div", "controls");
+    controls.append(range);
+    view.querySelector(".static").before(stage, controls);
+    view.classList.add("live");
     return range;
   };
 
   const player = (range) => {
-    const button = Object.assign(make("button", "play", "Play"), { type: "button" });
+    const button = make("button", "play", { type: "button", textContent: "Play" });
+    const wait = 150 + 2000 / range.max; // milliseconds a frame
     let timer = 0;
-    const move = (value) => {
-      range.value = value;
-      range.dispatchEvent(new Event("input"));
-    };
-    const stop = () => {
-      timer = clearInterval(timer);
-      button.textContent = "Play";
-    };
-    const next = () => (range.value === range.max ? stop() : move(Number(range.value) + 1));
-    button.addEventListener("click", () => {
+    const stop = () => ((timer = clearInterval(timer)), (button.textContent = "Play"));
+    const move = (value) => ((range.value = value), range.dispatchEvent(new Event("input")));
+    button.onclick = () => {
       if (timer) return stop();
       if (range.value === range.max) move(0);
       button.textContent = "Pause";
-      timer = setInterval(next, 2000 / range.max + 150);
-    });
+      timer = setInterval(() => (range.value === range.max ? stop() : move(Number(range.value) + 1)), wait);
+    };
     return button;
   };
 
   const frames = (view) => {
-    const labels = [...view.querySelectorAll(".labels span")].map((label) => label.dataset.said);
-    if (labels.length < 2) return;
+    const said = [...view.querySelectorAll(".labels span")].map((label) => label.dataset.said);
+    if (said.length < 2) return;
     const picture = view.querySelector("img");
-    const stage = make("div", "stage");
-    view.querySelectorAll(".track").forEach((track, i) => {
-      const part = make("div", "part");
-      const hole = make("div", "window");
-      hole.append(shown(picture, i ? "" : picture.alt));
+    const windows = [...view.querySelectorAll(".track")].map((track, i) => {
+      const part = make("div", "part"), hole = make("div", "window");
       hole.style.setProperty("--track", i);
-      part.append(make("span", "head", track.textContent), hole);
-      stage.append(part);
+      hole.append(copy(picture, i ? "" : picture.alt));
+      part.append(make("span", "head", { textContent: track.textContent }), hole);
+      return part;
     });
     const where = make("span", "where");
-    const range = slider(view, labels.length - 1, labels.length - 1, (i) => {
-      stage.style.setProperty("--at", i);
-      return (where.textContent = labels[i]);
-    });
-    const controls = make("div", "controls");
-    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) controls.append(player(range));
-    controls.append(range, where);
-    live(view, stage, controls);
+    const start = view.style.getPropertyValue("--start");
+    const range = live(view, windows, [said.length - 1, start], (i) => (where.textContent = said[i]));
+    range.after(where);
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) range.before(player(range));
   };
 
   const compare = (view) => {
-    const pictures = [...view.querySelectorAll("img")];
-    const labels = [...view.querySelectorAll(".label")].map((label) => label.textContent);
-    const stage = make("div", "stage");
+    const [before, after] = [...view.querySelectorAll(".label")].map((label) => label.textContent);
     const hole = make("div", "window");
-    hole.append(...pictures.map((picture) => shown(picture, picture.alt)));
-    stage.append(hole);
-    const range = slider(view, 100, 50, (percent) => {
-      stage.style.setProperty("--at", `${percent}%`);
-      return `${percent}% ${labels[0]}, ${100 - percent}% ${labels[1]}`;
-    });
-    const controls = make("div", "controls");
-    controls.append(make("span", "where", labels[0]), range, make("span", "where", labels[1]));
-    live(view, stage, controls);
+    hole.append(...[...view.querySelectorAll("img")].map((picture) => copy(picture, picture.alt)));
+    const range = live(view, [hole], [100, 50], (i) => `${i}% ${before}, ${100 - i}% ${after}`);
+    range.before(make("span", "where", { textContent: before }));
+    range.after(make("span", "where", { textContent: after }));
   };
 
-  const live = (view, stage, controls) => {
-    view.querySelector(".static").before(stage, controls);
-    view.classList.add("live");
-  };
-
-  const start = () => {
+  document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll(".view.frames").forEach(frames);
     document.querySelectorAll(".view.compare").forEach(compare);
-  };
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  });
 })();
