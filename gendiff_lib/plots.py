@@ -3,6 +3,7 @@
 Generator and denoiser losses are blue, the discriminator's yellow, as in the paper; the rest suits colour-blind eyes.
 """
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +14,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-COLOURS = {"loss_g": "#1f77b4", "loss": "#1f77b4", "loss_d": "#e0a800", "error": "#7f7f7f"}
+COLOURS = {"loss_g": "#1f77b4", "loss": "#1f77b4", "loss_d": "#b58900", "error": "#7f7f7f"}
 CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")  # Okabe and Ito
+STYLES: dict[str, Any] = {"loss_d": (0, (6, 1.5))}  # so that colour is not all that tells two losses apart
 LABELS = {"loss_g": "generator", "loss_d": "discriminator", "loss": "denoiser", "error": "error"}
 
 plt.rcParams.update(
@@ -42,6 +44,14 @@ def use_svg() -> None:
         set_matplotlib_formats("svg", metadata={"Date": None})  # type: ignore[no-untyped-call]
 
 
+def svg(figure: Figure) -> str:
+    """The figure as SVG text, alike whenever it is drawn; the figure is closed."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    return file.getvalue()
+
+
 def pixels(image: Tensor, zoom: int = 2) -> Image.Image:
     """A picture of uint8 (3, H, W), each pixel shown as zoom x zoom, never smoothed."""
     picture = Image.fromarray(image.permute(1, 2, 0).numpy())
@@ -53,7 +63,8 @@ def losses(history: Mapping[str, Sequence[float]], marks: Sequence[int] = ()) ->
     figure, axes = plt.subplots()
     for name, values in history.items():
         if name in COLOURS and name != "error":
-            axes.plot(history["epoch"], values, color=COLOURS[name], label=LABELS[name], linewidth=1.4)
+            style, label = STYLES.get(name, "-"), LABELS[name]
+            axes.plot(history["epoch"], values, color=COLOURS[name], linestyle=style, label=label, linewidth=1.4)
     for epoch in marks:
         axes.axvline(epoch, color="black", linewidth=0.8, linestyle=":")
         axes.annotate(

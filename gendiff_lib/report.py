@@ -13,9 +13,9 @@ import torch
 from IPython.display import HTML, Markdown, display
 from torch import Tensor
 
-from . import plots, store
-from .cards import Number, data_links, over, plain, score_number
-from .config import Config, ConfigError, Sampling
+from . import plots, store, views
+from .cards import Number, data_links, download, over, plain, score_number
+from .config import Config, ConfigError, GendiffError, Sampling
 from .data import Dataset, load
 from .experiments import (
     CODED,
@@ -171,6 +171,11 @@ class Page:
         """The run's snapshots up to the epoch that is shown: a longer training may have left later ones."""
         return [e for e in run.epochs if e <= run.config.epochs]
 
+    def early(self, run: Run) -> int:
+        """The first of the collapse page's two epochs; the run's first snapshot where it keeps none of that epoch."""
+        first = COLLAPSE[self.preset_of(run)][0]
+        return first if first in self.until(run) else run.epochs[0]
+
     def equal_n(self, *runs: Run) -> int:
         """The greatest number of samples that every run's protocol draws: values of unlike n do not compare."""
         return min(self.sampling(run).n for run in runs)
@@ -310,6 +315,76 @@ class Page:
         record = run.sampling_record(sampling)
         shown = {k: v for k, v in record["sampling"].items() if v is not None}
         return {"run": run.id, **shown, "seconds": record["seconds"], "device": record["device"]}
+
+    # ------------------------------------------------------------ views: one output each, so that it can be a figure
+
+    def losses(self, run: Run, marks: Sequence[int] = ()) -> None:
+        """The run's losses over training, `marks` being epochs to point out, and their points as a file."""
+        names = [name for name in run.history if name in plots.LABELS and name != "error"]
+        text, every = views.columns_csv(run.history)
+        link = download(f"{run.id}-losses.csv", text)
+        note = f"Every point: {link}" if every == 1 else f"One point in {every}, the last among them: {link}"
+        alt = f"Loss of {' and '.join(plots.LABELS[name] for name in names)} over epochs, to epoch {run.config.epochs}"
+        display(HTML(views.plot(plots.svg(plots.losses(run.history, marks)), alt, note)))
+
+    def denoising(self, run: Run, sampling: Sampling) -> None:
+        """A slider over the way from noise to samples: the state and the estimate of the clean images beside it."""
+        way = run.trajectory(sampling)
+        self._way(run, {"state x": way.x, "estimate of x0": way.x0}, way.t, sampling)
+
+    def two_ways(self, run: Run, samplings: Mapping[str, Sampling]) -> None:
+        """A slider over the states of several samplings, by name, that take the same steps."""
+        ways = {name: run.trajectory(sampling) for name, sampling in samplings.items()}
+        one = next(iter(samplings))
+        self._way(run, {name: way.x for name, way in ways.items()}, ways[one].t, samplings[one])
+
+    def _way(self, run: Run, tracks: Mapping[str, Tensor], t: Tensor, sampling: Sampling) -> None:
+        n_steps = run.settle(sampling).n_steps or 1
+        times = [f"t = {v:.4g}" for v in t.tolist()]
+        steps = [f", step {round(i * n_steps / (len(times) - 1)):,} of {n_steps:,}" for i in range(len(times))]
+        alt = f"{sampling.n} samples that clear up from noise, in {len(times)} frames: {', '.join(tracks)}"
+        said = [time + step for time, step in zip(times, steps, strict=True)]
+        display(HTML(views.frames(tracks, times, said=said, name="Step from noise to image", alt=alt)))
+
+    def filmstrip(self, *runs: Run, beside: Mapping[str, Tensor] | None = None) -> None:
+        """A slider over the snapshots that all `runs` keep: the first samples of their sheets, of the same noise.
+
+        It begins at the epoch that the page shows. `beside` adds frames of other images (n, 3, H, W) by their names.
+        GendiffError where the runs have no snapshot in common.
+        """
+        epochs = sorted(set.intersection(*(set(run.epochs) for run in runs)))
+        if not epochs:
+            raise GendiffError(f"{', '.join(run.id for run in runs)} keep no epoch in common: train them equally long")
+        extra = beside or {}
+        tracks = {
+            run.config.name if len(runs) > 1 else "": torch.stack(
+                [*(self._few(run.at(e)) for e in epochs), *(v[:FEW] for v in extra.values())]
+            )
+            for run in runs
+        }
+        names = " and ".join(run.config.name for run in runs)
+        alt = f"{FEW} samples of {names} at epoch {', '.join(map(str, epochs))}{''.join(f'; {k}' for k in extra)}"
+        labels = [*(f"epoch {e}" for e in epochs), *extra]
+        shown = min(epochs, key=lambda e: abs(e - runs[0].config.epochs))
+        start = epochs.index(shown)
+        display(HTML(views.frames(tracks, labels, name="Epoch", alt=alt, columns=5, start=start)))
+
+    def _few(self, run: Run) -> Tensor:
+        _, h, w = run.record["sample_shape"]
+        return views.cells(run.sheet(), (h, w))[:FEW]
+
+    def before_after(self, run: Run, epochs: tuple[int, int]) -> None:
+        """A slider between the run's sheets at two epochs, of the same noise; a sentence where the two are one."""
+        if epochs[0] == epochs[1]:
+            text = f"This run keeps epoch {epochs[0]} alone: there is no second sheet to hold beside this one."
+            display(HTML(f"{views.picture(run.at(epochs[0]).sheet(), f'Samples at epoch {epochs[0]}')}<p>{text}</p>"))
+            return
+        labels = f"epoch {epochs[0]}", f"epoch {epochs[1]}"
+        before, after = (run.at(e).sheet() for e in epochs)
+        alt = f"Samples of {run.config.name}"
+        display(HTML(views.compare(before, after, labels, name=f"Divider between {' and '.join(labels)}", alt=alt)))
+
+    # ------------------------------------------------------------ tables
 
     def score_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, Scores]:
         """A row an entry: the scores of one set of samples, with the protocol of each."""
@@ -612,6 +687,8 @@ def _score_all(page: Page, run: Run, sampling: Sampling) -> None:
     for split in ("train", "test"):
         page.several(run, sampling, split)
 
+
+FEW = 20  # samples a frame of a filmstrip: what shows change, and stays small
 
 POINT_COLUMNS = {"modes": "modes covered", "high_quality": "high quality", "distance": "sliced Wasserstein"}
 

@@ -294,7 +294,7 @@ class Run:
             self.samples(sampling)
         return path
 
-    def trajectory(self, sampling: Sampling, frames: int = 11) -> Trajectory:
+    def trajectory(self, sampling: Sampling, frames: int = 21) -> Trajectory:
         """`frames` states of the way to sampling.n samples, evenly spaced in steps, from noise to the end."""
         sampling = self.settle(sampling)
         path, there = self._kept(sampling, f"trajectory-{frames}.safetensors")

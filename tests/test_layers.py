@@ -10,7 +10,7 @@ LAYERS = (
     ("config", "images", "machine"),
     ("data", "paths", "denoisers", "features", "experiments", "store"),
     ("samplers", "likelihood", "metrics", "objectives"),
-    ("learner", "plots", "memorisation", "cards", "tables", "engine"),
+    ("learner", "plots", "memorisation", "cards", "tables", "views", "engine"),
     ("gan", "diffusion", "classifier"),
     ("training",),
     ("runs", "recorder", "budget", "scoring", "validation", "publish", "report"),

@@ -1,6 +1,11 @@
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
 import torch
 
 from gendiff_lib import plots
+
+WEIGHTS = (0.2126, 0.7152, 0.0722)
 
 
 def test_pixels_are_enlarged_never_smoothed():
@@ -16,7 +21,35 @@ def test_losses_wear_the_papers_colours_and_mark_epochs():
     colours = {line.get_label(): line.get_color() for line in axes.lines}
     assert colours["generator"] == plots.COLOURS["loss_g"]
     assert colours["discriminator"] == plots.COLOURS["loss_d"]
+    assert len({line.get_linestyle() for line in axes.lines[:2]}) == 2  # colour is not all that tells them apart
     assert [t.get_text() for t in axes.texts] == ["epoch 1"]
+
+
+def contrast(one, other):
+    """The contrast of two colours (r, g, b in 0 to 1) by WCAG."""
+    linear = [[c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb] for rgb in (one, other)]
+    light = [sum(w * c for w, c in zip(WEIGHTS, rgb, strict=True)) for rgb in linear]
+    return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+@pytest.mark.parametrize("name", ["loss_d", "loss_g", "loss"])
+def test_losses_are_seen_on_white_and_in_dark_mode(name):
+    def dark(rgb):  # invert(0.92) hue-rotate(180deg), as the book's style has it
+        turned = [0.92 - 0.84 * c for c in rgb]
+        grey = 2 * sum(w * c for w, c in zip((0.213, 0.715, 0.072), turned, strict=True))
+        return [min(max(grey - c, 0), 1) for c in turned]
+
+    colour, white = matplotlib.colors.to_rgb(plots.COLOURS[name]), (1, 1, 1)
+    assert contrast(colour, white) > 3
+    assert contrast(dark(colour), dark(white)) > 3
+
+
+def test_a_figure_is_drawn_alike_each_time_and_closed():
+    before, history = plt.get_fignums(), {"epoch": [1.0, 2.0], "loss": [1.0, 0.5]}
+    one, two = (plots.svg(plots.losses(history)) for _ in range(2))
+    assert one == two
+    assert "<svg" in one
+    assert plt.get_fignums() == before
 
 
 def test_strip_lays_frames_from_left_to_right():

@@ -38,13 +38,14 @@ def test_all_that_pages_show_is_published(published, monkeypatch, tmp_path):
     run, judge = train(config), offline("shapes", "smoke")
     few = Sampling(n=24, n_steps=3)
     scores, bits = run.scores(few, judge, 50), run.bits(10)
-    copies = run.memorisation(few, judge, 10)
+    copies, way = run.memorisation(few, judge, 10), run.trajectory(few)
     publishing.publish(run)
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
     light = find(config)
     assert light.scores(few, judge, 50) == scores
     assert light.bits(10) == bits
     torch.testing.assert_close(light.memorisation(few, judge, 10), copies)
+    torch.testing.assert_close(light.trajectory(few).x0, way.x0)
 
 
 def test_half_precision_weights_draw_nearly_the_same(published):

@@ -1,12 +1,16 @@
+import base64
+import csv
 import dataclasses
+import io
 import re
 
 import pytest
 
 from gendiff_lib import report, store
-from gendiff_lib.config import ConfigError
+from gendiff_lib.config import ConfigError, GendiffError
 from gendiff_lib.experiments import EXPERIMENTS, get
 from gendiff_lib.features import Extractor
+from gendiff_lib.publish import publish
 from gendiff_lib.report import Page
 
 
@@ -103,3 +107,58 @@ def test_samples_of_other_samplers_raise_a_banner(shown, monkeypatch):
     monkeypatch.setattr(report, "sampler_digest", lambda: "another")
     page.score_table({"GAN": (run, None)})
     assert "The samples of GAN are older than the code" in " ".join(shown)
+
+
+def test_views_need_only_what_is_published(shown, published, monkeypatch, tmp_path):
+    page = Page(preset="smoke", epochs=2)
+    gan, conv = page.run("dcgan", n_train=100), page.run("ddpm-conv", n_train=100)
+    few = {k: page.sampling(conv, n=2, batch_size=2, sampler=k) for k in ("tutorial", "ddpm")}
+    for sampling in few.values():
+        conv.trajectory(sampling)
+    for run in (gan, conv):
+        publish(run)
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
+    gan, conv = page.run("dcgan", n_train=100), page.run("ddpm-conv", n_train=100)
+    assert gan.published
+    page.denoising(conv, few["tutorial"])
+    page.two_ways(conv, few)
+    page.filmstrip(gan, conv.at(1), beside={"real <images>": page.data().samples})
+    page.before_after(gan, (1, 2))
+    assert ["view frames" in text for text in shown] == [True, True, True, False]
+    assert [text.count('class="track"') for text in shown] == [2, 2, 2, 0]
+    assert "t = 20, step 0 of 20" in shown[0]
+    assert "t = 19, step 1 of 20" in shown[1]
+    assert "--frames:3" in shown[2]
+    assert "--start:1" in shown[2]  # the epoch of the first run
+    assert ">real &lt;images&gt;<" in shown[2]
+    assert 'alt="Samples of dcgan, epoch 2"' in shown[3]
+
+
+def test_losses_come_with_every_point(shown):
+    page = Page(preset="smoke", epochs=1)
+    run = page.run("dcgan", n_train=100)
+    page.losses(run)
+    assert 'alt="Loss of discriminator and generator over epochs, to epoch 1"' in shown[0]
+    data = re.search(r'href="data:text/csv;base64,([^"]+)"', shown[0]).group(1)
+    rows = list(csv.DictReader(io.StringIO(base64.b64decode(data).decode())))
+    assert [float(row["loss_g"]) for row in rows] == run.history["loss_g"]
+    assert f'download="{run.id}-losses.csv"' in shown[0]
+
+
+def test_one_snapshot_has_no_other_to_be_held_beside(shown):
+    page = Page(preset="smoke", epochs=1)
+    run = page.run("dcgan", n_train=100)
+    page.before_after(run, (1, 1))
+    assert "view" not in shown[0]
+    assert "keeps epoch 1 alone" in shown[0]
+    other = dataclasses.replace(run, record=run.record | {"snapshots": {"3": {}}})
+    with pytest.raises(GendiffError, match="no epoch in common"):
+        page.filmstrip(run, other)
+
+
+def test_the_collapse_page_begins_at_its_presets_epoch():
+    page = Page(preset="smoke", epochs=2)
+    run = page.run("dcgan", n_train=100)
+    assert page.early(run) == 1
+    later = dataclasses.replace(run, record=run.record | {"snapshots": {"2": {}}})
+    assert page.early(later) == 2
