@@ -270,6 +270,10 @@ class Page:
         """A field of scores, with its noise, as HTML that opens to its protocol."""
         return score_number([scores] if isinstance(scores, Scores) else scores, name).html
 
+    def numbers(self, scores: Scores) -> dict[str, Number]:
+        """Every value by the name that it may bear, each of which opens to its protocol."""
+        return {label: score_number([scores], name) for name, label in scores.labels.items()}
+
     def of(self, run: Run, value: float, form: str = ".3g") -> str:
         """A number that is a run's own (a loss, its seconds) as HTML that opens to how the run was made."""
         return Number(format(value, form), value, run.protocol).html
