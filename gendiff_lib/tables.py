@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .cards import Number, over, plain, score_number, score_protocol
-from .metrics import VALUES, Estimate, ScoreError, Scores, differ, estimate, noise, protocol_of
+from .metrics import VALUES, ScoreError, Scores, differ, estimate, noise, protocol_of
 
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
@@ -75,9 +75,9 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
     return rows
 
 
-def told_apart(a: Estimate, b: Estimate) -> str:
-    """What may be said of the difference of two estimates."""
-    return "beyond the noise" if differ(a, b) else "inside the noise"
+def told_apart(a: Scores, b: Scores, name: str) -> str:
+    """What may be said of the difference of a value between two sets of samples."""
+    return "beyond the noise" if differ(estimate([a], name), estimate([b], name)) else "inside the noise"
 
 
 def lowest(found: Mapping[str, tuple[float, float]]) -> str:
