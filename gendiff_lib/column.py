@@ -75,7 +75,7 @@ class _Column:
     def _words(self, stage: Sequence[Layer]) -> str:
         """What stands in a box: kinds, and the shape where it is a new one."""
         before = {layer.name: layer.shape for layer in (self.found.entry, *self.found.main)}
-        new = before[stage[0].inputs[0]] != stage[-1].shape and stage[0].type != "Linear"
+        new = before.get(stage[0].inputs[0]) != stage[-1].shape and stage[0].type != "Linear"
         return _short(stage) + (f", to {size(stage[-1].shape)}" if new else "")
 
     def _fan(self, stage: Sequence[Layer]) -> float:
@@ -125,12 +125,12 @@ class _Column:
         ]
         words.append(f"{sum(layer.parameters for layer in self.found.aside):,} parameters")
         wide, high = max(map(width, words)) + 16, len(words) * PITCH + 8
-        bus, top = -self.half - 16, max(PITCH + GAP, self.taken[0] - high / 2)
+        bus, first = -self.half - 16, self.taken[0] if self.taken else high / 2
+        top = max(PITCH + GAP, first - high / 2)
         self.canvas.box(bus - 16 - wide, top, wide, high, TIME)
         for i, line in enumerate(words):
             self.canvas.text(bus - 8 - wide, top + 4 + (i + 0.5) * PITCH, line, anchor="start", bold=not i)
-        self.canvas.line((bus - 16, self.taken[0]), (bus, self.taken[0]), arrow=False)
-        self.canvas.line((bus, self.taken[0]), (bus, self.taken[-1]), arrow=False)
+        self.canvas.line((bus - 16, first), (bus, first), (bus, max(self.taken, default=first)), arrow=False)
         for y in self.taken:
             self.canvas.line((bus, y), (-RADIUS, y))
 
