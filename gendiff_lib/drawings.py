@@ -66,7 +66,7 @@ def slabs(found: Plan) -> Canvas:
     base = max(h + slant(h) for _, h in faces)
     for stage, (w, h) in zip(shown, faces, strict=True):
         words = _words_below(stage)
-        wide = max(*(width(line) for line in words), w + slant(h)) + 10
+        wide = max(*(width(line) for line in words), w + slant(h)) + 6
         left = x + (wide - w - slant(h)) / 2
         if x:
             canvas.line((right, base / 2), (left - 3, base / 2))

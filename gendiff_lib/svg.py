@@ -16,7 +16,7 @@ Point = tuple[float, float]
 
 def width(words: str) -> float:
     """How wide a line of words can get, whatever sans-serif font the reader has."""
-    return 0.62 * SIZE * len(words)
+    return 0.64 * SIZE * len(words)
 
 
 class Canvas:
