@@ -31,7 +31,7 @@ def rows(found: Plan) -> list[dict[str, str]]:
             "part": layer.name,
             "what it is": layer.kind,
             "works on": ", ".join(layer.inputs),
-            "output": size(layer.shape),
+            "output": size(layer.shape).replace(" ", "\xa0"),  # kept on one line
             "parameters": f"{layer.parameters:,}",
         }
         for layer in found.layers

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 SIZE = 12.0
 FONT = "system-ui, 'Segoe UI', 'Liberation Sans', Arial, sans-serif"
 MARGIN = 4.0
+SHRINK = 0.85  # how far a drawing may shrink to fit its page; beyond that it scrolls
 PITCH = SIZE * 1.45  # of lines of words
 TIME = "#e69f00"
 COLOURS = {"Conv2d": "#0072b2", "ConvTranspose2d": "#0072b2", "Linear": "#0072b2", "ResBlock": "#009e73"}
@@ -74,11 +75,12 @@ class Canvas:
         w, h = (max(c[i] for c in self.corners) + MARGIN - low for i, low in ((0, left), (1, top)))
         body = "".join(self.marks)
         key = "d" + hashlib.sha256((title + description + body).encode()).hexdigest()[:10]
+        style = f"display:block;max-width:100%;min-width:{SHRINK * w:.0f}px;height:auto"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="{key}-t {key}-d" '
-            f'width="{w:.0f}" height="{h:.0f}" viewBox="{left:g} {top:g} {w:g} {h:g}" '
-            f'style="display:block;max-width:none;height:auto" stroke="currentColor" font-size="{SIZE:g}" '
-            f'font-family="{FONT}"><title id="{key}-t">{html.escape(title)}</title>'
+            f'width="{w:.0f}" height="{h:.0f}" viewBox="{left:g} {top:g} {w:g} {h:g}" style="{style}" '
+            f'stroke="currentColor" font-size="{SIZE:g}" font-family="{FONT}">'
+            f'<title id="{key}-t">{html.escape(title)}</title>'
             f'<desc id="{key}-d">{html.escape(description)}</desc>{body}</svg>'
         ).replace("<text ", '<text fill="currentColor" stroke="none" ')
 
