@@ -13,10 +13,14 @@ import torch
 from IPython.display import HTML, Markdown, display
 from torch import Tensor
 
-from . import plots, store, views
+from . import plots, processes, store, views
+from .anatomy import Plan, entering, plan, size
 from .cards import Number, data_links, download, over, plain, score_number
-from .config import Config, ConfigError, GendiffError, Sampling
+from .config import Config, ConfigError, GANConfig, GendiffError, Sampling
 from .data import Dataset, load
+from .diffusion import Diffusion
+from .drawings import diagram, figure
+from .drawings import rows as drawn_rows
 from .experiments import (
     CODED,
     COLLAPSE,
@@ -34,6 +38,7 @@ from .experiments import (
     shrunk,
 )
 from .features import Extractor, extract
+from .learner import Learner
 from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
 from .metrics import VALUES, Scores, kept_reference, score
@@ -51,6 +56,7 @@ from .tables import (
     table,
     where,
 )
+from .training import make
 from .validation import Validation, kept_validation
 
 MISSING = "not computed here"
@@ -250,6 +256,49 @@ class Page:
         figure = FIG16 if run.config.kind == "gan" else FIG17
         rows = [{"name": k, "printed": plain(v), "this run": plain(ours[k])} for k, v in figure.items()]
         self.table(rows, f"The paper's Fig. {16 if figure is FIG16 else 17}, and what this run used.")
+
+    def architecture(self, of: Run | str, part: str, caption: str) -> None:
+        """Draw a network, or a part of it by its path, as the preset `paper` has it, with its layers in a box.
+
+        `of` is a run or, where this page has none, an experiment's name. Where this page's own is smaller, it follows.
+        """
+        name = of if isinstance(of, str) else of.config.name
+        preset = self.preset if isinstance(of, str) else self.preset_of(of)
+        own = _survey(self._untrained(name, preset) if isinstance(of, str) else of.method, part)
+        paper = own if preset == "paper" else _survey(self._untrained(name, "paper"), part)
+        smaller = own.layers != paper.layers
+        where = f"in {name} of the preset {preset}" if isinstance(of, str) else f"trained in {of.id}"
+        note = f" The one {where} has {own.parameters:,}." if smaller else ""
+        self._drawing(paper, f"{part} of {name}, preset paper", caption, note)
+        if smaller:
+            title = f"{part} of {name}, preset {preset}"
+            box = figure(diagram(own, title), _counted("The same, smaller.", own)) + _layer_table(own)
+            display(HTML(details(f"The one {where}", box)))
+
+    def _drawing(self, found: Plan, title: str, caption: str, note: str) -> None:
+        text = _counted(caption, found) + note
+        box = details(f"Layer by layer: {title}", _layer_table(found))
+        display(HTML(figure(diagram(found, title), text) + box))
+
+    def _untrained(self, name: str, preset: str) -> Learner:
+        """An experiment's networks for this page's data set, as they are before training."""
+        config = self.config(name, preset)
+        data = load(self.config(name).dataset)
+        return make(config, data.bridge.shape(config.image_size), len(data.classes))
+
+    def game(self, run: Run, caption: str) -> None:
+        """Draw the two players of a GAN, with the shapes and sizes of the run's own."""
+        g, d = (_survey(run.method, part) for part in ("generator", "discriminator"))
+        drawing = processes.game(g.entry.shape, d.entry.shape, g.parameters, d.parameters)
+        display(HTML(figure(drawing, caption)))
+
+    def process(self, run: Run, caption: str) -> None:
+        """Draw the process of a diffusion run: its own path at five times."""
+        method = run.method
+        assert isinstance(method, Diffusion)
+        path, t = method.path, method.path.steps(4).flip(0)
+        drawing = processes.process(t.tolist(), path.scale(t).tolist(), path.std(t).tolist(), "the network")
+        display(HTML(figure(drawing, caption)))
 
     def table(self, rows: Sequence[Mapping[str, Any]], caption: str = "") -> None:
         """Rows as a table, floats with four digits, with links to the same as CSV and JSON."""
@@ -652,6 +701,23 @@ class Page:
         sampling = self.sampling(several[0])
         shown = {k: v for k, v in several[0].settle(sampling).to_dict().items() if v is not None}
         return runs | {"samples": ", ".join(f"{k} {plain(v)}" for k, v in shown.items())}
+
+
+def _survey(method: Learner, part: str) -> Plan:
+    """The parts of a method's network, such as `generator`, or of something inside it, such as `net.down.0.0`."""
+    name, _, inner = part.partition(".")
+    module, x = method.modules[name], torch.empty(1, *method.shape, device="meta")
+    noise = torch.empty(1, method.config.nz, 1, 1) if isinstance(method.config, GANConfig) else x
+    inputs = {"generator": (noise,), "net": (x, torch.empty(1))}.get(name, (x,))
+    return plan(module.get_submodule(inner), *entering(module, inner, *inputs)) if inner else plan(module, *inputs)
+
+
+def _counted(caption: str, found: Plan) -> str:
+    return f"{caption} Input {size(found.entry.shape)}; {found.parameters:,} parameters."
+
+
+def _layer_table(found: Plan) -> str:
+    return table(drawn_rows(found), _counted("In the order of their work.", found))
 
 
 def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
+from gendiff_lib.anatomy import layers
 from gendiff_lib.config import DiffusionConfig, GANConfig
 from gendiff_lib.denoisers import DENOISERS
 from gendiff_lib.gan import GAN, Discriminator, Generator
@@ -59,6 +60,27 @@ def test_figure_14_the_discriminator_layer_by_layer():
 def test_the_dcgans_parameters_are_the_papers():
     assert count(on_paper(Generator, GANConfig(), (3, 64, 64))) == 3_576_704
     assert count(on_paper(Discriminator, GANConfig(), (3, 64, 64))) == 2_765_568
+
+
+def test_the_drawn_tables_are_the_papers_figures():
+    generator = layers(on_paper(Generator, GANConfig(), (3, 64, 64)), torch.empty(1, 100, 1, 1))
+    up = "ConvTranspose2d 4x4, stride 2, padding 1, no bias"
+    assert [layer.kind for layer in generator] == [
+        *("ConvTranspose2d 4x4, stride 1, no bias", "BatchNorm2d", "ReLU"),
+        *(up, "BatchNorm2d", "ReLU") * 3,
+        *(up, "Tanh"),
+    ]
+    assert [layer.shape for layer in generator[::3]] == [(512 >> i, 4 << i, 4 << i) for i in range(4)] + [(3, 64, 64)]
+    discriminator = layers(on_paper(Discriminator, GANConfig(), (3, 64, 64)), torch.empty(1, 3, 64, 64))
+    down = "Conv2d 4x4, stride 2, padding 1, no bias"
+    assert [layer.kind for layer in discriminator] == [
+        *(down, "LeakyReLU 0.2"),
+        *(down, "BatchNorm2d", "LeakyReLU 0.2") * 3,
+        *("Conv2d 4x4, stride 1, no bias", "Sigmoid"),
+    ]
+    conv = layers(on_paper(DENOISERS["conv"], PAPER_CONV, (3, 32, 32)), torch.empty(1, 3, 32, 32), torch.empty(1))
+    totals = [sum(layer.parameters for layer in found) for found in (generator, discriminator, conv)]
+    assert totals == [3_576_704, 2_765_568, 4_900_611]
 
 
 @pytest.mark.parametrize("side", [8, 16, 32, 64])

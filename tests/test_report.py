@@ -162,3 +162,32 @@ def test_the_collapse_page_begins_at_its_presets_epoch():
     assert page.early(run) == 1
     later = dataclasses.replace(run, record=run.record | {"snapshots": {"2": {}}})
     assert page.early(later) == 2
+
+
+def test_networks_are_drawn_at_the_papers_size_and_the_runs_own_in_a_box(shown):
+    page = Page(preset="smoke", epochs=1)
+    run = page.run("dcgan", n_train=100)
+    page.game(run, "Two players.")
+    page.architecture(run, "generator", "Fig. 15.")
+    own = sum(p.numel() for p in run.method.modules["generator"].parameters())
+    text = " ".join(shown)
+    assert f"Fig. 15. Input 100 x 1 x 1; 3,576,704 parameters. The one trained in {run.id} has {own:,}." in text
+    assert f"The one trained in {run.id}</summary>" in text
+    assert text.count("<svg ") == 3
+    assert "ConvTranspose2d 4x4, stride 2, padding 1, no bias" in text
+
+
+def test_a_network_without_a_run_is_drawn_and_nothing_is_trained(shown, tmp_path):
+    page = Page(preset="smoke")
+    page.architecture("ddpm-unet", "net", "A U-Net.")
+    page.architecture("ddpm-unet", "net.down.0.0", "Its block.")
+    text = " ".join(shown)
+    assert "Input 64 x 32 x 32; 90,560 parameters. The one in ddpm-unet of the preset smoke has" in text
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_process_is_drawn_from_the_runs_own_path(shown):
+    page = Page(preset="smoke", epochs=1)
+    page.process(page.run("ddpm-conv", n_train=100), "The process.")
+    assert "t = 20</text>" in shown[-1]  # smoke's path has 20 steps
+    assert "image x 1.00" in shown[-1]
