@@ -175,6 +175,8 @@ def main() -> None:
     write_build_note(args.preset, dataset)
     say(f"notebooks done after {time.monotonic() - started:.0f} s; rendering")
     page = render()
+    note = {"preset": args.preset, "dataset": dataset, "epochs": epochs}
+    (BOOK / "_build" / "build.json").write_text(json.dumps(note) + "\n", encoding="utf-8")
     say(f"{page} after {time.monotonic() - started:.0f} s")
 
 

@@ -24,12 +24,10 @@ def find_chromium() -> str:
     """The path of a Chromium or Chrome; SystemExit says how to get one. CHROMIUM=path names another."""
     wanted = os.environ.get("CHROMIUM")
     found = next(filter(None, map(shutil.which, [wanted] if wanted else NAMES)), None)
+    if found is None and wanted:
+        raise SystemExit(f"[book] CHROMIUM={wanted} cannot be run: give the path of a Chromium or Chrome")
     if found is None:
-        raise SystemExit(
-            f"[book] CHROMIUM={wanted} is no program that can be run: give the path of a Chromium or Chrome"
-            if wanted
-            else "[book] Chromium is missing: install it (Debian: apt-get install chromium) or name one by CHROMIUM=path"
-        )
+        raise SystemExit("[book] Chromium is missing: apt-get install chromium, or name one by CHROMIUM=path")
     return found
 
 

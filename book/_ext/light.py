@@ -1,4 +1,4 @@
-"""A page loads what it shows, and no more: formulas only where there are some, only the icons that are used, no maps."""
+"""A page loads what it shows, and no more: MathJax only where there are formulas, only icons that are used, no maps."""
 
 import re
 from pathlib import Path
