@@ -49,6 +49,8 @@ def run(source: str, target: str, parameters: dict[str, Any]) -> None:
         tags = cell.metadata.get("tags", [])
         if {"parameters", "injected-parameters"} & set(tags):
             cell.metadata["tags"] = [*tags, "remove-cell"]
+        if "injected-parameters" in tags:
+            cell["id"] = "injected-parameters"  # papermill draws one anew each time
         if cell.cell_type == "code" and cell.execution_count is None and cell.source.strip():
             raise SystemExit(f"{source}: a cell was not executed")
     notebook.cells.insert(1, run_yourself(Path(source).name, parameters))
