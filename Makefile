@@ -10,18 +10,21 @@ EPOCHS ?=
 DATASET ?=
 TRAIN ?=
 NAME ?=
+PORT ?= 8000
 
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.gendiff-installed
+BROWSER := $(VENV)/.gendiff-browser-installed
+BUILT := book/_build/html/index.html
 BUILD := --preset "$(PRESET)" --epochs "$(EPOCHS)" --dataset "$(DATASET)" $(if $(filter 1 yes true,$(TRAIN)),--train)
 
 .DEFAULT_GOAL := help
-.PHONY: help env train book test lint runs clean
+.PHONY: help env train book pdf preview serve test test-browser linkcheck lint runs clean
 
 help: ## List the targets
 	@echo "make TARGET [VENV=path] [PYTHON=python3.12]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "for train, book and runs: PRESET=smoke|laptop|paper (book: paper once its two models are published, else laptop) EPOCHS=n DATASET=name; for book: TRAIN=1; for train: NAME=experiment"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "for train, book and runs: PRESET=smoke|laptop|paper (book: paper once its two models are published, else laptop) EPOCHS=n DATASET=name; for book: TRAIN=1; for train: NAME=experiment; for serve: PORT=n"
 
 env: $(STAMP) ## Set up the virtual environment
 
@@ -36,14 +39,35 @@ $(STAMP): pyproject.toml constraints.txt | $(PY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $(STAMP)
 
+$(BROWSER): $(STAMP)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	@touch $(BROWSER)
+
 train: $(STAMP) ## Train what the book needs and is missing, or one experiment (NAME=dcgan)
 	@$(PY) -m gendiff_lib train $(if $(NAME),$(NAME),--all) --preset "$(or $(PRESET),laptop)" --dataset "$(DATASET)" $(if $(EPOCHS),--epochs "$(EPOCHS)")
 
 book: $(STAMP) ## Train what is missing and build book/_build/html/index.html
 	@$(PY) book/build.py $(BUILD)
 
+pdf: $(STAMP) ## Print the built book: book/_build/pdf/gendiff.pdf (needs Chromium)
+	@$(PY) book/paper.py pdf
+
+preview: $(STAMP) ## Photograph the built front page for the README (needs Chromium)
+	@$(PY) book/paper.py preview
+
+serve: $(STAMP) ## Serve the built book to this machine
+	@test -e $(BUILT) || { echo "[serve] there is no built book at $(BUILT): run make book first"; exit 2; }
+	@$(PY) -m http.server "$(PORT)" --bind 127.0.0.1 --directory $(dir $(BUILT))
+
 test: $(STAMP) ## Run the tests
 	@$(PY) -m pytest -q
+
+test-browser: $(BROWSER) ## Test the built book in a real browser (needs Chromium)
+	@$(PY) -m pytest -q tests/browser
+
+linkcheck: $(STAMP) ## Ask every link to another site whether it is there (needs a network)
+	@test -e $(BUILT) || { echo "[linkcheck] there is no built book at $(BUILT): run make book first"; exit 2; }
+	@$(VENV)/bin/jupyter-book build book --all --builder linkcheck
 
 lint: $(STAMP) ## Check format, lint, types and that notebooks are stripped
 	@$(PY) -m ruff format --check .

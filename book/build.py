@@ -117,18 +117,24 @@ def write_build_note(preset: str, dataset: str) -> None:
     (EXECUTED / "_build.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
 
 
-def render() -> Path:
-    """Render the pages and return the front page's path; any warning is an error."""
-    build = BOOK / "_build"
-    shutil.rmtree(build, ignore_errors=True)
+def jupyter_book(*words: str) -> None:
+    """Have Jupyter Book make something out of the book; any warning is an error, told with SystemExit."""
     program = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"  # it has no -m of its own
-    words = [sys.executable, "-c", program, "build", str(BOOK), "--all", "-W", "-n", "--keep-going"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-    build.mkdir(exist_ok=True)
-    (build / "build.log").write_text(done.stdout + done.stderr, encoding="utf-8")
+    command = [sys.executable, "-c", program, "build", str(BOOK), "--all", "-W", "-n", "--keep-going", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    log = BOOK / "_build" / "build.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text(done.stdout + done.stderr, encoding="utf-8")
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if "WARNING" in line or "ERROR" in line]
-        raise SystemExit("\n".join([*lines, f"[book] the pages could not be rendered: see {build / 'build.log'}"]))
+        raise SystemExit("\n".join([*lines, f"[book] the pages could not be rendered: see {log}"]))
+
+
+def render() -> Path:
+    """Render the pages and return the front page's path."""
+    build = BOOK / "_build"
+    shutil.rmtree(build, ignore_errors=True)
+    jupyter_book()
     missing = [
         n.stem for n in EXECUTED.glob("*.ipynb") if not (build / "html" / "executed" / f"{n.stem}.html").exists()
     ]
@@ -169,6 +175,8 @@ def main() -> None:
     write_build_note(args.preset, dataset)
     say(f"notebooks done after {time.monotonic() - started:.0f} s; rendering")
     page = render()
+    note = {"preset": args.preset, "dataset": dataset, "epochs": epochs}
+    (BOOK / "_build" / "build.json").write_text(json.dumps(note) + "\n", encoding="utf-8")
     say(f"{page} after {time.monotonic() - started:.0f} s")
 
 

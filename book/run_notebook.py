@@ -1,9 +1,11 @@
-"""Run one notebook with papermill, and leave in it only what the pages show.
+"""Run one notebook with papermill, and leave in it only what the pages show, and how to run it again.
 
 Usage: run_notebook.py SOURCE TARGET PARAMETERS, the last as JSON. Called by build.py.
 """
 
 import json
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,21 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     for name in parameters:
         if name not in known:
             raise SystemExit(f"{notebook.name} has no parameter {name!r}: it has {', '.join(known)}")
+
+
+def command(name: str, parameters: dict[str, Any]) -> str:
+    """What one types at the top of the source tree to get this notebook as it is; 0 and "" are the defaults."""
+    words = ["papermill", f"notebooks/{name}", "out.ipynb"]
+    words += [word for key, value in parameters.items() if value for word in ("-p", key, str(value))]
+    reads = parameters.get("preset") == "paper" and os.environ.get("GENDIFF_TRAIN") == "0"  # else it would train
+    return ("GENDIFF_TRAIN=0 " if reads else "") + shlex.join(words)
+
+
+def run_yourself(name: str, parameters: dict[str, Any]) -> nbformat.NotebookNode:
+    """The cell that says so. The link is to the copy of the source that Sphinx puts beside every page."""
+    link = f'<a href="../_sources/executed/{name}" download>download this notebook with its results</a>'
+    text = f'**Run this yourself** at the top of the source tree<span class="noprint">, or {link}</span>:'
+    return nbformat.v4.new_markdown_cell(f"{text}\n\n```bash\n{command(name, parameters)}\n```", id="run-yourself")
 
 
 def part_boxes(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -47,9 +64,12 @@ def run(source: str, target: str, parameters: dict[str, Any]) -> None:
         tags = cell.metadata.get("tags", [])
         if {"parameters", "injected-parameters"} & set(tags):
             cell.metadata["tags"] = [*tags, "remove-cell"]
+        if "injected-parameters" in tags:
+            cell["id"] = "injected-parameters"  # papermill draws one anew each time
         if cell.cell_type == "code" and cell.execution_count is None and cell.source.strip():
             raise SystemExit(f"{source}: a cell was not executed")
     notebook.cells = part_boxes(notebook.cells)
+    notebook.cells.insert(1, run_yourself(Path(source).name, parameters))
     nbformat.write(notebook, target)
 
 

@@ -18,7 +18,7 @@ def table(rows: Rows, caption: str = "") -> str:
     """Rows as an HTML table that scrolls sideways where it must; the first row's keys are the head."""
     if not rows:
         return ""
-    head = "".join(f'<th scope="col">{html.escape(str(k))}</th>' for k in rows[0])
+    head = "".join(f'<th scope="col">{html.escape(str(k))}</th>' if k else "<td></td>" for k in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{_cell(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
     title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
     inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"

@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -78,3 +79,30 @@ def test_the_book_shows_the_papers_size_once_its_two_models_are_published(publis
         store.write_json(published / f"{name}-{config.digest}" / "run.json", record)
     assert choose_preset("") == "paper"
     assert choose_preset("laptop") == "laptop"
+
+
+def test_the_readme_shows_a_small_preview_and_says_in_words_what_is_on_it():
+    picture = BOOK / "_static" / "preview.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size < 200_000
+    assert re.search(r"!\[[^\]]{40,}\]\(book/_static/preview\.png\)", (ROOT / "README.md").read_text())
+
+
+def paper(folder, **environment):
+    """`make pdf` of the book in another folder, with what is on standard error."""
+    words = [sys.executable, str(folder / "paper.py"), "pdf"]
+    done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_paper_says_in_one_sentence_what_it_lacks(tmp_path):
+    for name in ("paper.py", "build.py"):
+        (tmp_path / name).write_text((BOOK / name).read_text())
+    assert "run `make book` first" in paper(tmp_path)
+    for name in ("_build/html/index.html", "executed/01.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert "CHROMIUM=no-such-browser" in paper(tmp_path, CHROMIUM="no-such-browser")
+    assert "apt-get install chromium" in paper(tmp_path, PATH=str(tmp_path))

@@ -2,6 +2,7 @@ import ast
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +95,38 @@ def test_runs_at_smoke(executed, name):
         o for o in outputs if o.output_type == "error" or (o.get("name") == "stderr" and "waiting for it" not in o.text)
     ]
     assert any("**Finding.**" in str(o.get("data", {}).get("text/markdown", "")) for o in outputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_says_under_its_title_how_to_run_it(executed, name):
+    cells = nbformat.read(executed[0] / f"{name}.ipynb", as_version=4).cells
+    assert cells[0].source.startswith("# ")
+    assert f"papermill notebooks/{name}.ipynb out.ipynb -p preset smoke -p epochs 2\n" in cells[1].source
+
+
+def test_what_it_says_works(executed, tmp_path):
+    place, env, _ = executed
+    said = nbformat.read(place / "04_forward.ipynb", as_version=4).cells[1].source
+    words = shlex.split(re.search(r"```bash\n(.*)\n```", said)[1].replace("out.ipynb", str(tmp_path / "out.ipynb")))
+    assert words[0] == "papermill"
+    done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "unknown parameter" not in done.stdout + done.stderr
+    assert code_cells(tmp_path / "out.ipynb")[-1].outputs
+
+
+def test_words_that_the_shell_would_read_are_quoted_and_paper_size_pages_only_read(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book"))
+    from run_notebook import command
+
+    given = {"preset": "paper", "epochs": 0, "dataset": "folder:my pictures"}
+    monkeypatch.setenv("GENDIFF_TRAIN", "0")
+    said = command("02_dcgan.ipynb", given)
+    assert shlex.split(said)[-3:] == ["-p", "dataset", "folder:my pictures"]
+    assert said.startswith("GENDIFF_TRAIN=0 papermill ")
+    assert "epochs" not in said
+    monkeypatch.setenv("GENDIFF_TRAIN", "1")
+    assert command("02_dcgan.ipynb", given).startswith("papermill ")
 
 
 def test_nbval_reruns_executed_notebooks(executed):

@@ -14,6 +14,9 @@ from sphinx.errors import ExtensionError
 
 PACKAGE = "sphinx-mathjax-offline"  # its import name has the hyphens too
 PARTS = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2")
+# The theme complains in the console where no mode was chosen yet, and search where it may not read the pages' files.
+QUIET = """document.documentElement.dataset.mode ||= "auto";
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"""
 
 
 def copy_mathjax(app: Sphinx) -> None:
@@ -44,6 +47,7 @@ def show_banner(app: Sphinx, config: Any) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    app.add_js_file(None, body=QUIET)
     app.connect("config-inited", show_banner)
     app.connect("builder-inited", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,41 @@
+"""A page loads what it shows, and no more: MathJax only where there are formulas, only icons that are used, no maps."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+ICON = re.compile(r'("?)(?P<name>[\w-]+)\1:(?P<head>\[\d+,\d+,\[[^\]]*\],"\w+",)(?:"[^"]*"|\[[^\]]*\])')
+
+
+def drop_mathjax(app: Sphinx, pagename: str, _: str, context: dict[str, Any], doctree: Any) -> None:
+    """Take MathJax off a page without formulas: Sphinx puts it onto a page whose chapters have some, as the first."""
+    math = app.env.get_domain("math").data["has_equations"]
+    if app.builder.name == "html" and not math.get(pagename):
+        context["script_files"] = [f for f in context["script_files"] if "mathjax" not in str(f.filename)]
+
+
+def trim_icons(script: str, used: set[str]) -> str:
+    """The theme's script with 2,000 icons, without the outlines of those that no page uses."""
+    return ICON.sub(lambda m: m[0] if m["name"] in used else f'{m[1]}{m["name"]}{m[1]}:{m["head"]}""', script)
+
+
+def trim(app: Sphinx, exception: Exception | None) -> None:
+    """Trim what the theme copied into the output."""
+    if exception or app.builder.format != "html":
+        return
+    static = Path(app.outdir) / "_static"
+    icons = static / "scripts" / "fontawesome.js"
+    users = [*Path(app.outdir).rglob("*.html"), *(p for p in static.rglob("*.js") if p != icons)]
+    used = {name for p in users for name in re.findall(r"\bfa-([a-z0-9-]+)", p.read_text(encoding="utf-8"))}
+    icons.write_text(trim_icons(icons.read_text(encoding="utf-8"), used), encoding="utf-8")
+    for source_map in static.rglob("*.map"):
+        source_map.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.connect("html-page-context", drop_mathjax, priority=900)  # after MathJax has been put there
+    app.connect("build-finished", trim)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

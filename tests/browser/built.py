@@ -1,0 +1,115 @@
+"""The built book as the browser tests see it: its pages, the settings they are looked at in, and one visit to one."""
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "book" / "_build" / "html"
+ENVIRONMENT = dict(os.environ)  # before any fixture changes it
+sys.path.insert(0, str(ROOT / "book"))
+from paper import find_chromium  # noqa: E402
+
+sys.path.pop(0)
+if not (SITE / "index.html").exists():
+    pytest.exit(f"there is no built book at {SITE}: run `make book` first", returncode=2)
+try:
+    CHROMIUM = find_chromium()
+except SystemExit as error:
+    pytest.exit(str(error), returncode=2)
+
+PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
+SETTINGS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+AUDITED = SETTINGS[:3]  # a phone in the dark adds nothing that axe could see
+ELSEWHERE = re.compile(r"^(?!file:|data:|blob:|about:)")
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+# Findings of axe-core that are not ours to mend: rule and selector, with the reason.
+KNOWN = [
+    ("region", ".sidebar-primary-item", "the theme puts the report's name into the sidebar outside of any landmark"),
+    ("aria-allowed-role", "div.citation", "Sphinx gives the entries of a bibliography the roles of an e-book"),
+    ("aria-deprecated-role", "div.citation", "the same roles, which have been deprecated since"),
+    ("aria-required-children", "div.citation-list", "the same list, whose entries have those roles"),
+]
+
+PROBE = """async () => {
+  const images = [...document.images];
+  await Promise.all(images.map((image) => { image.loading = "eager"; return image.decode().catch(() => 0); }));
+  const filters = (node) => node ? [getComputedStyle(node).filter, ...filters(node.parentElement)] : [];
+  return {
+    width: document.documentElement.scrollWidth,
+    icons: [...document.querySelectorAll("svg.svg-inline--fa path")].filter((path) => !path.getAttribute("d")).length,
+    images: images.map((image) => ({
+      html: image.outerHTML.slice(0, 200),
+      alt: image.alt || (image.closest(".stage")?.querySelector("img").alt ?? ""),
+      width: image.naturalWidth,
+      samples: image.classList.contains("samples"),
+      filters: filters(image).filter((filter) => filter !== "none"),
+      rendering: getComputedStyle(image).imageRendering,
+    })),
+  };
+}"""
+
+AUDIT = """async (known) => {
+  const found = await axe.run(document, { resultTypes: ["violations"], preload: false, elementRef: true });
+  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ element, html, failureSummary }) => ({
+    known: known.findIndex(([rule, selector]) => rule === id && element.matches(selector)),
+    text: `${id}: ${html.slice(0, 200)}: ${failureSummary}`,
+  })));
+}"""
+
+
+@dataclass
+class Seen:
+    """One visit: what was said, asked for and shown. `audit` holds axe-core's findings where it was run."""
+
+    said: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    loaded: set[str] = field(default_factory=set)
+    shown: dict[str, Any] = field(default_factory=dict)
+    audit: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """The weight of all files that the page loaded, itself included."""
+        paths = {unquote(urlsplit(url).path) for url in self.loaded if url.startswith("file:")}
+        return sum(Path(path).stat().st_size for path in paths if Path(path).exists())
+
+
+def url(page: str) -> str:
+    """The address of a page of the site on disk."""
+    return (SITE / page).as_uri()
+
+
+def open_page(context: Any, address: str, seen: Seen) -> Any:
+    """A browser's page at `address`, all its formulas set; what it says and asks for goes into `seen`."""
+    tab = context.new_page()
+    tab.on("console", lambda m: m.type in ("error", "warning") and seen.said.append(f"{m.type}: {m.text}"))
+    tab.on("pageerror", lambda error: seen.said.append(f"page error: {error}"))
+    tab.on("requestfailed", lambda request: seen.said.append(f"failed: {request.url}"))
+    tab.on("request", lambda request: seen.loaded.add(request.url))
+    tab.goto(address)
+    tab.evaluate("() => window.MathJax?.startup?.promise")
+    return tab
+
+
+def new_context(browser: Any, setting: tuple[int, str], foreign: list[str], **more: Any) -> Any:
+    """A context of that width and theme, in which no other host can be reached: whoever is asked for is noted."""
+    width, theme = setting
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, **more)
+    context.route(ELSEWHERE, lambda route: (foreign.append(route.request.url), route.abort()))
+    return context
+
+
+def audit(tab: Any) -> list[dict[str, Any]]:
+    """What axe-core finds on a page: `text`, and `known`, the place in KNOWN or -1."""
+    tab.evaluate(AXE)
+    found: list[dict[str, Any]] = tab.evaluate(AUDIT, [known[:2] for known in KNOWN])
+    return found

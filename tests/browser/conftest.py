@@ -1,0 +1,50 @@
+"""Fixtures of the browser tests: one browser for all, one context a setting, one visit to each page in each."""
+
+from functools import cache
+
+import pytest
+from built import AUDITED, CHROMIUM, PROBE, SETTINGS, Seen, audit, new_context, open_page, url
+from playwright.sync_api import sync_playwright
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--disable-gpu", "--disable-quic"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def seen(browser):
+    """seen(page, setting): what one visit showed; each is made once."""
+    foreign = []
+    contexts = {setting: new_context(browser, setting, foreign) for setting in SETTINGS}
+
+    @cache
+    def visit(page, setting):
+        foreign.clear()
+        visited = Seen()
+        tab = open_page(contexts[setting], url(page), visited)
+        visited.shown = tab.evaluate(PROBE)
+        visited.foreign = foreign.copy()
+        if setting in AUDITED:
+            visited.audit = audit(tab)
+        tab.close()
+        return visited
+
+    return visit
+
+
+@pytest.fixture
+def opened(browser):
+    """opened(address): a tab in a context of its own, which is closed afterwards; on a desktop, in the light."""
+    contexts = []
+
+    def open_one(address, setting=SETTINGS[0], **more):
+        contexts.append(new_context(browser, setting, [], **more))
+        return open_page(contexts[-1], address, Seen())
+
+    yield open_one
+    for context in contexts:
+        context.close()
