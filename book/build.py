@@ -99,8 +99,9 @@ def execute_all(parameters: dict[str, object], jobs: int) -> None:
 
 
 def write_build_note(preset: str, dataset: str) -> None:
-    """What the front page includes: the size and the data set of this build."""
+    """What the front page includes: its answer, and the size and the data set of this build."""
     from gendiff_lib.experiments import book_configs
+    from gendiff_lib.front import front
     from gendiff_lib.runs import find
 
     shown = dataset or ("shapes" if preset == "smoke" else "cifar10")
@@ -115,6 +116,7 @@ def write_build_note(preset: str, dataset: str) -> None:
     else:
         lines.append("No paper-size run is published yet: **the paper's question is not yet answered here**.")
     (EXECUTED / "_build.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+    (EXECUTED / "_front.md").write_text(front(), encoding="utf-8")
 
 
 def jupyter_book(*words: str) -> None:

@@ -30,7 +30,7 @@ def seconds_of(text: str) -> float:
 def by_worth(configs: Sequence[Config], seeds: int = 1) -> list[Config]:
     """Configurations in the order in which a report needs them: one seed of everything, then the next of everything."""
     known = {name: place for place, name in enumerate(WORTH)}
-    ranked = sorted(configs, key=lambda c: known.get(c.name, len(known)))
+    ranked = sorted(configs, key=lambda c: known.get(f"{c.name} {c.epochs}", known.get(c.name, len(known))))
     several = [c.but(seed=c.seed + i) for i in range(seeds) for c in ranked if i == 0 or c.kind != "classifier"]
     return list(dict.fromkeys(several))
 

@@ -216,11 +216,16 @@ class GANConfig(Config):
     loss: str = setting(
         "non-saturating", "generator's loss", absent="non-saturating", choices=("non-saturating", "minimax")
     )
+    norm: str = setting(
+        "batch", "what follows the generator's transposed convolutions", absent="batch", choices=("batch", "none")
+    )
     real_label: float = setting(1.0, "target of real images (0.9 smooths)", absent=1.0, low=0.5, high=1.0)
 
     def check(self) -> None:
         if self.fourier and self.network != "mlp":
             raise ConfigError(f"fourier={self.fourier} does not apply to network {self.network!r}: set fourier=0")
+        if self.norm != "batch" and self.network == "mlp":
+            raise ConfigError(f"norm={self.norm} does not apply to network 'mlp', which has none: leave it out")
 
 
 # Which denoisers own which fields: a field set for another denoiser is refused, never ignored.

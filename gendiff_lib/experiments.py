@@ -181,6 +181,24 @@ EXPERIMENTS: dict[str, Experiment] = {
         ),
         _GENERATOR,
     ),
+    "dcgan-minimax": Experiment(
+        "the DCGAN with the saturating loss of equation 1",
+        _presets(
+            _DCGAN.but(name="dcgan-minimax", loss="minimax"),
+            {**_SMALL_GAN, "epochs": 3, "snapshots": (3,)},
+            {"ngf": 8, "ndf": 8},
+        ),
+        _GENERATOR,
+    ),
+    "dcgan-plain": Experiment(
+        "the DCGAN without batch norm after its transposed convolutions",
+        _presets(
+            _DCGAN.but(name="dcgan-plain", norm="none"),
+            {**_SMALL_GAN, "epochs": 3, "snapshots": (3,)},
+            {"ngf": 8, "ndf": 8},
+        ),
+        _GENERATOR,
+    ),
     "ddpm-conv": Experiment(
         "the paper's convolutional denoiser",
         _presets(
@@ -217,6 +235,15 @@ EXPERIMENTS: dict[str, Experiment] = {
         "a U-Net of DDPM's shape in the paper's process",
         _presets(
             _UNET,
+            {**_SHORT_PATH, **_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
+            {"widths": (8, 16), "n_timesteps": 20, "beta_minmax": (5e-3, 0.5)},
+        ),
+        _DDIM,
+    ),
+    "ddpm-unet-64": Experiment(
+        "the same U-Net at 64x64 pixels, to which the data are enlarged",
+        _presets(
+            _UNET.but(name="ddpm-unet-64", image_size=64, attention=(2,)),
             {**_SHORT_PATH, **_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
             {"widths": (8, 16), "n_timesteps": 20, "beta_minmax": (5e-3, 0.5)},
         ),
@@ -441,10 +468,20 @@ def sampler_grid(preset: str) -> dict[str, Sampling]:
 
 
 # What a report of paper-size runs needs first: the judge, the paper's two models, then what puts them into context.
-WORTH = ("classifier", "dcgan", "ddpm-conv", "ddpm-unet", "dcgan-32", "flow-unet", "ddpm-mlp", "ddpm-unet-full")
+# A number behind a name means so many epochs alone.
+WORTH = (
+    "classifier", "dcgan", "ddpm-conv", "ddpm-unet", "dcgan-32", "flow-unet", "ddpm-mlp", "dcgan-minimax",
+    "dcgan-plain", "ddpm-unet-64", "ddpm-unet-full", "ddpm-conv 100",
+)  # fmt: skip
 COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "flow-unet", "ddpm-mlp")
 CODED = ("ddpm-conv", "ddpm-unet", "ddpm-mlp")  # those whose path has steps of its own, so that they give bits
 POINT_SEEDS = (0, 1, 2)
+# What verdicts on the paper's claims look at: experiment and epochs, in the preset `paper` alone.
+CLAIMED = (
+    ("dcgan", 30), ("dcgan", 49), ("dcgan", 100), ("ddpm-conv", 20), ("ddpm-conv", 40), ("dcgan-minimax", 30),
+    ("dcgan-plain", 30), ("ddpm-unet", 40), ("ddpm-unet-64", 40), ("ddpm-conv", 100),
+)  # fmt: skip
+CLAIM_SEEDS = 3  # fewer training seeds give no verdict
 
 
 def book_configs(preset: str, *, dataset: str = "", epochs: int = 0) -> list[Config]:
@@ -453,6 +490,7 @@ def book_configs(preset: str, *, dataset: str = "", epochs: int = 0) -> list[Con
     configs = [get("dcgan", preset, dataset=dataset, epochs=epochs or COLLAPSE[preset][1])]
     configs += [get(name, preset, dataset=dataset, **chosen) for name in COMPARED]
     configs += live_configs(preset, **chosen)
+    configs += claim_configs() if preset == "paper" and not epochs and not dataset else []
     judged = dict.fromkeys(c.dataset for c in configs if c.dataset not in ("gaussians", "moons"))
     configs += [classifier_for(d, preset) for d in judged]
     return list(dict.fromkeys(configs))
@@ -464,6 +502,14 @@ LIVE_POINTS: dict[str, dict[str, str]] = {
     "gaussians": {"GAN": "live-gan-2d", "GAN, fine": "live-gan-2d-fine", "diffusion": "live-diffusion-2d"},
     "moons": {"GAN": "live-gan-2d", "diffusion": "live-diffusion-2d"},
 }
+
+
+def claim_configs() -> list[Config]:
+    """The trainings that the claims need, each as long as the longest of its snapshots that is looked at."""
+    longest: dict[str, int] = {}
+    for name, epochs in CLAIMED:
+        longest[name] = max(epochs, longest.get(name, 0))
+    return [get(name, "paper", epochs=epochs) for name, epochs in longest.items()]
 
 
 def live_configs(preset: str, **chosen: Any) -> list[Config]:

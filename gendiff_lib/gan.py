@@ -30,7 +30,8 @@ class Generator(nn.Module):
         widths = [config.ngf * 2 ** (n - 1 - i) for i in range(n)]
         layers: list[nn.Module] = [nn.ConvTranspose2d(config.nz, widths[0], 4, 1, 0, bias=False)]
         for c_in, c_out in zip(widths, [*widths[1:], shape[0]], strict=True):
-            layers += [nn.BatchNorm2d(c_in), nn.ReLU(inplace=True)]
+            layers += [nn.BatchNorm2d(c_in)] if config.norm == "batch" else []
+            layers += [nn.ReLU(inplace=True)]
             layers += [nn.ConvTranspose2d(c_in, c_out, 4, 2, 1, bias=False)]
         self.main = nn.Sequential(*layers, nn.Tanh())
 

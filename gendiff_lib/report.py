@@ -16,12 +16,14 @@ from torch import Tensor
 from . import plots, processes, store, views
 from .anatomy import Plan, entering, plan, size
 from .cards import Number, data_links, download, over, plain, score_number
+from .claims import Claim, Recorded, Ruling, audit, equal_n
 from .config import Config, ConfigError, GANConfig, GendiffError, Sampling
 from .data import Dataset, load
 from .diffusion import Diffusion
 from .drawings import diagram, figure
 from .drawings import rows as drawn_rows
 from .experiments import (
+    CLAIMED,
     CODED,
     COLLAPSE,
     COMPARED,
@@ -38,6 +40,7 @@ from .experiments import (
     shrunk,
 )
 from .features import Extractor, extract
+from .front import claim_block, claim_rows, tally
 from .learner import Learner
 from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
@@ -655,6 +658,15 @@ class Page:
         place = "benchmarks/results"
         return [{"benchmark": k, "measured on": where(r), "all turns": f"{place}/{k}.json"} for k, r in results.items()]
 
+    def claims(self) -> list[tuple[Claim, Ruling]]:
+        """Every claim of the paper with its verdict, from runs of the paper's size whatever this page's preset is."""
+        rulings = audit(Recorded())
+        rows = claim_rows(rulings)
+        caption = "Verdicts on the paper's claims, and the numbers they rest on."
+        blocks = "".join(claim_block(*each) for each in rulings)
+        display(HTML(tally(rulings) + data_links("claims", rows, caption) + blocks))
+        return rulings
+
     def speed_tables(self) -> dict[str, dict[str, Any]]:
         """Every speed benchmark: its contests, their ratios, and what one should know of them."""
         results = self.benchmarks("speed")
@@ -746,6 +758,16 @@ def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
         if label.startswith(("ddpm ", "tutorial ")):
             conv.trajectory(sampling.but(n=4, batch_size=4))
     print(f"{long.id}, {conv.id}: snapshots and samplers compared", flush=True)
+    _score_claimed(page)
+
+
+def _score_claimed(page: Page) -> None:
+    """Of what the claims look at, at the n they compare at: the runs that are on this machine whole."""
+    for name, epochs in CLAIMED if page.preset == "paper" else ():
+        run = find(get(name, "paper", epochs=epochs))
+        if run is not None and not run.published:
+            sampling = protocol(name, "paper").sampling.but(n=equal_n("paper"))
+            page.several(run, sampling)
 
 
 def _score_once(page: Page, run: Run, sampling: Sampling | None = None) -> None:

@@ -4,11 +4,13 @@
 the run was made. RUN is a run's folder name or EXPERIMENT@PRESET, KEY a dotted path into its run.json, FORMAT one of
 Python's. What is missing is a warning, so it fails the build.
 
-A link that carries a table inside itself (data:) becomes a link to a file, PAGE-table-1.csv beside the page.
+A link that carries a table inside itself (data:) becomes a link to a file, data/PAGE-table-1.csv; a link to
+data/runs/RUN.json brings that run's record along.
 """
 
 import base64
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from gendiff_lib.runs import Run, all_runs, find
 
 LOGGER = logging.getLogger(__name__)
 DATA = re.compile(r'<a class="data" download="([^"]+)" href="data:[^;]+;base64,([^"]+)">')
+
+RECORD = re.compile(r'href="\.\./data/runs/([^"/]+)\.json"')
 
 
 def run_called(word: str) -> Run:
@@ -82,6 +86,9 @@ def write_data(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
     for node in doctree.findall(nodes.raw):
         text = node.astext()
+        for run in RECORD.findall(text):
+            (folder / "runs").mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(run_called(run).folder / "run.json", folder / "runs" / f"{run}.json")
         if "data:" in text:
             node.children = [nodes.Text(DATA.sub(link, text))]
 
