@@ -292,7 +292,7 @@ CLAIMS = (
     Claim(
         5,
         "Diffusion is subpar in its first 30 to 40 epochs and needs at least 100.",
-        "none",
+        "no number",
         "After 40 epochs its fd is higher than the DCGAN's after 30, and after 100 epochs it is lower than after 40.",
         ("05_diffusion",),
         _needs_a_hundred,
@@ -308,7 +308,7 @@ CLAIMS = (
     Claim(
         7,
         "Training a diffusion model is stable and does not lose modes.",
-        "none",
+        "no number",
         "In every seed all ten classes are covered (each has at least a fifth of its fair share of samples) and the "
         "loss over the last ten epochs is below that over the first ten.",
         ("05_diffusion", "07_live"),
@@ -325,7 +325,7 @@ CLAIMS = (
     Claim(
         9,
         "The saturating generator loss gives too little gradient early in training.",
-        "none",
+        "no number",
         "The same DCGAN with the saturating loss has a higher fd after 30 epochs. (That its gradient vanishes where "
         "the discriminator is sure is arithmetic; whether training suffers from it is the question.)",
         ("02_dcgan",),
@@ -334,7 +334,7 @@ CLAIMS = (
     Claim(
         10,
         "Batch norm after the transposed convolutions is critical.",
-        "none",
+        "no number",
         "Critical is a large change: without it the fd after 30 epochs is more than twice as high.",
         ("02_dcgan",),
         _needs_norm,
@@ -342,7 +342,7 @@ CLAIMS = (
     Claim(
         11,
         "Diffusion scales to higher resolution.",
-        "none",
+        "no number",
         "A U-Net at twice the side, on the same images enlarged, scored at their own size, stays below one and a half "
         "times the fd of the one at the data's side, after as many images.",
         ("09_comparison",),

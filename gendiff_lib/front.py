@@ -22,7 +22,7 @@ Rulings = Sequence[tuple[Claim, Ruling]]
 def counted(rulings: Rulings) -> str:
     """How many claims have which verdict, in words."""
     found = Counter(ruling.verdict for _, ruling in rulings)
-    return f"{found[REPLICATED]} are replicated, {found[NOT_REPLICATED]} are not, and {found[UNTOLD]} cannot be told"
+    return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS)
 
 
 def tally(rulings: Rulings, page: str = "") -> str:
@@ -84,7 +84,7 @@ def front(preset: str = "paper") -> str:
     runs = {label: find(get(name, preset)) for label, name in PAPERS.items()}
     there = {label: run for label, run in runs.items() if run is not None and _scores(run, preset)}
     told = _answer(there, preset) if len(there) == len(PAPERS) else _no_answer()
-    last = f"Of the paper's {len(rulings)} claims, {counted(rulings)}."
+    last = f"The paper's {len(rulings)} claims: {counted(rulings)}."
     figure = _figure(there, preset) if len(there) == len(PAPERS) else ""
     return f'<p class="answer">{told} {last}</p>{figure}{tally(rulings, "executed/12_claims.html")}\n'
 

@@ -1,12 +1,16 @@
+import importlib
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from gendiff_lib import store
+from gendiff_lib.config import GendiffError
 from gendiff_lib.experiments import get
 from gendiff_lib.runs import _RECORD_KEYS
 
@@ -106,3 +110,32 @@ def test_paper_says_in_one_sentence_what_it_lacks(tmp_path):
         (tmp_path / name).touch()
     assert "CHROMIUM=no-such-browser" in paper(tmp_path, CHROMIUM="no-such-browser")
     assert "apt-get install chromium" in paper(tmp_path, PATH=str(tmp_path))
+
+
+@pytest.fixture
+def records(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_ext"))
+    return importlib.import_module("records")
+
+
+def test_a_metric_is_read_from_its_runs_record(records):
+    number, path = records.metric("classifier@paper snapshots.24.test_accuracy .2%")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert number.text == f"{record['snapshots']['24']['test_accuracy']:.2%}"
+    assert number.protocol["run"].startswith(path.parent.name)
+    assert records.metric(f"{path.parent.name} seconds .0f")[0].value == record["seconds"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("classifier@paper snapshots.99.test_accuracy", "has no snapshots.99.test_accuracy"),
+        ("classifier@paper snapshots", "is no number"),
+        ("classifier@paper seconds .0q", "is no format"),
+        ("nothing-0123 seconds", "there is no run nothing-0123"),
+        ("dcgan@huge seconds", "preset 'huge' is unknown"),
+    ],
+)
+def test_a_metric_that_is_not_there_is_named(records, text, told):
+    with pytest.raises(GendiffError, match=re.escape(told)):
+        records.metric(text)

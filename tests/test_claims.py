@@ -1,0 +1,178 @@
+import dataclasses
+import types
+
+import pytest
+from test_metrics import gaussian, scored
+
+from gendiff_lib import claims, experiments
+from gendiff_lib.claims import CLAIMS, NOT_REPLICATED, REPLICATED, UNTOLD, Claim, Missing, Recorded, audit
+from gendiff_lib.experiments import CLAIM_SEEDS, CLAIMED, EXPERIMENTS, get, protocol
+from gendiff_lib.recorder import train
+
+SEEDS = range(CLAIM_SEEDS)
+
+
+def scores(fd=10.0, precision=0.5, recall=0.5, shares=(0.5, 0.5)):
+    """Of three training seeds that differ a little."""
+    one = scored(gaussian(60), gaussian(50, seed=5))
+    return [
+        dataclasses.replace(
+            one,
+            frechet_distance=fd * (1 + s / 1000),
+            precision=precision + s / 1000,
+            recall=recall + s / 1000,
+            n_fake=50_000,
+            shares=shares,
+            made={"run": f"r-{s}", "training_seed": s, "sampling_seed": 0},
+        )
+        for s in SEEDS
+    ]
+
+
+def run(seconds=100.0, loss=(1.0, 0.5), loss_g=(1.0, 1.0), seed=0):
+    """A run whose losses have one value up to epoch 10 and another one after 30."""
+    epochs = [float(e) for e in range(1, 51)]
+    columns = {name: [a if e <= 30 else b for e in epochs] for name, (a, b) in {"loss": loss, "loss_g": loss_g}.items()}
+    return types.SimpleNamespace(
+        history={"epoch": epochs, **columns},
+        snapshot={"seconds": seconds, "images": 1_000_000},
+        protocol={"run": f"r-{seed}"},
+    )
+
+
+@dataclasses.dataclass
+class Found:
+    """Evidence that a test makes up: scores by experiment and epoch, and runs."""
+
+    given: dict
+    several: list = dataclasses.field(default_factory=list)
+
+    def scores(self, name, epochs, extractor="offline"):
+        if (name, epochs) not in self.given:
+            raise Missing(f"{name} after {epochs}")
+        return self.given[name, epochs]
+
+    def runs(self, name, epochs):
+        if not self.several:
+            raise Missing(f"{name} after {epochs}")
+        return self.several
+
+
+def verdict(number, given, runs=()):
+    return CLAIMS[number - 1].judge(Found(given, list(runs))).verdict
+
+
+def test_there_are_the_papers_eleven_claims():
+    assert [c.number for c in CLAIMS] == list(range(1, 12))
+    assert len({c.said for c in CLAIMS}) == 11
+
+
+@pytest.mark.parametrize(
+    ("number", "given", "expected"),
+    [
+        (1, {("ddpm-conv", 40): scores(5, recall=0.7), ("dcgan", 30): scores(10, recall=0.5)}, REPLICATED),
+        (1, {("ddpm-conv", 40): scores(5, recall=0.3), ("dcgan", 30): scores(10, recall=0.5)}, NOT_REPLICATED),
+        (1, {("ddpm-conv", 40): scores(5), ("dcgan", 30): scores(10)}, UNTOLD),  # equal recall
+        (2, {("dcgan", 30): scores(19), ("dcgan", 49): scores(15)}, REPLICATED),
+        (2, {("dcgan", 30): scores(19), ("dcgan", 49): scores(25)}, NOT_REPLICATED),
+        (3, {("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}, REPLICATED),
+        (3, {("dcgan", 49): scores(10), ("dcgan", 100): scores(15)}, NOT_REPLICATED),
+        (3, {("dcgan", 49): scores(10), ("dcgan", 100): scores(20)}, UNTOLD),
+        (5, {("dcgan", 30): scores(5), ("ddpm-conv", 40): scores(10), ("ddpm-conv", 100): scores(7)}, REPLICATED),
+        (5, {("dcgan", 30): scores(15), ("ddpm-conv", 40): scores(10), ("ddpm-conv", 100): scores(7)}, NOT_REPLICATED),
+        (8, {("ddpm-conv", 40): scores(precision=0.7, recall=0.3), ("dcgan", 30): scores()}, REPLICATED),
+        (8, {("ddpm-conv", 40): scores(precision=0.7, recall=0.6), ("dcgan", 30): scores()}, NOT_REPLICATED),
+        (9, {("dcgan", 30): scores(10), ("dcgan-minimax", 30): scores(12)}, REPLICATED),
+        (9, {("dcgan", 30): scores(10), ("dcgan-minimax", 30): scores(9)}, NOT_REPLICATED),
+        (10, {("dcgan", 30): scores(10), ("dcgan-plain", 30): scores(40)}, REPLICATED),
+        (10, {("dcgan", 30): scores(10), ("dcgan-plain", 30): scores(12)}, NOT_REPLICATED),
+        (11, {("ddpm-unet", 40): scores(10), ("ddpm-unet-64", 40): scores(12)}, REPLICATED),
+        (11, {("ddpm-unet", 40): scores(10), ("ddpm-unet-64", 40): scores(18)}, NOT_REPLICATED),
+    ],
+)
+def test_a_verdict_follows_from_scores_by_the_rule(number, given, expected):
+    assert verdict(number, given) == expected
+    for left_out in given:
+        assert verdict(number, {k: v for k, v in given.items() if k != left_out}) == UNTOLD
+
+
+@pytest.mark.parametrize(
+    ("number", "several", "expected"),
+    [
+        (4, [run(loss_g=(1.0, 1.5))] * 3, REPLICATED),
+        (4, [run(loss_g=(1.0, 3.0))] * 3, NOT_REPLICATED),
+        (4, [run(loss_g=(1.0, 3.0)), run(), run()], UNTOLD),
+        (6, [run(seconds=7200.0)] * 3, REPLICATED),
+        (6, [run(seconds=100.0)] * 3, NOT_REPLICATED),
+        (6, [run(seconds=100.0), run(seconds=7200.0)], UNTOLD),
+    ],
+)
+def test_a_verdict_follows_from_losses_and_seconds(number, several, expected):
+    assert verdict(number, {}, several) == expected
+
+
+def test_stable_is_every_class_in_every_seed_and_a_falling_loss():
+    even, lost = scores(shares=(0.5, 0.5)), scores(shares=(1.0, 0.0))
+    falling, rising = [run()] * 3, [run(), run(), run(loss=(1.0, 1.1))]
+    assert verdict(7, {("ddpm-conv", 40): even}, falling) == REPLICATED
+    assert verdict(7, {("ddpm-conv", 40): [*even[:2], lost[2]]}, falling) == NOT_REPLICATED
+    assert verdict(7, {("ddpm-conv", 40): even}, rising) == NOT_REPLICATED
+    assert verdict(7, {("ddpm-conv", 40): scores(shares=())}, falling) == UNTOLD
+
+
+def test_numbers_behind_a_verdict_open_to_their_runs():
+    ruling = CLAIMS[2].judge(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
+    assert [label for label, _ in ruling.ours] == ["fd of DCGAN at 49", "fd of DCGAN at 100"]
+    assert ruling.ours[0][1].protocol["run"] == "r-0, r-1, r-2"
+
+
+def test_without_runs_of_the_papers_size_nothing_can_be_told():
+    for claim, ruling in audit(Recorded()):
+        assert (ruling.verdict, ruling.ours) == (UNTOLD, ()), claim.number
+        assert "training seeds of" in ruling.why
+
+
+def test_what_the_claims_look_at_is_what_their_rules_ask_for():
+    asked = set()
+
+    class Asking(Found):
+        def scores(self, name, epochs, extractor="offline"):
+            asked.add((name, epochs))
+            return scores()
+
+        def runs(self, name, epochs):
+            asked.add((name, epochs))
+            return [run()] * 3
+
+    audit(Asking({}))
+    assert asked == set(CLAIMED)
+    assert {name for name, _ in CLAIMED} <= set(EXPERIMENTS)
+    for name, epochs in CLAIMED:  # a snapshot that the training keeps
+        assert epochs in (*get(name, "paper").snapshots, get(name, "paper").epochs)
+    assert {(c.name, c.epochs) for c in experiments.claim_configs()} >= {("dcgan", 100), ("ddpm-conv", 100)}
+
+
+def test_records_are_asked_for_every_seed_and_its_kept_scores(monkeypatch):
+    config = get("dcgan", "smoke", epochs=1).but(n_train=100)
+    monkeypatch.setattr(claims, "get", lambda name, preset, epochs: config.but(epochs=epochs))
+    monkeypatch.setattr(claims, "equal_n", lambda preset: 40)
+    train(config)
+    evidence = Recorded("smoke", seeds=2)
+    with pytest.raises(Missing, match="takes 2 training seeds of dcgan at the paper's size after 1 epochs; there is 1"):
+        evidence.runs("dcgan", 1)
+    train(config.but(seed=1))
+    several = evidence.runs("dcgan", 1)
+    assert {r.config.seed for r in several} == {0, 1}
+    with pytest.raises(Missing, match="2 of 2 runs of dcgan after 1 epochs are not yet scored"):
+        evidence.scores("dcgan", 1)
+    from gendiff_lib.scoring import offline
+
+    sampling = protocol("dcgan", "smoke").sampling.but(n=40)
+    for one in several:
+        one.scores(sampling, offline("shapes", "smoke"), protocol("dcgan", "smoke").n_real)
+    assert [s.n_fake for s in evidence.scores("dcgan", 1, "shapes-classifier")] == [40, 40]
+
+
+def test_a_claim_that_lacks_evidence_says_what():
+    claim = Claim(1, "said", "printed", "rule", (), lambda e: e.scores("dcgan", 30))
+    assert claim.judge(Found({})) == (UNTOLD, "dcgan after 30", ())
