@@ -167,7 +167,7 @@ def main() -> None:
         train_missing(args.preset, dataset, epochs, args.train)
         say(f"runs are there after {time.monotonic() - started:.0f} s")
         os.environ["GENDIFF_TRAIN"] = "1" if args.train else "0"
-        from gendiff_lib.report import prepare
+        from gendiff_lib.preparing import prepare
 
         prepare(args.preset, dataset=dataset, epochs=epochs)
     except GendiffError as error:

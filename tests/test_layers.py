@@ -13,7 +13,21 @@ LAYERS = (
     ("learner", "plots", "column", "drawings", "processes", "memorisation", "cards", "tables", "views", "engine"),
     ("gan", "diffusion", "classifier"),
     ("training",),
-    ("runs", "recorder", "budget", "scoring", "validation", "publish", "claims", "front", "report"),
+    (
+        "runs",
+        "recorder",
+        "budget",
+        "scoring",
+        "validation",
+        "publish",
+        "claims",
+        "front",
+        "asking",
+        "showing",
+        "exhibits",
+        "report",
+        "preparing",
+    ),
     ("__main__",),
 )
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gendiff_lib import report, store
+from gendiff_lib import report, showing, store
 from gendiff_lib.config import ConfigError, GendiffError
 from gendiff_lib.experiments import EXPERIMENTS, get
 from gendiff_lib.features import Extractor
@@ -17,7 +17,7 @@ from gendiff_lib.report import Page
 @pytest.fixture
 def shown(monkeypatch):
     texts = []
-    monkeypatch.setattr(report, "display", lambda thing: texts.append(thing.data))
+    monkeypatch.setattr(showing, "display", lambda thing: texts.append(thing.data))
     return texts
 
 

@@ -1,0 +1,156 @@
+"""Drawings of networks and processes, and views that a reader moves through, each from a run."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from . import plots, processes, views
+from .anatomy import Plan, entering, plan, size
+from .cards import download
+from .config import GANConfig, GendiffError, Sampling
+from .data import load
+from .diffusion import Diffusion
+from .drawings import diagram, figure
+from .drawings import rows as drawn_rows
+from .learner import Learner
+from .runs import Run
+from .showing import Showing
+from .tables import (
+    details,
+    table,
+)
+from .training import make
+
+
+class Exhibits(Showing):
+    """A page with pictures. Each view is one output, so that it can be a numbered figure."""
+
+    def architecture(self, of: Run | str, part: str, caption: str) -> None:
+        """Draw a network, or a part of it by its path, as the preset `paper` has it, with its layers in a box.
+
+        `of` is a run or, where this page has none, an experiment's name. Where this page's own is smaller, it follows.
+        """
+        name = of if isinstance(of, str) else of.config.name
+        preset = self.preset if isinstance(of, str) else self.preset_of(of)
+        own = _survey(self._untrained(name, preset) if isinstance(of, str) else of.method, part)
+        paper = own if preset == "paper" else _survey(self._untrained(name, "paper"), part)
+        smaller = own.layers != paper.layers
+        where = f"in {name} of the preset {preset}" if isinstance(of, str) else f"trained in {of.id}"
+        note = f" The one {where} has {own.parameters:,}." if smaller else ""
+        self._drawing(paper, f"{part} of {name}, preset paper", caption, note)
+        if smaller:
+            title = f"{part} of {name}, preset {preset}"
+            box = figure(diagram(own, title), _counted("The same, smaller.", own)) + _layer_table(own)
+            self.put(details(f"The one {where}", box))
+
+    def _drawing(self, found: Plan, title: str, caption: str, note: str) -> None:
+        text = _counted(caption, found) + note
+        box = details(f"Layer by layer: {title}", _layer_table(found))
+        self.put(figure(diagram(found, title), text) + box)
+
+    def _untrained(self, name: str, preset: str) -> Learner:
+        """An experiment's networks for this page's data set, as they are before training."""
+        config = self.config(name, preset)
+        data = load(self.config(name).dataset)
+        return make(config, data.bridge.shape(config.image_size), len(data.classes))
+
+    def game(self, run: Run, caption: str) -> None:
+        """Draw the two players of a GAN, with the shapes and sizes of the run's own."""
+        g, d = (_survey(run.method, part) for part in ("generator", "discriminator"))
+        drawing = processes.game(g.entry.shape, d.entry.shape, g.parameters, d.parameters)
+        self.put(figure(drawing, caption))
+
+    def process(self, run: Run, caption: str) -> None:
+        """Draw the process of a diffusion run: its own path at five times."""
+        method = run.method
+        assert isinstance(method, Diffusion)
+        path, t = method.path, method.path.steps(4).flip(0)
+        drawing = processes.process(t.tolist(), path.scale(t).tolist(), path.std(t).tolist(), "the network")
+        self.put(figure(drawing, caption))
+
+    def losses(self, run: Run, marks: Sequence[int] = ()) -> None:
+        """The run's losses over training, `marks` being epochs to point out, and their points as a file."""
+        names = [name for name in run.history if name in plots.LABELS and name != "error"]
+        text, every = views.columns_csv(run.history)
+        link = download(f"{run.id}-losses.csv", text)
+        note = f"Every point: {link}" if every == 1 else f"One point in {every}, the last among them: {link}"
+        alt = f"Loss of {' and '.join(plots.LABELS[name] for name in names)} over epochs, to epoch {run.config.epochs}"
+        self.put(views.plot(plots.svg(plots.losses(run.history, marks)), alt, note))
+
+    def denoising(self, run: Run, sampling: Sampling) -> None:
+        """A slider over the way from noise to samples: the state and the estimate of the clean images beside it."""
+        way = run.trajectory(sampling)
+        self._way(run, {"state x": way.x, "estimate of x0": way.x0}, way.t, sampling)
+
+    def two_ways(self, run: Run, samplings: Mapping[str, Sampling]) -> None:
+        """A slider over the states of several samplings, by name, that take the same steps."""
+        ways = {name: run.trajectory(sampling) for name, sampling in samplings.items()}
+        one = next(iter(samplings))
+        self._way(run, {name: way.x for name, way in ways.items()}, ways[one].t, samplings[one])
+
+    def _way(self, run: Run, tracks: Mapping[str, Tensor], t: Tensor, sampling: Sampling) -> None:
+        n_steps = run.settle(sampling).n_steps or 1
+        times = [f"t = {v:.4g}" for v in t.tolist()]
+        steps = [f", step {round(i * n_steps / (len(times) - 1)):,} of {n_steps:,}" for i in range(len(times))]
+        alt = f"{sampling.n} samples that clear up from noise, in {len(times)} frames: {', '.join(tracks)}"
+        said = [time + step for time, step in zip(times, steps, strict=True)]
+        self.put(views.frames(tracks, times, said=said, name="Step from noise to image", alt=alt))
+
+    def filmstrip(self, *runs: Run, beside: Mapping[str, Tensor] | None = None) -> None:
+        """A slider over the snapshots that all `runs` keep: the first samples of their sheets, of the same noise.
+
+        It begins at the epoch that the page shows. `beside` adds frames of other images (n, 3, H, W) by their names.
+        GendiffError where the runs have no snapshot in common.
+        """
+        epochs = sorted(set.intersection(*(set(run.epochs) for run in runs)))
+        if not epochs:
+            raise GendiffError(f"{', '.join(run.id for run in runs)} keep no epoch in common: train them equally long")
+        extra = beside or {}
+        tracks = {
+            run.config.name if len(runs) > 1 else "": torch.stack(
+                [*(self._few(run.at(e)) for e in epochs), *(v[:FEW] for v in extra.values())]
+            )
+            for run in runs
+        }
+        names = " and ".join(run.config.name for run in runs)
+        alt = f"{FEW} samples of {names} at epoch {', '.join(map(str, epochs))}{''.join(f'; {k}' for k in extra)}"
+        labels = [*(f"epoch {e}" for e in epochs), *extra]
+        shown = min(epochs, key=lambda e: abs(e - runs[0].config.epochs))
+        start = epochs.index(shown)
+        self.put(views.frames(tracks, labels, name="Epoch", alt=alt, columns=5, start=start))
+
+    def _few(self, run: Run) -> Tensor:
+        _, h, w = run.record["sample_shape"]
+        return views.cells(run.sheet(), (h, w))[:FEW]
+
+    def before_after(self, run: Run, epochs: tuple[int, int]) -> None:
+        """A slider between the run's sheets at two epochs, of the same noise; a sentence where the two are one."""
+        if epochs[0] == epochs[1]:
+            text = f"This run keeps epoch {epochs[0]} alone: there is no second sheet to hold beside this one."
+            self.put(f"{views.picture(run.at(epochs[0]).sheet(), f'Samples at epoch {epochs[0]}')}<p>{text}</p>")
+            return
+        labels = f"epoch {epochs[0]}", f"epoch {epochs[1]}"
+        before, after = (run.at(e).sheet() for e in epochs)
+        alt = f"Samples of {run.config.name}"
+        self.put(views.compare(before, after, labels, name=f"Divider between {' and '.join(labels)}", alt=alt))
+
+
+def _survey(method: Learner, part: str) -> Plan:
+    """The parts of a method's network, such as `generator`, or of something inside it, such as `net.down.0.0`."""
+    name, _, inner = part.partition(".")
+    module, x = method.modules[name], torch.empty(1, *method.shape, device="meta")
+    noise = torch.empty(1, method.config.nz, 1, 1) if isinstance(method.config, GANConfig) else x
+    inputs = {"generator": (noise,), "net": (x, torch.empty(1))}.get(name, (x,))
+    return plan(module.get_submodule(inner), *entering(module, inner, *inputs)) if inner else plan(module, *inputs)
+
+
+def _counted(caption: str, found: Plan) -> str:
+    return f"{caption} Input {size(found.entry.shape)}; {found.parameters:,} parameters."
+
+
+def _layer_table(found: Plan) -> str:
+    return table(drawn_rows(found), _counted("In the order of their work.", found))
+
+
+FEW = 20  # samples a frame of a filmstrip: what shows change, and stays small

@@ -1,0 +1,63 @@
+"""Drawing and scoring ahead of the notebooks what they show, one run at a time, so that seconds told are true."""
+
+from .claims import equal_n
+from .config import Sampling
+from .experiments import (
+    CLAIMED,
+    CODED,
+    COMPARED,
+    LIVE_IMAGES,
+    get,
+    protocol,
+    sampler_grid,
+)
+from .report import Page
+from .runs import Run, find
+
+
+def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
+    """Draw and score what the notebooks show, one run at a time, so that the seconds they tell are true."""
+    page = Page(preset=preset, epochs=epochs, dataset=dataset)
+    page.validation()
+    print("extractor validated", flush=True)
+    runs = {name: page.run(name) for name in (*COMPARED, *LIVE_IMAGES)}
+    n = page.equal_n(*(runs[name] for name in COMPARED))
+    for name, run in runs.items():
+        wanted = [page.sampling(run), page.sampling(run, n=n)] if name in COMPARED else [page.sampling(run)]
+        for sampling in wanted:
+            _score_all(page, run, sampling)
+        if name in COMPARED:
+            page.memorisation(run)
+        if name in CODED:
+            for split in ("test", "train"):
+                page.bits(run, split)
+        print(f"{run.id}: sampled, scored and checked", flush=True)
+    long, conv = page.run("dcgan", long=True), runs["ddpm-conv"]
+    for run in (*map(long.at, page.until(long)), *map(conv.at, page.until(conv))):
+        _score_once(page, run)
+    conv.trajectory(page.sampling(conv, n=4, batch_size=4))
+    for label, sampling in sampler_grid(page.preset_of(conv)).items():
+        _score_once(page, conv, sampling)
+        if label.startswith(("ddpm ", "tutorial ")):
+            conv.trajectory(sampling.but(n=4, batch_size=4))
+    print(f"{long.id}, {conv.id}: snapshots and samplers compared", flush=True)
+    _score_claimed(page)
+
+
+def _score_claimed(page: Page) -> None:
+    """Of what the claims look at, at the n they compare at: the runs that are on this machine whole."""
+    for name, epochs in CLAIMED if page.preset == "paper" else ():
+        run = find(get(name, "paper", epochs=epochs))
+        if run is not None and not run.published:
+            sampling = protocol(name, "paper").sampling.but(n=equal_n("paper"))
+            page.several(run, sampling)
+
+
+def _score_once(page: Page, run: Run, sampling: Sampling | None = None) -> None:
+    for split in ("train", "test"):
+        page.scores(run, sampling, split)
+
+
+def _score_all(page: Page, run: Run, sampling: Sampling) -> None:
+    for split in ("train", "test"):
+        page.several(run, sampling, split)
