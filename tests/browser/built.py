@@ -57,6 +57,17 @@ PROBE = """async () => {
   };
 }"""
 
+ON_PAPER = """() => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const chrome = ".bd-header, .bd-header-article, .bd-sidebar-primary, .bd-sidebar-secondary, .copybtn, .prev-next-area";
+  return {
+    pressed: all(chrome).filter((part) => part.checkVisibility()).map((part) => part.className),
+    closed: all(".bd-article details").filter((d) => !d.lastElementChild.getBoundingClientRect().height).length,
+    colour: getComputedStyle(document.body).color,
+    filters: all(".bd-article img").map((image) => getComputedStyle(image).filter),
+  };
+}"""
+
 AUDIT = """async (known) => {
   const found = await axe.run(document, { resultTypes: ["violations"], preload: false, elementRef: true });
   return found.violations.flatMap(({ id, nodes }) => nodes.map(({ element, html, failureSummary }) => ({
@@ -68,12 +79,13 @@ AUDIT = """async (known) => {
 
 @dataclass
 class Seen:
-    """One visit: what was said, asked for and shown. `audit` holds axe-core's findings where it was run."""
+    """One visit: what was said, asked for, shown, and printed; `audit` holds axe-core's findings where it was run."""
 
     said: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     loaded: set[str] = field(default_factory=set)
     shown: dict[str, Any] = field(default_factory=dict)
+    printed: dict[str, Any] = field(default_factory=dict)
     audit: list[dict[str, Any]] = field(default_factory=list)
 
     @property

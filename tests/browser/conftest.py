@@ -3,7 +3,7 @@
 from functools import cache
 
 import pytest
-from built import AUDITED, CHROMIUM, PROBE, SETTINGS, Seen, audit, new_context, open_page, url
+from built import AUDITED, CHROMIUM, ON_PAPER, PROBE, SETTINGS, Seen, audit, new_context, open_page, url
 from playwright.sync_api import sync_playwright
 
 
@@ -30,6 +30,8 @@ def seen(browser):
         visited.foreign = foreign.copy()
         if setting in AUDITED:
             visited.audit = audit(tab)
+        tab.emulate_media(media="print")
+        visited.printed = tab.evaluate(ON_PAPER)
         tab.close()
         return visited
 
