@@ -29,7 +29,7 @@ def seen(browser):
         visited.shown = tab.evaluate(PROBE)
         visited.foreign = foreign.copy()
         if setting in AUDITED:
-            visited.audit = audit(tab)
+            visited.audit = audit(tab, setting)
         tab.emulate_media(media="print")
         visited.printed = tab.evaluate(ON_PAPER)
         tab.close()
