@@ -9,22 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "book" / "_build" / "html"
 ENVIRONMENT = dict(os.environ)  # before any fixture changes it
 sys.path.insert(0, str(ROOT / "book"))
-from paper import find_chromium  # noqa: E402
+from paper import find_chromium  # noqa: E402, F401
 
 sys.path.pop(0)
-if not (SITE / "index.html").exists():
-    pytest.exit(f"there is no built book at {SITE}: run `make book` first", returncode=2)
-try:
-    CHROMIUM = find_chromium()
-except SystemExit as error:
-    pytest.exit(str(error), returncode=2)
-
 PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
 SETTINGS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 CONTRAST = ["color-contrast"]  # the slowest rule, and the only one that sees colours
