@@ -9,25 +9,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "book" / "_build" / "html"
 ENVIRONMENT = dict(os.environ)  # before any fixture changes it
 sys.path.insert(0, str(ROOT / "book"))
-from paper import find_chromium  # noqa: E402
+from paper import find_chromium  # noqa: E402, F401
 
 sys.path.pop(0)
-if not (SITE / "index.html").exists():
-    pytest.exit(f"there is no built book at {SITE}: run `make book` first", returncode=2)
-try:
-    CHROMIUM = find_chromium()
-except SystemExit as error:
-    pytest.exit(str(error), returncode=2)
-
 PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
 SETTINGS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
-AUDITED = SETTINGS[:3]  # a phone in the dark adds nothing that axe could see
+CONTRAST = ["color-contrast"]  # the slowest rule, and the only one that sees colours
+AUDITED = {  # what axe-core is asked: all of it once, then what another theme and another width can change
+    (1280, "light"): {},
+    (1280, "dark"): {"runOnly": CONTRAST},
+    (390, "light"): {"rules": {rule: {"enabled": False} for rule in CONTRAST}},
+}
 ELSEWHERE = re.compile(r"^(?!file:|data:|blob:|about:)")
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
@@ -57,8 +53,20 @@ PROBE = """async () => {
   };
 }"""
 
-AUDIT = """async (known) => {
-  const found = await axe.run(document, { resultTypes: ["violations"], preload: false, elementRef: true });
+ON_PAPER = """() => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const chrome = ".bd-header, .bd-header-article, [class^=bd-sidebar], .copybtn, .prev-next-area";
+  return {
+    pressed: all(chrome).filter((part) => part.checkVisibility()).map((part) => part.className),
+    closed: all(".bd-article details").filter((d) => !d.lastElementChild.getBoundingClientRect().height).length,
+    colour: getComputedStyle(document.body).color,
+    filters: all(".bd-article img").map((image) => getComputedStyle(image).filter),
+  };
+}"""
+
+AUDIT = """async ([options, known]) => {
+  const quick = { resultTypes: ["violations"], preload: false, elementRef: true };
+  const found = await axe.run(document, { ...quick, ...options });
   return found.violations.flatMap(({ id, nodes }) => nodes.map(({ element, html, failureSummary }) => ({
     known: known.findIndex(([rule, selector]) => rule === id && element.matches(selector)),
     text: `${id}: ${html.slice(0, 200)}: ${failureSummary}`,
@@ -68,12 +76,13 @@ AUDIT = """async (known) => {
 
 @dataclass
 class Seen:
-    """One visit: what was said, asked for and shown. `audit` holds axe-core's findings where it was run."""
+    """One visit: what was said, asked for, shown, and printed; `audit` holds axe-core's findings where it was run."""
 
     said: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     loaded: set[str] = field(default_factory=set)
     shown: dict[str, Any] = field(default_factory=dict)
+    printed: dict[str, Any] = field(default_factory=dict)
     audit: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -108,8 +117,8 @@ def new_context(browser: Any, setting: tuple[int, str], foreign: list[str], **mo
     return context
 
 
-def audit(tab: Any) -> list[dict[str, Any]]:
+def audit(tab: Any, setting: tuple[int, str] = SETTINGS[0]) -> list[dict[str, Any]]:
     """What axe-core finds on a page: `text`, and `known`, the place in KNOWN or -1."""
     tab.evaluate(AXE)
-    found: list[dict[str, Any]] = tab.evaluate(AUDIT, [known[:2] for known in KNOWN])
+    found: list[dict[str, Any]] = tab.evaluate(AUDIT, [AUDITED[setting], [known[:2] for known in KNOWN]])
     return found

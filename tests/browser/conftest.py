@@ -3,14 +3,24 @@
 from functools import cache
 
 import pytest
-from built import AUDITED, CHROMIUM, PROBE, SETTINGS, Seen, audit, new_context, open_page, url
+from built import AUDITED, ON_PAPER, PROBE, SETTINGS, SITE, Seen, audit, find_chromium, new_context, open_page, url
 from playwright.sync_api import sync_playwright
+
+
+def pytest_configure():
+    """Stop with one sentence where there is nothing to look at, or nothing to look with."""
+    if not (SITE / "index.html").exists():
+        raise pytest.UsageError(f"there is no built book at {SITE}: run `make book` first")
+    try:
+        find_chromium()
+    except SystemExit as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.fixture(scope="session")
 def browser():
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--disable-gpu", "--disable-quic"])
+        chromium = playwright.chromium.launch(executable_path=find_chromium(), args=["--disable-gpu", "--disable-quic"])
         yield chromium
         chromium.close()
 
@@ -29,7 +39,9 @@ def seen(browser):
         visited.shown = tab.evaluate(PROBE)
         visited.foreign = foreign.copy()
         if setting in AUDITED:
-            visited.audit = audit(tab)
+            visited.audit = audit(tab, setting)
+        tab.emulate_media(media="print")
+        visited.printed = tab.evaluate(ON_PAPER)
         tab.close()
         return visited
 
