@@ -44,7 +44,7 @@ class Number:
         rows = "".join(_row(label, value) for label, value in self.protocol.items() if value)
         return (
             f'<button type="button" class="number" popovertarget="{name}">{text}</button>'
-            f'<span class="number-card" popover id="{name}" role="dialog" aria-label="How {text} was made">'
+            f'<span class="number-card" popover id="{name}" tabindex="0" role="dialog" aria-label="How {text} was made">'
             f'<span class="value">{text}</span>{rows}</span>'
         )
 
