@@ -42,10 +42,10 @@ class Number:
         name = f"card-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
         text = html.escape(joined(self.text))
         rows = "".join(_row(label, value) for label, value in self.protocol.items() if value)
+        card = f'popover id="{name}" tabindex="0" role="dialog" aria-label="How {text} was made"'
         return (
             f'<button type="button" class="number" popovertarget="{name}">{text}</button>'
-            f'<span class="number-card" popover id="{name}" tabindex="0" role="dialog" aria-label="How {text} was made">'
-            f'<span class="value">{text}</span>{rows}</span>'
+            f'<span class="number-card" {card}><span class="value">{text}</span>{rows}</span>'
         )
 
 
