@@ -47,8 +47,9 @@ def part_boxes(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode
         boxes = [o for o in cell.outputs if o.get("data", {}).get("text/html", "").startswith("<details")]
         cell.outputs = [o for o in cell.outputs if o not in boxes]
         if boxes:
-            below = nbformat.v4.new_code_cell(outputs=boxes, metadata={"tags": ["remove-input"]}, id=f"{cell.id}-made")
-            parted.append(below)
+            tags = {"tags": ["remove-input"]}
+            source = "# how the figure above was made"  # a cell without source is not rendered
+            parted.append(nbformat.v4.new_code_cell(source, outputs=boxes, metadata=tags, id=f"{cell.id}-made"))
     return parted
 
 

@@ -98,6 +98,17 @@ def test_each_notebook_page_says_how_to_run_it_and_hands_the_notebook_over(page)
     assert any(cell.get("outputs") for cell in cells)
 
 
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_every_figure_of_a_notebook_is_shown_and_opens_to_how_it_was_made(page):
+    name = page.removeprefix("executed/").removesuffix(".html")
+    cells = json.loads((SITE / "_sources/executed" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    names = [
+        cell["metadata"]["mystnb"]["figure"]["name"] for cell in cells if "figure" in cell["metadata"].get("mystnb", {})
+    ]
+    assert [n for n in names if f'id="{n}"' not in TEXTS[page]] == []
+    assert TEXTS[page].count("<summary>How this figure was made</summary>") == len(names)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_on_paper_there_is_everything_and_nothing_to_press(seen, page):
     printed = seen(page, (1280, "dark")).printed
