@@ -35,7 +35,7 @@ def trim(app: Sphinx, exception: Exception | None) -> None:
 
 
 def sort_files(app: Sphinx, config: Any) -> None:
-    """Load our own files in the order of their names (print.css after book.css): Jupyter Book takes the disk's order."""
+    """Load our own files by name, so print.css after book.css: Jupyter Book takes them in the order of the disk."""
     config.html_css_files = sorted(config.html_css_files)
     config.html_js_files = sorted(config.html_js_files)
 
