@@ -34,8 +34,15 @@ def trim(app: Sphinx, exception: Exception | None) -> None:
         source_map.unlink()
 
 
+def sort_files(app: Sphinx, config: Any) -> None:
+    """Load our own files by name, so print.css after book.css: Jupyter Book takes them in the order of the disk."""
+    config.html_css_files = sorted(config.html_css_files)
+    config.html_js_files = sorted(config.html_js_files)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    app.connect("config-inited", sort_files)
     app.connect("html-page-context", drop_mathjax, priority=900)  # after MathJax has been put there
     app.connect("build-finished", trim)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,7 @@ from paper import find_chromium  # noqa: E402, F401
 sys.path.pop(0)
 PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
 SETTINGS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+SHEET = 665  # pixels between the margins of A4: what is wider makes Chromium print all of the page smaller
 CONTRAST = ["color-contrast"]  # the slowest rule, and the only one that sees colours
 AUDITED = {  # what axe-core is asked: all of it once, then what another theme and another width can change
     (1280, "light"): {},
@@ -57,6 +58,7 @@ ON_PAPER = """() => {
   const all = (selector) => [...document.querySelectorAll(selector)];
   const chrome = ".bd-header, .bd-header-article, [class^=bd-sidebar], .copybtn, .prev-next-area";
   return {
+    width: document.documentElement.scrollWidth,
     pressed: all(chrome).filter((part) => part.checkVisibility()).map((part) => part.className),
     closed: all(".bd-article details").filter((d) => !d.lastElementChild.getBoundingClientRect().height).length,
     colour: getComputedStyle(document.body).color,

@@ -3,7 +3,20 @@
 from functools import cache
 
 import pytest
-from built import AUDITED, ON_PAPER, PROBE, SETTINGS, SITE, Seen, audit, find_chromium, new_context, open_page, url
+from built import (
+    AUDITED,
+    ON_PAPER,
+    PROBE,
+    SETTINGS,
+    SHEET,
+    SITE,
+    Seen,
+    audit,
+    find_chromium,
+    new_context,
+    open_page,
+    url,
+)
 from playwright.sync_api import sync_playwright
 
 
@@ -40,6 +53,7 @@ def seen(browser):
         visited.foreign = foreign.copy()
         if setting in AUDITED:
             visited.audit = audit(tab, setting)
+        tab.set_viewport_size({"width": SHEET, "height": 900})
         tab.emulate_media(media="print")
         visited.printed = tab.evaluate(ON_PAPER)
         tab.close()

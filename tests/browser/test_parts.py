@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from built import PAGES, SITE, audit, url
+from built import PAGES, SHEET, SITE, audit, url
 from playwright.sync_api import expect
 
 TEXTS = {page: (SITE / page).read_text(encoding="utf-8") for page in PAGES}
@@ -112,6 +112,7 @@ def test_every_figure_of_a_notebook_is_shown_and_opens_to_how_it_was_made(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_on_paper_there_is_everything_and_nothing_to_press(seen, page):
     printed = seen(page, (1280, "dark")).printed
+    assert printed["width"] <= SHEET
     assert printed["pressed"] == []
     assert printed["closed"] == 0
     assert printed["colour"] == "rgb(0, 0, 0)"  # and not the light one of dark mode
