@@ -52,7 +52,7 @@ def choose_dataset(wanted: str, preset: str) -> str:
 
 def train_missing(preset: str, dataset: str, epochs: int, may_train: bool) -> None:
     """Make every run that the notebooks will read, one at a time. Paper-size ones only where that is asked for."""
-    from gendiff_lib.experiments import book_configs
+    from gendiff_lib.experiments import COMPARED, book_configs
     from gendiff_lib.recorder import train
     from gendiff_lib.runs import find
 
@@ -61,7 +61,8 @@ def train_missing(preset: str, dataset: str, epochs: int, may_train: bool) -> No
         ours = {c.digest for c in book_configs("laptop", dataset=dataset, epochs=epochs)}
         missing = [c for c in wanted if find(c) is None and c.digest not in ours]
         for config in missing:
-            say(f"no paper-size run of {config.name}: its page shows a laptop run (TRAIN=1 trains it)")
+            shows = "its page shows a laptop run" if config.name in COMPARED else "claims that need it stay open"
+            say(f"no paper-size run of {config.name} at {config.epochs} epochs: {shows} (TRAIN=1 trains it)")
         lacking = {c.name for c in missing}
         wanted = [c for c in wanted if c not in missing]
         wanted += [c for c in book_configs("laptop", dataset=dataset, epochs=epochs) if c.name in lacking]
