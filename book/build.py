@@ -52,20 +52,19 @@ def choose_dataset(wanted: str, preset: str) -> str:
 
 def train_missing(preset: str, dataset: str, epochs: int, may_train: bool) -> None:
     """Make every run that the notebooks will read, one at a time. Paper-size ones only where that is asked for."""
-    from gendiff_lib.experiments import COMPARED, book_configs
+    from gendiff_lib.experiments import book_configs, page_configs
     from gendiff_lib.recorder import train
     from gendiff_lib.runs import find
 
     wanted = book_configs(preset, dataset=dataset, epochs=epochs)
     if preset == "paper" and not may_train:
-        ours = {c.digest for c in book_configs("laptop", dataset=dataset, epochs=epochs)}
-        missing = [c for c in wanted if find(c) is None and c.digest not in ours]
+        small = page_configs("laptop", dataset=dataset, epochs=epochs)
+        missing = [c for c in wanted if find(c) is None and c not in small]
+        lacking = {c.name for c in missing if c in page_configs(preset, dataset=dataset, epochs=epochs)}
         for config in missing:
-            shows = "its page shows a laptop run" if config.name in COMPARED else "claims that need it stay open"
-            say(f"no paper-size run of {config.name} at {config.epochs} epochs: {shows} (TRAIN=1 trains it)")
-        lacking = {c.name for c in missing}
-        wanted = [c for c in wanted if c not in missing]
-        wanted += [c for c in book_configs("laptop", dataset=dataset, epochs=epochs) if c.name in lacking]
+            shows = "its page shows a laptop run" if config.name in lacking else "claims that need it stay open"
+            say(f"no paper-size run of {config.name} of {config.epochs} epochs: {shows} (TRAIN=1 trains it)")
+        wanted = [c for c in wanted if c not in missing] + [c for c in small if c.name in lacking]
     for config in wanted:
         if find(config) is None:
             say(f"training {config.name} on {config.dataset}, {config.epochs} epochs, seed {config.seed}")

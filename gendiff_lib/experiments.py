@@ -484,16 +484,22 @@ CLAIMED = (
 CLAIM_SEEDS = 3  # fewer training seeds give no verdict
 
 
-def book_configs(preset: str, *, dataset: str = "", epochs: int = 0) -> list[Config]:
-    """Every training the book needs in a preset, the longest of each identity first. `epochs` 0: the preset's own."""
+def page_configs(preset: str, *, dataset: str = "", epochs: int = 0) -> list[Config]:
+    """Every training that the pages show, the longest of each identity first. `epochs` 0: the preset's own."""
     chosen = {"epochs": epochs} if epochs else {}
     configs = [get("dcgan", preset, dataset=dataset, epochs=epochs or COLLAPSE[preset][1])]
     configs += [get(name, preset, dataset=dataset, **chosen) for name in COMPARED]
     configs += live_configs(preset, **chosen)
-    configs += claim_configs() if preset == "paper" and not epochs and not dataset else []
     judged = dict.fromkeys(c.dataset for c in configs if c.dataset not in ("gaussians", "moons"))
     configs += [classifier_for(d, preset) for d in judged]
     return list(dict.fromkeys(configs))
+
+
+def book_configs(preset: str, *, dataset: str = "", epochs: int = 0) -> list[Config]:
+    """Every training the book needs in a preset: what its pages show, and at the paper's size what its claims need."""
+    configs = page_configs(preset, dataset=dataset, epochs=epochs)
+    claims = claim_configs() if preset == "paper" and not epochs and not dataset else []
+    return list(dict.fromkeys(configs + claims))
 
 
 LIVE_IMAGES = ("live-gan", "live-diffusion")
