@@ -31,8 +31,8 @@ def choose_preset(wanted: str) -> str:
 
     if wanted and wanted not in PRESETS:
         raise ConfigError(f"PRESET={wanted} is unknown: there are {', '.join(PRESETS)}")
-    runs = [find(get(name, "paper")) for name in ("dcgan", "ddpm-conv")]
-    return wanted or ("paper" if all(run is not None and run.published for run in runs) else "laptop")
+    runs = [find(get(name, "paper"), published=True) for name in ("dcgan", "ddpm-conv")]
+    return wanted or ("paper" if all(runs) else "laptop")
 
 
 def choose_dataset(wanted: str, preset: str) -> str:
@@ -105,8 +105,8 @@ def write_build_note(preset: str, dataset: str) -> None:
     from gendiff_lib.runs import find
 
     shown = dataset or ("shapes" if preset == "smoke" else "cifar10")
-    paper = [find(c) for c in book_configs("paper") if not c.name.startswith("live-") and c.name != "classifier"]
-    published = sorted({r.id for r in paper if r is not None and r.published})
+    wanted = [c for c in book_configs("paper") if not c.name.startswith("live-") and c.name != "classifier"]
+    published = sorted({run.id for c in wanted if (run := find(c, published=True))})
     fallback = " (and of `laptop` where none of that size is published)" if preset == "paper" else ""
     lines = [f"This build shows runs of the preset **{preset}**{fallback} on the data set **{shown}**."]
     if shown != "cifar10":  # the extension offline.py puts it on top of every page

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from . import data, images, store
 from .budget import by_worth, seconds_of, train_within
+from .claims import to_score
 from .config import Config, ConfigError, GendiffError, Sampling
 from .denoisers import DENOISERS
 from .experiments import EXPERIMENTS, PRESETS, book_configs, experiment, get, preset_of, protocol
@@ -21,7 +22,7 @@ from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .paths import PATHS
 from .publish import publish, publish_validation
 from .recorder import train
-from .runs import Run, all_runs, find
+from .runs import Light, Run, all_runs, find
 from .samplers import SAMPLERS
 from .scoring import EXTRACTORS, extractor
 from .validation import kept_validation, validation_path
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--epochs", help="how long; no part of a run's identity")
     sub.add_argument("--seed", help="seed of weights, data order and noise")
+    sub.add_argument("--again", action="store_true", help="train it here though a published run is there")
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field by name")
 
     sub = command("sample", "Draw samples of a run and write them as a contact sheet.")
@@ -157,8 +159,9 @@ def _train(args: argparse.Namespace) -> None:
         kind = type(experiment(args.name).presets["laptop"])
         configs = [get(args.name, args.preset, dataset=args.dataset).but(**_overrides(kind, args))]
     for config in configs:
-        before = find(config)
-        run = before or train(config)
+        there = find(config)
+        before = None if args.again and there and there.published else there
+        run = before or train(config, again=args.again)
         what = "is there" if before else f"trained in {run.snapshot['seconds']:.1f} s"
         print(f"{run.id}, {config.epochs} epochs: {what} ({run.folder})", flush=True)
 
@@ -211,7 +214,8 @@ def _score(args: argparse.Namespace) -> None:
     if bool(args.run) == args.all:
         raise ConfigError("name one run, or give --all: `gendiff runs` shows the runs")
     if not args.all:
-        _score_one(_run(args.run, args), args)
+        run = _run(args.run, args)
+        _score_one(run, _sampling(run, args), args)
         return
     given = [f.name for f in dataclasses.fields(Sampling) if getattr(args, f.name) is not None]
     if given or args.epoch or args.n_real:
@@ -219,19 +223,16 @@ def _score(args: argparse.Namespace) -> None:
             f"--{(given or ['epoch or --n-real'])[0]} changes one run's protocol: name it instead of --all"
         )
     drawn = [c for c in book_configs(args.preset, dataset=args.dataset) if EXPERIMENTS[c.name].protocols]
-    for run in filter(None, map(find, drawn)):
-        if not run.dataset.is_image:
-            continue
+    wanted = [(run, _sampling(run, args)) for run in filter(None, map(find, drawn)) if run.dataset.is_image]
+    for run, sampling in wanted + (to_score(args.extractor) if args.preset == "paper" else []):
         try:
-            _score_one(run, args)
-        except GendiffError as error:
-            if args.extractor not in EXTRACTORS or "is published without the weights" not in str(error):
-                raise
+            _score_one(run, sampling, args)
+        except Light as error:
             print(f"left out: {error}", flush=True)
 
 
-def _score_one(run: Run, args: argparse.Namespace) -> None:
-    preset, sampling = preset_of(run.config), _sampling(run, args)
+def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
+    preset = preset_of(run.config)
     if not run.dataset.is_image:
         given = {"--reference": args.reference != "train", "--extractor": args.extractor != "classifier"}
         for flag in (k for k, v in {**given, "--n-real": bool(args.n_real)}.items() if v):
@@ -244,6 +245,7 @@ def _score_one(run: Run, args: argparse.Namespace) -> None:
     n_real = _count("--n-real", args.n_real) if args.n_real else min(default, len(real.samples))
     if n_real > len(real.samples):
         raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
+    n_real = 0 if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them
     scores = run.scores(sampling, extractor(args.extractor, run.config.dataset, preset), n_real, args.reference)
     for name, label in scores.labels.items():
         print(f"{label:>10} {estimate([scores], name)}")

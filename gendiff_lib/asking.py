@@ -20,7 +20,7 @@ from .likelihood import Bits
 from .memorisation import Memorisation
 from .metrics import Scores, kept_reference, score
 from .recorder import train
-from .runs import Run, find, siblings
+from .runs import Light, Run, find, siblings
 from .scoring import offline
 from .validation import Validation, kept_validation
 
@@ -106,13 +106,24 @@ class Asking:
         return run.scores(sampling or self.sampling(run), self.judge(run), self._n_real(run, reference), reference)
 
     def _n_real(self, run: Run, reference: str = "train") -> int:
-        return min(self.protocol(run).n_real, len(load(run.config.dataset, reference).samples))
+        """Of the page's own preset, so that what stands in for a run that is missing can be compared."""
+        n_real = protocol(run.config.name, self.preset).n_real
+        return min(n_real, len(load(run.config.dataset, reference).samples))
 
     def several(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> list[Scores]:
-        """The same over the protocol's sampling seeds, and over every training seed that there is a run of."""
-        first = sampling or self.sampling(run)
-        seeds = range(first.seed, first.seed + self.protocol(run).seeds)
-        return [self.scores(r, first.but(seed=s), reference) for r in self._family(run) for s in seeds]
+        """The same over the protocol's sampling seeds, and over every training seed that there is a run of.
+
+        A sibling that is published without these scores and without weights is left out.
+        """
+        first, found = sampling or self.sampling(run), []
+        for each in self._family(run):
+            for seed in range(first.seed, first.seed + self.protocol(run).seeds):
+                try:
+                    found.append(self.scores(each, first.but(seed=seed), reference))
+                except Light:
+                    if each.id == run.id:
+                        raise
+        return found
 
     def _family(self, run: Run) -> list[Run]:
         found = siblings(run)
@@ -143,8 +154,12 @@ class Asking:
         return first if first in self.until(run) else run.epochs[0]
 
     def equal_n(self, *runs: Run) -> int:
-        """The greatest number of samples that every run's protocol draws: values of unlike n do not compare."""
-        return min(self.sampling(run).n for run in runs)
+        """The greatest number of samples that the protocols draw: values of unlike n do not compare.
+
+        Where laptop runs stand in for missing ones, those of the page's own preset decide.
+        """
+        own = [run for run in runs if self.preset_of(run) == self.preset]
+        return min(self.sampling(run).n for run in own or runs)
 
     def score_images(self, fake: Tensor, run: Run) -> Scores:
         """Scores of any uint8 images (N, 3, H, W) as if `run` had made them: by its protocol, on its data."""

@@ -103,6 +103,8 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
         "training seeds": several("training_seed"),
         "training s": seconds("training_seconds"),
         "training TFLOP": f"{work / 1e12:.4g}" if work else "none",
+        "trained on": several("training_device"),
+        "trained at commit": several("training_commit"),
         "weights": several("weights"),
         "sampler": several("sampler"),
         "steps": several("n_steps"),
@@ -110,12 +112,12 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
         "clip x0": several("clip_x0"),
         "sampling seeds": several("sampling_seed"),
         "sampling s": seconds("sampling_seconds"),
-        "device": f"{several('device')}, {several('threads')} threads",
+        "sampled on": f"{several('device')}, {several('threads')} threads",
         "extractor": f"{one.extractor} {one.extractor_digest}",
         "n": f"{one.n_fake:,}",
         "real images": f"{one.n_real:,} {one.reference}",
         "k": f"{one.neighbours} and {one.density_neighbours}",
-        "commit": ", ".join(dict.fromkeys(str(s.made.get("commit"))[:10] for s in scores)),
+        "sampled at commit": distinct((s.made.get("commit") or "none")[:10] for s in scores),
     }
 
 
@@ -124,12 +126,25 @@ def score_number(scores: Sequence[Scores], name: str) -> Number:
     found = estimate(scores, name)
     deviation = "standard error" if found.source == "parts" else "std"
     spread = {"what": scores[0].labels[name], "± is": f"the {deviation} over {over(scores)}"}
-    again = {"train": distinct(filter(None, (s.made.get("training_command") for s in scores)))}
+    again = numbered("train", [s.made.get("training_command", "") for s in scores])
     commands = [_command(s) for s in scores if "run" in s.made]
     if commands:
         again["score" if len(commands) == 1 else "score the first (then each run and seed)"] = commands[0]
     known = {k: v for k, v in score_protocol(scores).items() if not v.startswith("none")}
     return Number(str(found), found.mean, spread | known | again, found.std)
+
+
+def numbered(label: str, commands: Iterable[str]) -> dict[str, str]:
+    """Different commands each under a label of its own, so that each can be copied."""
+    several = [command for command in dict.fromkeys(commands) if command]
+    return {f"{label} {i}" if len(several) > 1 else label: c for i, c in enumerate(several, 1)}
+
+
+def merged(protocols: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Several protocols as one: the different values of each label, and the commands each on its own."""
+    labels = [label for label in protocols[0] if label != "train"]
+    values = {label: ", ".join(dict.fromkeys(p[label] for p in protocols)) for label in labels}
+    return values | numbered("train", [p.get("train", "") for p in protocols])
 
 
 def _command(s: Scores) -> str:

@@ -419,7 +419,7 @@ def preset_of(config: Config) -> str:
 
 
 def train_command(config: Config) -> str:
-    """The command that trains exactly this configuration; "" for one that is no experiment's."""
+    """The command that trains exactly this configuration, though it be published; "" for one of no experiment."""
     if config.name not in EXPERIMENTS:
         return ""
     preset = preset_of(config)
@@ -427,7 +427,7 @@ def train_command(config: Config) -> str:
     for name in (f.name for f in fields(config) if getattr(config, f.name) != getattr(base, f.name)):
         text = config.text(name)
         words += [f"--{name}", text] if name in ("dataset", "epochs", "seed") else ["--set", f"{name}={text}"]
-    return shlex.join(words)
+    return shlex.join([*words, "--again"])
 
 
 def classifier_for(dataset: str, preset: str) -> Config:

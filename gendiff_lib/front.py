@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from . import plots, views
-from .cards import score_number
-from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit, equal_n
+from .cards import Number, score_number
+from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit, equal_n, trainings
 from .config import Sampling
 from .experiments import COMPARED, TABLE1, get, protocol
-from .metrics import VALUES, Scores
-from .runs import Run, find, siblings
+from .metrics import VALUES, ScoreError, Scores, protocol_of
+from .runs import Run, find
 from .tables import lead_rows
 
 SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", UNTOLD: "?"}
@@ -81,20 +81,30 @@ def claim_rows(rulings: Rulings) -> list[dict[str, object]]:
 def front(preset: str = "paper") -> str:
     """The answer in a few sentences and one figure: from published runs of the paper's size, or that there are none."""
     rulings = audit(Recorded(preset))
-    runs = {label: find(get(name, preset)) for label, name in PAPERS.items()}
-    there = {label: run for label, run in runs.items() if run is not None and _scores(run, preset)}
-    told = _answer(there, preset) if len(there) == len(PAPERS) else _no_answer()
+    runs = {label: _published(name, preset) for label, name in PAPERS.items()}
+    there = {label: run for label, run in runs.items() if run is not None}
+    scored = {label: run for label, run in there.items() if _scores(run, preset)}
+    whole = len(scored) == len(PAPERS)
+    told = _answer(scored, preset) if whole else _no_answer(there)
     last = f"The paper's {len(rulings)} claims: {counted(rulings)}."
-    figure = _figure(there, preset) if len(there) == len(PAPERS) else ""
+    figure = _figure(scored, preset) if whole else ""
     return f'<p class="answer">{told} {last}</p>{figure}{tally(rulings, "executed/12_claims.html")}\n'
 
 
-def _no_answer() -> str:
+def _published(name: str, preset: str) -> Run | None:
+    return find(get(name, preset), published=True)
+
+
+def _no_answer(there: dict[str, Run]) -> str:
     ahead = sum(_gan_ahead(name) for name in TABLE1)
+    missing = [label for label in PAPERS if label not in there]
+    what = f"no training of the paper's size of its {' and its '.join(missing)} model is published here"
+    if not missing:
+        what = "its two models are published here, but not yet scored alike"
     return (
-        "<strong>Not yet run at paper scale:</strong> no training of the paper's size is published here, so whether "
-        "its diffusion model beats its GAN is open. What can be said without one is that its own table does not "
-        f"bear out its title: the GAN is ahead in {ahead} of its {len(TABLE1)} rows."
+        f"<strong>Not yet run at paper scale:</strong> {what}, so whether its diffusion model beats its GAN is open. "
+        "What can be said without is that its own table does not bear out its title: the GAN is ahead in "
+        f"{ahead} of its {len(TABLE1)} rows."
     )
 
 
@@ -109,11 +119,13 @@ def _sampling(run: Run, preset: str) -> Sampling:
 
 
 def _scores(run: Run, preset: str) -> list[Scores]:
-    """Of every training seed of the run, at the n that is equal for all; by the offline extractor."""
+    """Of every published training seed, at the n that is equal for all; none where they were scored unlike."""
     known = protocol(run.config.name, preset)
     extractor = f"{run.config.dataset.partition(':')[0]}-classifier"
-    kept = (r.kept_scores(_sampling(run, preset), extractor, known.n_real) for r in siblings(run))
-    return [scores for scores in kept if scores is not None]
+    several = trainings(run.config.name, run.config.epochs, preset)
+    kept = [r.kept_scores(_sampling(run, preset), extractor, known.n_real) for r in several]
+    found = [scores for scores in kept if scores is not None]
+    return found if len({protocol_of(scores) for scores in found}) == 1 else []
 
 
 def _answer(runs: dict[str, Run], preset: str) -> str:
@@ -122,10 +134,13 @@ def _answer(runs: dict[str, Run], preset: str) -> str:
     fd = a[0].labels["frechet_distance"]
     parts = [
         f"the {label} stands at {fd} {score_number(scores[label], 'frechet_distance').html} after "
-        f"{run.config.epochs} epochs and {run.snapshot['seconds']:,.0f} s of training"
+        f"{run.config.epochs} epochs and {_seconds(run)} of training on {html.escape(run.record['device'])}"
         for label, run in runs.items()
     ]
-    better = [row["better"] for row in lead_rows((gan, a), (diffusion, b))]
+    try:
+        better = [row["better"] for row in lead_rows((gan, a), (diffusion, b))]
+    except ScoreError:
+        return f"At the paper's own size, {' and '.join(parts)}; the two were not scored alike."
     seeds = min(len({s.made["training_seed"] for s in several}) for several in scores.values())
     caution = "" if seeds > 1 else " There is one training seed each, so this speaks of two runs, not of two methods."
     return (
@@ -134,17 +149,22 @@ def _answer(runs: dict[str, Run], preset: str) -> str:
     )
 
 
+def _seconds(run: Run) -> str:
+    seconds = float(run.snapshot["seconds"])
+    return Number(f"{seconds:,.0f} s", seconds, {"what": "seconds of the first training seed"} | run.protocol).html
+
+
 def _figure(runs: dict[str, Run], preset: str) -> str:
     """Samples of both side by side, and every compared model's distance against its compute."""
     sheets = "".join(
         f'<div style="flex:1 1 15em;min-width:0"><p>{label}, {run.id}</p>'
-        + views.picture(run.sample_sheet(_sampling(run, preset)), f"Forty samples of the {label}")
+        + views.picture(run.sheet(), f"Forty samples of the {label}")
         + "</div>"
         for label, run in runs.items()
     )
     dots = []
     for name in COMPARED:
-        run = find(get(name, preset))
+        run = _published(name, preset)
         if run is not None and (scores := _scores(run, preset)):
             number = score_number(scores, "frechet_distance")
             dots.append(("GAN" if "gan" in name else "diffusion", name, run.training_flops / 1e12, number.value))

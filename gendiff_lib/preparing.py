@@ -1,18 +1,17 @@
 """Drawing and scoring ahead of the notebooks what they show, one run at a time, so that seconds told are true."""
 
-from .claims import equal_n
+from contextlib import suppress
+
+from .claims import to_score
 from .config import Sampling
 from .experiments import (
-    CLAIMED,
     CODED,
     COMPARED,
     LIVE_IMAGES,
-    get,
-    protocol,
     sampler_grid,
 )
 from .report import Page
-from .runs import Run, find
+from .runs import Light, Run
 
 
 def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
@@ -45,12 +44,10 @@ def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
 
 
 def _score_claimed(page: Page) -> None:
-    """Of what the claims look at, at the n they compare at: the runs that are on this machine whole."""
-    for name, epochs in CLAIMED if page.preset == "paper" else ():
-        run = find(get(name, "paper", epochs=epochs))
-        if run is not None and not run.published:
-            sampling = protocol(name, "paper").sampling.but(n=equal_n("paper"))
-            page.several(run, sampling)
+    """What the claims look at, of the runs that are on this machine whole."""
+    for run, sampling in to_score("classifier") if page.preset == "paper" else ():
+        with suppress(Light):
+            page.scores(run, sampling)
 
 
 def _score_once(page: Page, run: Run, sampling: Sampling | None = None) -> None:

@@ -34,13 +34,13 @@ class OutOfTime(GendiffError):
     """A training was stopped at its deadline; its checkpoint is kept."""
 
 
-def train(config: Config, deadline: float | None = None) -> Run:
+def train(config: Config, deadline: float | None = None, *, again: bool = False) -> Run:
     """The finished run of `config`: from disk where there is one, else trained, from a checkpoint if one is left.
 
     Another process that trains the same run is waited for. GendiffError where something cannot be done; OutOfTime
-    where time.monotonic() passes `deadline` before the end.
+    where time.monotonic() passes `deadline` before the end. `again` counts no published run.
     """
-    if run := find(config):
+    if (run := find(config)) and not (again and run.published):
         return run
     dataset = load(config.dataset).first(config.n_train, "n_train")
     if config.flip and not dataset.is_image:
@@ -48,7 +48,7 @@ def train(config: Config, deadline: float | None = None) -> Run:
     learner = build(config, dataset)  # refuses what does not fit before anything is written
     store.check_writable(store.runs_dir())
     with _alone(config):
-        if run := find(config):
+        if (run := find(config)) and not (again and run.published):
             return run
         training = _Training(config, dataset.to(learner.device), learner)
         try:

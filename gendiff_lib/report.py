@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from . import store
-from .cards import Number, data_links, over, plain, score_number
+from .cards import Number, data_links, merged, over, plain, score_number
 from .claims import Claim, Recorded, Ruling, audit
 from .config import Sampling
 from .exhibits import Exhibits
@@ -306,8 +306,7 @@ class Page(Exhibits):
         self.table(rows, "Mean over seeds (least to greatest).")
 
     def _points_protocol(self, several: Sequence[Run]) -> dict[str, str]:
-        every = [run.protocol for run in several]
-        runs = {label: ", ".join(dict.fromkeys(p[label] for p in every)) for label in every[0]}
+        runs = merged([run.protocol for run in several])
         sampling = self.sampling(several[0])
         shown = {k: v for k, v in several[0].settle(sampling).to_dict().items() if v is not None}
         return runs | {"samples": ", ".join(f"{k} {plain(v)}" for k, v in shown.items())}

@@ -81,6 +81,10 @@ def _plain(node: Any) -> Any:
     return repr(node)
 
 
+class Light(GendiffError):
+    """A published run without its weights cannot make what is asked of it."""
+
+
 @dataclass(frozen=True)
 class Trajectory:
     """States on the way from noise to samples: t (F,), x and the estimate x0, each uint8 (F, n, 3, H, W)."""
@@ -115,6 +119,11 @@ class Run:
         return entry
 
     @property
+    def commit(self) -> str:
+        """The commit it was trained at, shortened, and whether the sources differed from it."""
+        return (self.record["commit"] or "none")[:10] + (" + changes" if self.record["dirty"] else "")
+
+    @property
     def training_flops(self) -> int:
         """Floating-point operations of the training up to this snapshot, forward and backward."""
         return int(self.record["flops_per_image"] * self.snapshot["images"])
@@ -123,7 +132,6 @@ class Run:
     def protocol(self) -> dict[str, str]:
         """What a reader must know of this training, label by label, the command that repeats it included."""
         record, snapshot = self.record, self.snapshot
-        changed = " + changes" if record["dirty"] else ""
         return {
             "run": self.id + (" (published)" if self.published else ""),
             "data": f"{record['data']['name']}, {record['data']['samples']:,}",
@@ -136,7 +144,7 @@ class Run:
             "TFLOP in all": f"{self.training_flops / 1e12:.4g}",
             "device": f"{record['device']}, {record['threads']} threads",
             "torch": record["versions"]["torch"],
-            "commit": (record["commit"] or "none")[:10] + changed,
+            "commit": self.commit,
             "train": train_command(self.config),
         }
 
@@ -170,9 +178,9 @@ class Run:
         """The networks with this snapshot's weights; GendiffError where only the light half of the run is at hand."""
         path = self.folder / "weights" / f"epoch-{self.config.epochs:04d}.safetensors"
         if not path.exists():
-            raise GendiffError(
-                f"{self.id} is published without the weights of epoch {self.config.epochs}: train it again "
-                "(gendiff train, in a folder of its own with GENDIFF_RUNS) to make what is asked of it"
+            raise Light(
+                f"{self.id} is published without the weights of epoch {self.config.epochs}: "
+                f"`{train_command(self.config) or 'gendiff train'}` makes them"
             )
         learner = self._fresh()
         learner.to(default_device())
@@ -328,9 +336,10 @@ class Run:
         self, sampling: Sampling, extractor: str, n_real: int = 0, reference: str = REFERENCE
     ) -> Scores | None:
         """Scores by an extractor that need not be at hand, if they were computed before by this very protocol."""
-        beside, _ = self._kept(self.settle(sampling), "sampling.json")
+        part = f"samples/{self.config.epochs:04d}-{self.settle(sampling).digest}"
         name = f"{_scores_name(extractor, '*', reference)}-{n_real}.json"
-        kept = sorted(p for p in beside.parent.glob(name) if p.name.count("-") == name.count("-"))
+        places = (store.runs_dir() / self.id / part, self.folder / part)
+        kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
         return Scores.from_dict(store.read_json(kept[-1])) if kept else None
 
     def made(self, sampling: Sampling) -> dict[str, Any]:
@@ -344,6 +353,7 @@ class Run:
             "training_device": self.record["device"],
             "training_flops": self.training_flops,
             "training_command": train_command(self.config),
+            "training_commit": self.commit,
             "weights": sampling.weights,
             "sampler": sampling.sampler,
             "n_steps": sampling.n_steps,
@@ -427,9 +437,12 @@ def _scores_name(extractor: str, digest: str, reference: str) -> str:
     return f"scores-{extractor}-{digest}-{reference}"
 
 
-def find(config: Config) -> Run | None:
-    """The run that answers `config` at its epochs, a local one before a published one; None where there is none."""
-    for folder in folders(config):
+def find(config: Config, *, published: bool = False) -> Run | None:
+    """The run that answers `config` at its epochs, a local one before a published one; None where there is none.
+
+    `published` looks at published ones alone.
+    """
+    for folder in folders(config, published=published):
         record = read_record(folder)
         if str(config.epochs) in record["snapshots"]:
             return Run(folder, record, config)
@@ -447,9 +460,9 @@ def siblings(run: Run) -> list[Run]:
     return list(found.values())
 
 
-def folders(config: Config) -> list[Path]:
+def folders(config: Config, *, published: bool = False) -> list[Path]:
     """The folders of this identity, whatever their epochs."""
-    places = (store.runs_dir(), store.published_dir())
+    places = (store.published_dir(),) if published else (store.runs_dir(), store.published_dir())
     return [f for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}")) if (f / "run.json").exists()]
 
 

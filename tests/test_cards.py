@@ -11,6 +11,7 @@ from test_tables import made
 
 from gendiff_lib import __main__, cards
 from gendiff_lib.cards import Number, score_number
+from gendiff_lib.experiments import get, train_command
 from gendiff_lib.metrics import VALUES
 
 
@@ -43,7 +44,7 @@ def test_a_score_opens_to_its_whole_protocol():
     assert (str(number), number.value) == ("1.50 ± 0.71", 1.5)
     assert shown["± is"] == "the std over 2 sampling seeds"
     assert (shown["n"], shown["real images"], shown["training TFLOP"]) == ("60", "50 train", "2")
-    assert (shown["sampling seeds"], shown["device"], shown["train"]) == (
+    assert (shown["sampling seeds"], shown["sampled on"], shown["train"]) == (
         "0, 1",
         "CPU, 1 threads",
         "gendiff train dcgan",
@@ -52,6 +53,18 @@ def test_a_score_opens_to_its_whole_protocol():
     command = next(v for k, v in shown.items() if k.startswith("score the first"))
     assert "score r-1 --epoch 3 --n 60 --batch-size 60 --seed 0 --sampler ddim --n-steps 5" in command
     __main__._parser().parse_args(shlex.split(command)[1:])  # a command that the command line knows
+
+
+def test_commands_of_several_seeds_can_each_be_copied():
+    several = [made(1.0, s, 0) for s in (0, 1)]
+    several = [
+        dataclasses.replace(s, made=s.made | {"training_command": train_command(get("dcgan", "paper", seed=i))})
+        for i, s in enumerate(several)
+    ]
+    commands = [v for v in score_number(several, "precision").protocol.values() if v.startswith("gendiff ")]
+    assert len(commands) == 3  # two trainings, and the scoring of the first
+    for command in commands:
+        __main__._parser().parse_args(shlex.split(command)[1:])
 
 
 def test_every_value_of_scores_becomes_a_number():

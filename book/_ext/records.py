@@ -9,6 +9,7 @@ data/runs/RUN.json brings that run's record along.
 """
 
 import base64
+import math
 import re
 import shutil
 from pathlib import Path
@@ -41,17 +42,21 @@ def run_called(word: str) -> Run:
 
 def metric(text: str) -> tuple[Number, Path]:
     """The number that `RUN KEY FORMAT` names, and the record it is from; GendiffError where it is not there."""
-    word, key, form = (*text.split(), "", "", "")[:3]
+    words = text.split()
+    if not 2 <= len(words) <= 3:
+        raise GendiffError("give a run, a key and perhaps a format")
+    word, key, form = (*words, "")[:3]
     run = run_called(word)
     value: Any = run.record
     for part in key.split("."):
         if not isinstance(value, dict) or part not in value:
             raise GendiffError(f"the record of {run.id} has no {key}: see {run.folder / 'run.json'}")
         value = value[part]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise GendiffError(f"{key} of {run.id} is no number: name a key below it")
+    epoch = key.split(".")[1] if key.startswith("snapshots.") else max(run.epochs)  # the record is of the last one
     try:
-        return Number(format(value, form), value, run.protocol), run.folder / "run.json"
+        return Number(format(value, form), value, run.at(int(epoch)).protocol), run.folder / "run.json"
     except ValueError:
         raise GendiffError(f"{form} is no format of Python's: write .2% or ,") from None
 
@@ -60,7 +65,7 @@ class Metric(SphinxRole):
     """The role {metric}."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """A raw node for HTML and plain text for every other builder."""
+        """A raw node: the book is made as HTML, on screens and on paper."""
         try:
             number, record = metric(self.text)
         except GendiffError as error:
