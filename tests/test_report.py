@@ -3,6 +3,7 @@ import csv
 import dataclasses
 import io
 import re
+import shutil
 
 import pytest
 
@@ -12,6 +13,7 @@ from gendiff_lib.experiments import EXPERIMENTS, get
 from gendiff_lib.features import Extractor
 from gendiff_lib.publish import publish
 from gendiff_lib.report import Page
+from gendiff_lib.runs import Light
 
 
 @pytest.fixture
@@ -191,3 +193,16 @@ def test_a_process_is_drawn_from_the_runs_own_path(shown):
     page.process(page.run("ddpm-conv", n_train=100), "The process.")
     assert "t = 20</text>" in shown[-1]  # smoke's path has 20 steps
     assert "image x 1.00" in shown[-1]
+
+
+def test_a_light_sibling_without_these_scores_is_left_out(published):
+    page = Page(preset="smoke", epochs=1)
+    run, other = (page.run("dcgan", n_train=100, seed=seed) for seed in (0, 1))
+    assert len({s.made["run"] for s in page.several(run)}) == 2
+    publish(other)
+    shutil.rmtree(other.folder)
+    fewer = page.sampling(run, n=60)
+    assert {s.made["run"] for s in page.several(run, fewer)} == {run.id}  # the other keeps none of these
+    assert len({s.made["run"] for s in page.several(run)}) == 2
+    with pytest.raises(Light, match="--again"):
+        page.several(other, fewer)
