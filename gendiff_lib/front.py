@@ -16,6 +16,15 @@ from .tables import lead_rows
 SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", UNTOLD: "?"}
 PAPERS = {"DCGAN": "dcgan", "diffusion": "ddpm-conv"}
 
+TITLES = {  # of the pages that claims lead to
+    "02_dcgan": "The paper's DCGAN",
+    "03_collapse": "Does the DCGAN collapse after epoch 50?",
+    "05_diffusion": "The paper's diffusion model",
+    "07_live": "Live: trained on your own machine",
+    "09_comparison": "The comparison",
+    "11_speed": "How fast, beside others",
+}
+
 Rulings = Sequence[tuple[Claim, Ruling]]
 
 
@@ -34,7 +43,7 @@ def tally(rulings: Rulings, page: str = "") -> str:
         for claim, ruling in rulings
     )
     meaning = ", ".join(f"{SIGNS[v]} {v}" for v in VERDICTS)
-    caption = f"The paper's {len(rulings)} claims: {counted(rulings)}. ({meaning}.)"
+    caption = f"One square a claim of the paper: {meaning}."
     return f'<figure class="tally"><ol>{squares}</ol><figcaption>{caption}</figcaption></figure>'
 
 
@@ -43,7 +52,7 @@ def claim_block(claim: Claim, ruling: Ruling) -> str:
     ours = "; ".join(f"{html.escape(label)} {number.html}" for label, number in ruling.ours) or "none"
     several = ", ".join(n.protocol.get("run", "") for _, n in ruling.ours)
     runs = sorted({word.partition(" ")[0] for word in several.split(", ") if word})  # less " (published)"
-    places = [f'<a href="{page}.html">{page[3:]}</a>' for page in claim.pages]
+    places = [f'<a href="{page}.html">{TITLES[page]}</a>' for page in claim.pages]
     places += [f'<a href="../data/runs/{run}.json">{run}</a>' for run in runs]
     rows = {
         "verdict": f"<strong>{SIGNS[ruling.verdict]} {ruling.verdict}</strong>. {html.escape(ruling.why)}",

@@ -102,9 +102,8 @@ class Page(Exhibits):
             for k, s in famous.items():
                 row[f"{k}, Inception"] = score_number(s, name) if s else MISSING
             for k, s in ours.items():
-                number, label = score_number(s, name), s[0].labels[name]
-                text = f"{'' if label == metric else label + ' '}{number}"
-                row[f"{k}, offline"] = dataclasses.replace(number, text=text)
+                row["offline, it is"] = s[0].labels[name]
+                row[f"{k}, offline"] = score_number(s, name)
             rows.append(row)
         self.table(
             rows,
@@ -194,8 +193,8 @@ class Page(Exhibits):
         """A cell whose number opens to more."""
         return dataclasses.replace(cell, protocol={**cell.protocol, **protocol}) if isinstance(cell, Number) else cell
 
-    def calibration_table(self, found: Validation) -> None:
-        """The spread of disjoint sets beside the standard errors that each of them shows alone."""
+    def calibration_table(self, found: Validation) -> dict[str, float]:
+        """The spread of disjoint sets beside the standard errors that each of them shows alone; their ratios."""
         rows = []
         for value in VALUES:
             _, values, errors = found.response("independent sets", value)
@@ -207,6 +206,7 @@ class Page(Exhibits):
             )
         sets = found.family("independent sets")
         self.table(rows, f"{len(sets)} disjoint sets of {sets[0].scores.n_fake:,} test images each.")
+        return {str(row[""]): float(row["told / spread"]) for row in rows}
 
     def memory_table(self, runs: Mapping[str, Run]) -> dict[str, Memorisation]:
         """How near generated images are to training images, beside test images."""
@@ -253,8 +253,16 @@ class Page(Exhibits):
 
     def measured(self, results: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
         """A row a benchmark: where it ran, and where its every turn is kept."""
-        place = "benchmarks/results"
-        return [{"benchmark": k, "measured on": where(r), "all turns": f"{place}/{k}.json"} for k, r in results.items()]
+        commands = {"speed": "gendiff bench", "scoring": "python -m benchmarks.scoring"}
+        return [
+            {
+                "benchmark": k,
+                "measured on": where(r),
+                "all turns": f"benchmarks/results/{k}.json",
+                "command": commands[k.partition("-")[0]],
+            }
+            for k, r in results.items()
+        ]
 
     def claims(self) -> list[tuple[Claim, Ruling]]:
         """Every claim of the paper with its verdict, from runs of the paper's size whatever this page's preset is."""

@@ -1,5 +1,6 @@
 """What every page shows: its runs and warnings, tables, findings, and what opens to how it was made."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ class Showing(Asking):
         display(
             HTML(details("Parameters and runs of this page", self._parameters() + table([r.protocol for r in runs])))
         )
-        for run in runs:
+        for run in {run.id: run for run in runs}.values():
             changes = self._shrinkage(run)
             if changes:
                 title = f"What {self.preset_of(run)} shrinks in {run.config.name}"
@@ -103,20 +104,21 @@ class Showing(Asking):
         """A field of scores, with its noise, as HTML that opens to its protocol."""
         return score_number([scores] if isinstance(scores, Scores) else scores, name).html
 
-    def numbers(self, scores: Scores) -> dict[str, Number]:
-        """Every value by the name that it may bear, each of which opens to its protocol."""
-        return {label: score_number([scores], name) for name, label in scores.labels.items()}
+    def numbers(self, scores: Scores, what: str) -> dict[str, Number]:
+        """Every value by the name that it may bear, each of which opens to its protocol; `what` are its images."""
+        found = {label: score_number([scores], name) for name, label in scores.labels.items()}
+        return {k: dataclasses.replace(v, protocol={"images": what, **v.protocol}) for k, v in found.items()}
 
     def of(self, run: Run, value: float, form: str = ".3g") -> str:
         """A number that is a run's own (a loss, its seconds) as HTML that opens to how the run was made."""
         return Number(format(value, form), value, run.protocol).html
 
-    def source(self, *runs: Run, sampling: Sampling | None = None) -> None:
+    def source(self, *runs: Run, sampling: Sampling | None = None, sampled: bool = False) -> None:
         """A box below a figure that opens to what it was drawn from: these runs, else all of the page, else its data.
 
-        With `sampling`, also how the runs' samples were drawn.
+        With `sampling`, or `sampled` for the protocol's own, also how the runs' samples were drawn.
         """
-        drawn = [self._drawn(run, sampling) for run in runs] if sampling else []
+        drawn = [self._drawn(run, sampling or self.sampling(run)) for run in runs] if sampling or sampled else []
         self.note(self._sources(runs), drawn)
 
     def note(self, *tables: Sequence[Mapping[str, Any]], of: str = "this figure was") -> None:
@@ -133,7 +135,7 @@ class Showing(Asking):
         dataset = "" if found.dataset == "cifar10" else f" --dataset {found.dataset}"
         return {
             "extractor": f"{one.extractor} {one.extractor_digest}",
-            "real images": f"{found.dataset}, damaged or thinned with fixed seeds",
+            "images": f"of {found.dataset}; damaged or thinned, where a row's name says so, with fixed seeds",
             "device": f"{made['device']}, {made['threads']} threads",
             "seconds for all": f"{made['seconds']:.0f}",
             "commit": str(made["commit"])[:10],

@@ -1,5 +1,7 @@
 import re
+from pathlib import Path
 
+import nbformat
 from test_claims import Found, scores
 
 from gendiff_lib import front, store
@@ -7,6 +9,8 @@ from gendiff_lib.claims import CLAIMS, audit, equal_n
 from gendiff_lib.experiments import get, protocol
 from gendiff_lib.recorder import train
 from gendiff_lib.scoring import offline
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
 def test_without_runs_of_the_papers_size_the_front_page_says_so_and_shows_no_number_of_ours():
@@ -48,3 +52,10 @@ def test_the_files_beside_the_claims_hold_a_row_a_number():
     rows = front.claim_rows(rulings)
     assert [row["ours"] for row in rows if row["claim"] == 3] == ["fd of DCGAN at 49", "fd of DCGAN at 100"]
     assert {row["claim"] for row in rows} == {claim.number for claim in CLAIMS}
+
+
+def test_claims_lead_to_pages_by_the_titles_that_these_have():
+    for stem, title in front.TITLES.items():
+        cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4).cells
+        assert cells[0].source.splitlines()[0] == f"# {title}"
+    assert {page for claim in CLAIMS for page in claim.pages} == set(front.TITLES)
