@@ -126,9 +126,9 @@ class Showing(Asking):
         if any(tables):
             self.put(details(f"How {of} made", "".join(map(table, tables))))
 
-    def judged_by(self, found: Validation) -> None:
-        """The same for a figure of an extractor's validation."""
-        self.note([self._judged(found)])
+    def judged_by(self, found: Validation, of: str = "this figure was") -> None:
+        """The same for a figure, or the numbers, of an extractor's validation."""
+        self.note([self._judged(found)], of=of)
 
     def _judged(self, found: Validation) -> dict[str, str]:
         one, made = found.rows[0].scores, found.made
