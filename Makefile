@@ -19,7 +19,7 @@ BUILT := book/_build/html/index.html
 BUILD := --preset "$(PRESET)" --epochs "$(EPOCHS)" --dataset "$(DATASET)" $(if $(filter 1 yes true,$(TRAIN)),--train)
 
 .DEFAULT_GOAL := help
-.PHONY: help env train book pdf preview serve test test-browser linkcheck lint runs clean
+.PHONY: help env train book pdf preview serve test test-browser test-twice linkcheck lint runs clean
 
 help: ## List the targets
 	@echo "make TARGET [VENV=path] [PYTHON=python3.12]"
@@ -63,7 +63,10 @@ test: $(STAMP) ## Run the tests
 	@$(PY) -m pytest -q
 
 test-browser: $(BROWSER) ## Test the built book in a real browser (needs Chromium)
-	@$(PY) -m pytest -q tests/browser
+	@$(PY) -m pytest -q tests/browser --ignore tests/browser/test_twice.py
+
+test-twice: $(BROWSER) ## Build the built book once more, and compare byte by byte
+	@$(PY) -m pytest -q tests/browser/test_twice.py
 
 linkcheck: $(STAMP) ## Ask every link to another site whether it is there (needs a network)
 	@test -e $(BUILT) || { echo "[linkcheck] there is no built book at $(BUILT): run make book first"; exit 2; }
