@@ -49,7 +49,9 @@ def part_boxes(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode
         if boxes:
             tags = {"tags": ["remove-input"]}
             source = "# how the figure above was made"  # a cell without source is not rendered
-            parted.append(nbformat.v4.new_code_cell(source, outputs=boxes, metadata=tags, id=f"{cell.id}-made"))
+            below = nbformat.v4.new_code_cell(source, outputs=boxes, metadata=tags, id=f"{cell.id}-made")
+            below.execution_count = cell.execution_count  # it was run, as part of its figure's cell
+            parted.append(below)
     return parted
 
 

@@ -293,7 +293,7 @@ def test_weights_published_in_half_precision_are_widened(points, published):
 def test_a_run_published_without_weights_says_so(points, published):
     run = publish(train(points), published)
     shutil.rmtree(run.folder / "weights")
-    with pytest.raises(GendiffError, match=f"{run.id} is published without the weights of epoch 2: train it again"):
+    with pytest.raises(GendiffError, match=f"{run.id} is published without the weights of epoch 2: `gendiff train"):
         run.samples(FEW)
     assert run.history["epoch"][-1] == 2
 
