@@ -240,9 +240,9 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
         print(json.dumps(dataclasses.asdict(run.point_scores(sampling)), indent=2))
         return
     known = EXPERIMENTS.get(run.config.name)
-    default = known.protocols[preset].n_real if known and known.protocols else 0
     real = data.load(run.config.dataset, args.reference)
-    n_real = _count("--n-real", args.n_real) if args.n_real else min(default, len(real.samples))
+    default = known.protocols[preset].reals(len(real.samples)) if known and known.protocols else 0
+    n_real = _count("--n-real", args.n_real) if args.n_real else default
     if n_real > len(real.samples):
         raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
     n_real = 0 if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them

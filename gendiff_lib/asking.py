@@ -8,13 +8,7 @@ from torch import Tensor
 from . import plots
 from .config import Config, ConfigError, Sampling
 from .data import Dataset, load
-from .experiments import (
-    COLLAPSE,
-    PRESETS,
-    Protocol,
-    get,
-    protocol,
-)
+from .experiments import COLLAPSE, PRESETS, Protocol, get, protocol
 from .features import Extractor, extract
 from .likelihood import Bits
 from .memorisation import Memorisation
@@ -84,7 +78,7 @@ class Asking:
 
     def sampling(self, run: Run, **changes: Any) -> Sampling:
         """How the run's experiment is sampled in its preset, with some fields changed."""
-        return protocol(run.config.name, self.preset_of(run)).sampling.but(**changes)
+        return self.protocol(run).sampling.but(**changes)
 
     def protocol(self, run: Run) -> Protocol:
         """How samples of the run's experiment are drawn and scored in the preset that it was taken from."""
@@ -107,8 +101,7 @@ class Asking:
 
     def _n_real(self, run: Run, reference: str = "train") -> int:
         """Of the page's own preset, so that what stands in for a run that is missing can be compared."""
-        n_real = protocol(run.config.name, self.preset).n_real
-        return min(n_real, len(load(run.config.dataset, reference).samples))
+        return protocol(run.config.name, self.preset).reals(len(load(run.config.dataset, reference).samples))
 
     def several(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> list[Scores]:
         """The same over the protocol's sampling seeds, and over every training seed that there is a run of.
@@ -126,9 +119,9 @@ class Asking:
         return found
 
     def _family(self, run: Run) -> list[Run]:
-        found = siblings(run)
-        self._preset_of |= {r.id: self.preset_of(run) for r in found}
-        return found
+        others = [r for r in siblings(run.config) if r.config.seed != run.config.seed]
+        self._preset_of |= {r.id: self.preset_of(run) for r in others}
+        return [run, *others]
 
     def bits(self, run: Run, split: str = "test") -> Bits:
         """Bits per dimension of a split's first images, as many as the protocol says."""
@@ -173,7 +166,3 @@ class Asking:
         sampling = self.sampling(run, n=n) if n else self.sampling(run)
         found = run.kept_scores(sampling, extractor, self._n_real(run, reference), reference)
         return [found] if found else []
-
-    def runs_data(self, run: Run) -> int:
-        """How many training images a run saw."""
-        return int(run.record["data"]["samples"])

@@ -134,6 +134,12 @@ def score_number(scores: Sequence[Scores], name: str) -> Number:
     return Number(str(found), found.mean, spread | known | again, found.std)
 
 
+def spanned(values: Sequence[float], protocol: Mapping[str, str], form: str = ".3g") -> Number:
+    """The mean of several values, with the least and the greatest."""
+    mean = sum(values) / len(values)
+    return Number(f"{mean:{form}} ({min(values):{form}} to {max(values):{form}})", mean, protocol)
+
+
 def numbered(label: str, commands: Iterable[str]) -> dict[str, str]:
     """Different commands each under a label of its own, so that each can be copied."""
     several = [command for command in dict.fromkeys(commands) if command]

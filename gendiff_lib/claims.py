@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from .cards import Number, merged, score_number
+from .cards import Number, merged, score_number, spanned
 from .config import GendiffError, Sampling
 from .experiments import CLAIM_SEEDS, CLAIMED, TABLE1, get, protocol
-from .metrics import Estimate, ScoreError, Scores, differ, estimate, protocol_of
-from .runs import Run, all_runs, metrics_digest, sampler_digest
+from .metrics import Estimate, ScoreError, Scores, check_alike, differ, estimate
+from .runs import Run, outdated, siblings
 from .tables import HIGHER_IS_BETTER
 
 REPLICATED, NOT_REPLICATED, UNTOLD = "replicated", "not replicated", "cannot be told"
@@ -62,17 +62,6 @@ class Claim:
             return Ruling(UNTOLD, str(missing))
 
 
-def trainings(name: str, epochs: int, preset: str = "paper", *, published: bool = True) -> list[Run]:
-    """The runs of an experiment that keep a snapshot, one of each training seed; published ones alone, or all."""
-    wanted = get(name, preset, epochs=epochs)
-    found: dict[int, Run] = {}
-    for run in all_runs():
-        alike = wanted.but(seed=run.config.seed).digest == run.config.digest and epochs in run.epochs
-        if alike and (run.published or not published):
-            found.setdefault(run.config.seed, run.at(epochs))
-    return list(found.values())
-
-
 @dataclass(frozen=True)
 class Recorded:
     """Evidence from published runs, by what is kept beside them: nothing is drawn, scored or trained for it."""
@@ -82,7 +71,7 @@ class Recorded:
 
     def runs(self, name: str, epochs: int) -> list[Run]:
         """See Evidence. Runs of changed or of older sources are no evidence."""
-        found = trainings(name, epochs, self.preset)
+        found = siblings(get(name, self.preset, epochs=epochs), published=True)
         if len(found) < self.seeds:
             raise Missing(
                 f"It takes {self.seeds} training seeds of {name} at the paper's size after {epochs} epochs; "
@@ -104,7 +93,7 @@ class Recorded:
                 f"{len(runs) - len(found)} of {len(runs)} runs of {name} after {epochs} epochs are not yet scored by "
                 f"{extractor}: `{command}{' --extractor inception' if extractor == 'inception' else ''}` does it."
             )
-        if any(s.made["sources"] != [sampler_digest(), metrics_digest()] for s in found):
+        if any(map(outdated, found)):
             raise Missing(f"The code has changed since it scored {name} after {epochs} epochs.")
         return found
 
@@ -120,7 +109,7 @@ def to_score(extractor: str, preset: str = "paper") -> list[tuple[Run, Sampling]
     return [
         (run, protocol(name, preset).sampling.but(**({} if wanted is FAMOUS else {"n": equal_n(preset)})))
         for name, epochs in wanted
-        for run in trainings(name, epochs, preset, published=False)
+        for run in siblings(get(name, preset, epochs=epochs))
     ]
 
 
@@ -136,10 +125,9 @@ def lead(one: Sequence[Scores], other: Sequence[Scores], name: str) -> int:
 def exceeds(one: Sequence[Scores], other: Sequence[Scores], name: str = "frechet_distance", factor: float = 1.0) -> int:
     """1 where a value is more than `factor` times the other beyond the noise, -1 where it is less, else 0.
 
-    Missing where the two were scored by unlike protocols.
+    ScoreError where the two were scored by unlike protocols.
     """
-    if protocol_of(one[0], made=False) != protocol_of(other[0], made=False):
-        raise Missing("The scores do not compare: they have another n, reference or extractor.")
+    check_alike(one, other)
     b = estimate(other, name)
     return _sign(estimate(one, name), b._replace(mean=b.mean * factor, std=b.std * factor, error=b.error * factor))
 
@@ -182,10 +170,8 @@ def _numbers(name: str, **several: Sequence[Scores]) -> list[tuple[str, Number]]
 
 def _spread(values: Sequence[float], runs: Sequence[Run], form: str = ".3g") -> Number:
     """The mean of a number of several runs, with the least and the greatest; it opens to all of them."""
-    mean = sum(values) / len(values)
-    text = f"{mean:{form}} ({min(values):{form}} to {max(values):{form}})"
     what = {"what": f"mean over {len(runs)} training seeds (least to greatest)"}
-    return Number(text, mean, what | merged([run.protocol for run in runs]))
+    return spanned(values, what | merged([run.protocol for run in runs]), form)
 
 
 def _ratio(run: Run, name: str, late: tuple[float, float]) -> float:

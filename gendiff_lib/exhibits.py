@@ -16,10 +16,7 @@ from .drawings import rows as drawn_rows
 from .learner import Learner
 from .runs import Run
 from .showing import Showing
-from .tables import (
-    details,
-    table,
-)
+from .tables import details, table
 from .training import make
 
 

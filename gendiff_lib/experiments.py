@@ -56,6 +56,10 @@ class Protocol:
     n_checked: int = 1000  # images whose bits per dimension and nearest neighbours are looked at
     validated: tuple[int, int] = (0, 0)  # train and test images that the extractor is validated with, 0 for all
 
+    def reals(self, there: int) -> int:
+        """How many of the images that are there the fakes are compared with; 0 for all."""
+        return min(self.n_real, there)
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -160,6 +164,16 @@ _SMALL_UNET: dict[str, Any] = {
     "lr": 2e-3,
 }
 _SMALL_MLP: dict[str, Any] = {"n_train": 10_000, "batch_size": 64, "hidden_dim": 256, "n_layers": 3, "lr": 1e-3}
+_TINY_GAN: dict[str, Any] = {"ngf": 8, "ndf": 8}
+_TINY_PATH: dict[str, Any] = {"n_timesteps": 20, "beta_minmax": (5e-3, 0.5)}
+_TINY_UNET: dict[str, Any] = {"widths": (8, 16)}
+
+
+def _altered_dcgan(title: str, name: str, **changes: Any) -> Experiment:
+    """The paper's DCGAN with one thing changed, at every size."""
+    laptop = {**_SMALL_GAN, "epochs": 3, "snapshots": (3,)}
+    return Experiment(title, _presets(_DCGAN.but(name=name, **changes), laptop, _TINY_GAN), _GENERATOR)
+
 
 EXPERIMENTS: dict[str, Experiment] = {
     "dcgan": Experiment(
@@ -167,7 +181,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         _presets(
             _DCGAN,
             {**_SMALL_GAN, "epochs": 3, "snapshots": (3, 5, 10)},
-            {"ngf": 8, "ndf": 8},
+            _TINY_GAN,
         ),
         _GENERATOR,
         in_paper=True,
@@ -177,27 +191,15 @@ EXPERIMENTS: dict[str, Experiment] = {
         _presets(
             _DCGAN.but(name="dcgan-32", image_size=0),
             {**_SMALL_GAN, "ngf": 32, "ndf": 32, "epochs": 3, "snapshots": (3,)},
-            {"ngf": 8, "ndf": 8},
+            _TINY_GAN,
         ),
         _GENERATOR,
     ),
-    "dcgan-minimax": Experiment(
-        "the DCGAN with the saturating loss of equation 1",
-        _presets(
-            _DCGAN.but(name="dcgan-minimax", loss="minimax"),
-            {**_SMALL_GAN, "epochs": 3, "snapshots": (3,)},
-            {"ngf": 8, "ndf": 8},
-        ),
-        _GENERATOR,
+    "dcgan-minimax": _altered_dcgan(
+        "the DCGAN with the saturating loss of equation 1", "dcgan-minimax", loss="minimax"
     ),
-    "dcgan-plain": Experiment(
-        "the DCGAN without batch norm after its transposed convolutions",
-        _presets(
-            _DCGAN.but(name="dcgan-plain", norm="none"),
-            {**_SMALL_GAN, "epochs": 3, "snapshots": (3,)},
-            {"ngf": 8, "ndf": 8},
-        ),
-        _GENERATOR,
+    "dcgan-plain": _altered_dcgan(
+        "the DCGAN without batch norm after its transposed convolutions", "dcgan-plain", norm="none"
     ),
     "ddpm-conv": Experiment(
         "the paper's convolutional denoiser",
@@ -213,7 +215,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                 "epochs": 4,
                 "snapshots": (2, 4),
             },
-            {"hidden_dim": 8, "n_layers": 2, "n_timesteps": 20, "beta_minmax": (5e-3, 0.5)},
+            {"hidden_dim": 8, "n_layers": 2, **_TINY_PATH},
         ),
         _protocols(
             Sampling(n=2048, batch_size=64, sampler="tutorial"),
@@ -227,7 +229,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         _presets(
             _MLP,
             {**_SHORT_PATH, **_SMALL_MLP, "timestep_embedding_dim": 64, "epochs": 3, "snapshots": (3,)},
-            {"hidden_dim": 32, "n_timesteps": 20, "beta_minmax": (5e-3, 0.5)},
+            {"hidden_dim": 32, **_TINY_PATH},
         ),
         _DDIM,
     ),
@@ -236,7 +238,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         _presets(
             _UNET,
             {**_SHORT_PATH, **_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
-            {"widths": (8, 16), "n_timesteps": 20, "beta_minmax": (5e-3, 0.5)},
+            {**_TINY_UNET, **_TINY_PATH},
         ),
         _DDIM,
     ),
@@ -245,7 +247,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         _presets(
             _UNET.but(name="ddpm-unet-64", image_size=64, attention=(2,)),
             {**_SHORT_PATH, **_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
-            {"widths": (8, 16), "n_timesteps": 20, "beta_minmax": (5e-3, 0.5)},
+            {**_TINY_UNET, **_TINY_PATH},
         ),
         _DDIM,
     ),
@@ -254,7 +256,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         _presets(
             _UNET.but(name="flow-unet", path="flow", n_timesteps=None, beta_minmax=None, prediction="v"),
             {**_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
-            {"widths": (8, 16)},
+            _TINY_UNET,
         ),
         _DDIM,
     ),
@@ -263,7 +265,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         _presets(
             _UNET.but(name="ddpm-unet-full", widths=(128, 256, 256, 256), flip=True, ema=0.9999, snapshots=(40, 100)),
             {**_SHORT_PATH, **_SMALL_UNET, "widths": (32, 64, 64)},
-            {"widths": (8, 16), "n_timesteps": 20, "beta_minmax": (5e-3, 0.5)},
+            {**_TINY_UNET, **_TINY_PATH},
         ),
         _DDIM,
     ),

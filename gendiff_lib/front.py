@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from . import plots, views
 from .cards import Number, score_number
-from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit, equal_n, trainings
+from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit, equal_n
 from .config import Sampling
 from .experiments import COMPARED, TABLE1, get, protocol
 from .metrics import VALUES, ScoreError, Scores, protocol_of
-from .runs import Run, find
+from .runs import Run, find, siblings
 from .tables import lead_rows
 
 SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", UNTOLD: "?"}
@@ -131,7 +131,7 @@ def _scores(run: Run, preset: str) -> list[Scores]:
     """Of every published training seed, at the n that is equal for all; none where they were scored unlike."""
     known = protocol(run.config.name, preset)
     extractor = f"{run.config.dataset.partition(':')[0]}-classifier"
-    several = trainings(run.config.name, run.config.epochs, preset)
+    several = siblings(get(run.config.name, preset, epochs=run.config.epochs), published=True)
     kept = [r.kept_scores(_sampling(run, preset), extractor, known.n_real) for r in several]
     found = [scores for scores in kept if scores is not None]
     return found if len({protocol_of(scores) for scores in found}) == 1 else []

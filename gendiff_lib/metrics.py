@@ -419,6 +419,12 @@ def protocol_of(s: Scores, *, made: bool = True) -> str:
     return repr(fields) + (repr(sorted((k, v) for k, v in s.made.items() if k not in _FREE)) if made else "")
 
 
+def check_alike(one: Sequence[Scores], other: Sequence[Scores]) -> None:
+    """ScoreError where two sides were scored by unlike protocols."""
+    if protocol_of(one[0], made=False) != protocol_of(other[0], made=False):
+        raise ScoreError("these scores do not compare: they have another n, reference or extractor")
+
+
 # Student's t at the level of three standard deviations (0.27 % outside), by degrees of freedom.
 STUDENT = {
     1: 235.8, 2: 19.21, 3: 9.219, 4: 6.620, 5: 5.507, 6: 4.904, 7: 4.530, 8: 4.277, 9: 4.094, 10: 3.957, 12: 3.764,

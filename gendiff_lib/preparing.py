@@ -4,12 +4,7 @@ from contextlib import suppress
 
 from .claims import to_score
 from .config import Sampling
-from .experiments import (
-    CODED,
-    COMPARED,
-    LIVE_IMAGES,
-    sampler_grid,
-)
+from .experiments import CODED, COMPARED, LIVE_IMAGES, sampler_grid
 from .report import Page
 from .runs import Light, Run
 

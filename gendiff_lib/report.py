@@ -8,20 +8,16 @@ from typing import Any
 import torch
 
 from . import store
-from .cards import Number, data_links, merged, over, plain, score_number
+from .cards import Number, data_links, merged, over, plain, score_number, spanned
 from .claims import Claim, Recorded, Ruling, audit
 from .config import Sampling
 from .exhibits import Exhibits
-from .experiments import (
-    FIG16,
-    FIG17,
-    TABLE1,
-)
+from .experiments import FIG16, FIG17, TABLE1
 from .front import claim_block, claim_rows, tally
 from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
 from .metrics import VALUES, Scores
-from .runs import Run, likelihood_digest, metrics_digest, sampler_digest
+from .runs import Run, likelihood_digest, metrics_digest, outdated
 from .tables import (
     contest_rows,
     details,
@@ -63,9 +59,8 @@ class Page(Exhibits):
         return self._show_scores(found)
 
     def _show_scores(self, found: Mapping[str, Sequence[list[Scores]]]) -> dict[str, list[Scores]]:
-        now = {"samples": sampler_digest(), "scores": metrics_digest()}
-        for i, (what, digest) in enumerate(now.items()):
-            old = [k for k, (train, _) in found.items() if any(s.made["sources"][i] != digest for s in train)]
+        for what in ("samples", "scores"):
+            old = [k for k, (train, _) in found.items() if any(what in outdated(s) for s in train)]
             if old:
                 self._warn(f"The {what} of {', '.join(old)} are older than the code that would make them now.")
         rows = [score_row(label, train, test) for label, (train, test) in found.items()]
@@ -226,7 +221,7 @@ class Page(Exhibits):
                     )
                 },
                 "n": f"{len(m.pixel):,}",
-                "training images": f"{self.runs_data(runs[k]):,}",
+                "training images": f"{runs[k].n_seen:,}",
             }
             for k, m in found.items()
         ]
@@ -241,7 +236,7 @@ class Page(Exhibits):
         judge, drawn = self.judge(run), self._drawn(run, self.sampling(run))
         how = {
             "n": f"{len(found.pixel):,} generated and {len(found.test_pixel):,} test images",
-            "training images": f"{self.runs_data(run):,}" + (", each also mirrored" if run.config.flip else ""),
+            "training images": f"{run.n_seen:,}" + (", each also mirrored" if run.config.flip else ""),
             "features of": f"{judge.name} {judge.digest}",
             "samples": ", ".join(f"{k} {plain(v)}" for k, v in drawn.items() if k not in ("run", "device")),
         }
@@ -281,7 +276,7 @@ class Page(Exhibits):
                 note = "Convolutions may do with fewer operations than are counted, so more than 100% can be reached."
                 self.table(contest_rows(contest), f"{contest['title']}. {where(result)}. {note}")
             self.table(ratio_rows(result["contests"]), "Medians of the rounds' ratios (least to greatest).")
-            self.put(details("How this was measured", "".join(f"<p>{note}</p>" for note in result["notes"])))
+            self._notes(result)
         return results
 
     def scoring_tables(self) -> dict[str, dict[str, Any]]:
@@ -291,8 +286,11 @@ class Page(Exhibits):
             sizes = f"{result['n_fake']:,} new images against {result['n_real']:,} known ones"
             extractor = f"{result['extractor']['name']} ({result['extractor']['digest']})"
             self.table(scoring_rows(result), f"{sizes}, extractor {extractor}. {where(result)}.")
-            self.put(details("How this was measured", "".join(f"<p>{note}</p>" for note in result["notes"])))
+            self._notes(result)
         return results
+
+    def _notes(self, result: Mapping[str, Any]) -> None:
+        self.put(details("How this was measured", "".join(f"<p>{note}</p>" for note in result["notes"])))
 
     def point_table(self, runs: Mapping[str, Sequence[Run]]) -> None:
         """A row a method in the plane: the mean over seeds, with the least and the greatest, of its point scores."""
@@ -305,9 +303,7 @@ class Page(Exhibits):
                 if not values:
                     row[name] = "no modes"
                     continue
-                mean = sum(values) / len(values)
-                text = f"{mean:.3g} ({min(values):.3g} to {max(values):.3g})"
-                row[name] = Number(text, mean, self._points_protocol(several))
+                row[name] = spanned(values, self._points_protocol(several))
             row |= {"n": scores[0]["n"], "seeds": len(several)}
             row["training s"] = f"{sum(r.snapshot['seconds'] for r in several) / len(several):.1f}"
             rows.append(row)

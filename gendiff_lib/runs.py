@@ -69,6 +69,12 @@ def metrics_digest() -> str:
     return _digest(("features", "metrics"))
 
 
+def outdated(scores: Scores) -> list[str]:
+    """What of these scores the present code would make anew: "samples", "scores", both or neither."""
+    now = {"samples": sampler_digest(), "scores": metrics_digest()}
+    return [part for part, then in zip(now, scores.made["sources"], strict=True) if then != now[part]]
+
+
 def _plain(node: Any) -> Any:
     """A syntax tree as lists, without docstrings, annotations, positions and empty fields,
     alike in every Python that we support."""
@@ -129,12 +135,17 @@ class Run:
         return int(self.record["flops_per_image"] * self.snapshot["images"])
 
     @property
+    def n_seen(self) -> int:
+        """How many different images, or points, it was trained on."""
+        return int(self.record["data"]["samples"])
+
+    @property
     def protocol(self) -> dict[str, str]:
         """What a reader must know of this training, label by label, the command that repeats it included."""
         record, snapshot = self.record, self.snapshot
         return {
             "run": self.id + (" (published)" if self.published else ""),
-            "data": f"{record['data']['name']}, {record['data']['samples']:,}",
+            "data": f"{record['data']['name']}, {self.n_seen:,}",
             "epochs": f"{self.config.epochs}",
             "seed": f"{self.config.seed}",
             "precision": self.config.precision,
@@ -449,14 +460,14 @@ def find(config: Config, *, published: bool = False) -> Run | None:
     return None
 
 
-def siblings(run: Run) -> list[Run]:
-    """Runs that differ from this one in their training seed alone, at the same epoch; itself first."""
-    found = {run.config.seed: run}
-    for other in all_runs():
-        seed = other.config.seed
-        alike = run.config.but(seed=seed).digest == other.config.digest and run.config.epochs in other.epochs
-        if alike and seed not in found:
-            found[seed] = other.at(run.config.epochs)
+def siblings(config: Config, *, published: bool = False) -> list[Run]:
+    """The runs that answer `config` whatever their training seed, one of each; `published` looks at those alone."""
+    found: dict[int, Run] = {}
+    for run in all_runs():
+        seed = run.config.seed
+        alike = config.but(seed=seed).digest == run.config.digest and config.epochs in run.epochs
+        if alike and (run.published or not published):
+            found.setdefault(seed, run.at(config.epochs))
     return list(found.values())
 
 

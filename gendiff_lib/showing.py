@@ -10,17 +10,10 @@ from .asking import Asking
 from .cards import Number, data_links, plain, score_number
 from .config import Sampling
 from .data import load
-from .experiments import (
-    EXPERIMENTS,
-    PRESETS,
-    shrunk,
-)
+from .experiments import EXPERIMENTS, PRESETS, shrunk
 from .metrics import Scores
 from .runs import Run
-from .tables import (
-    details,
-    table,
-)
+from .tables import details, table
 from .validation import Validation
 
 
@@ -36,9 +29,7 @@ class Showing(Asking):
         self._shown = runs
         for text in self._warnings(runs):
             self._warn(text)
-        display(
-            HTML(details("Parameters and runs of this page", self._parameters() + table([r.protocol for r in runs])))
-        )
+        self.put(details("Parameters and runs of this page", self._parameters() + table([r.protocol for r in runs])))
         for run in {run.id: run for run in runs}.values():
             changes = self._shrinkage(run)
             if changes:
@@ -138,7 +129,7 @@ class Showing(Asking):
             "images": f"of {found.dataset}; damaged or thinned, where a row's name says so, with fixed seeds",
             "device": f"{made['device']}, {made['threads']} threads",
             "seconds for all": f"{made['seconds']:.0f}",
-            "commit": str(made["commit"])[:10],
+            "commit": (made["commit"] or "none")[:10],
             "command": f"gendiff validate --preset {self.preset}{dataset}",
         }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .cards import Number, over, plain, score_number, score_protocol
-from .metrics import VALUES, ScoreError, Scores, differ, estimate, noise, protocol_of
+from .metrics import VALUES, Scores, check_alike, differ, estimate, noise
 
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
@@ -55,8 +55,7 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
 
     ScoreError where the two sides were scored by unlike protocols.
     """
-    if protocol_of(one[1][0], made=False) != protocol_of(other[1][0], made=False):
-        raise ScoreError(f"{one[0]} and {other[0]} do not compare: they have another n, reference or extractor")
+    check_alike(one[1], other[1])
     rows = []
     for name in VALUES:
         a, b = estimate(one[1], name), estimate(other[1], name)

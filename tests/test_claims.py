@@ -4,10 +4,11 @@ import types
 import pytest
 from test_metrics import gaussian, scored
 
-from gendiff_lib import claims, experiments, store
+from gendiff_lib import claims, experiments, runs, store
 from gendiff_lib.claims import CLAIMS, NOT_REPLICATED, REPLICATED, UNTOLD, Claim, Missing, Recorded, audit
 from gendiff_lib.experiments import CLAIM_SEEDS, CLAIMED, EXPERIMENTS, get, protocol
 from gendiff_lib.recorder import train
+from gendiff_lib.runs import siblings
 from gendiff_lib.scoring import offline
 
 SEEDS = range(CLAIM_SEEDS)
@@ -208,7 +209,7 @@ def test_runs_and_scores_of_changed_code_are_no_evidence(recorded, monkeypatch):
     (one,) = evidence.runs("dcgan", 1)
     sampling = protocol("dcgan", "smoke").sampling.but(n=40)
     one.scores(sampling, offline("shapes", "smoke"), protocol("dcgan", "smoke").n_real)
-    monkeypatch.setattr(claims, "metrics_digest", lambda: "another")
+    monkeypatch.setattr(runs, "metrics_digest", lambda: "another")
     with pytest.raises(Missing, match="has changed since it scored dcgan"):
         evidence.scores("dcgan", 1, "shapes-classifier")
     trained(recorded, dirty=True)
@@ -220,7 +221,7 @@ def test_a_run_that_is_not_published_is_no_evidence(recorded, monkeypatch, tmp_p
     monkeypatch.setattr(store, "published_dir", lambda: tmp_path / "none")
     with pytest.raises(Missing, match="published are none"):
         Recorded("smoke", seeds=1).runs("dcgan", 1)
-    assert claims.trainings("dcgan", 1, "smoke", published=False)
+    assert siblings(claims.get("dcgan", "smoke", epochs=1))
 
 
 def test_a_claim_that_lacks_evidence_says_what():

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from gendiff_lib import report, showing, store
+from gendiff_lib import report, runs, showing, store
 from gendiff_lib.config import ConfigError, GendiffError
 from gendiff_lib.experiments import EXPERIMENTS, get
 from gendiff_lib.features import Extractor
@@ -106,7 +106,7 @@ def test_samples_of_other_samplers_raise_a_banner(shown, monkeypatch):
     run = page.run("dcgan", n_train=100)
     page.score_table({"GAN": (run, None)})
     assert "older than the code" not in " ".join(shown)
-    monkeypatch.setattr(report, "sampler_digest", lambda: "another")
+    monkeypatch.setattr(runs, "sampler_digest", lambda: "another")
     page.score_table({"GAN": (run, None)})
     assert "The samples of GAN are older than the code" in " ".join(shown)
 

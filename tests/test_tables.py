@@ -77,7 +77,7 @@ def test_shares_of_nothing_are_never_a_lead():
 
 
 def test_sides_of_unlike_protocols_are_not_compared():
-    with pytest.raises(ScoreError, match="GAN and diffusion do not compare"):
+    with pytest.raises(ScoreError, match="these scores do not compare"):
         tables.lead_rows(("GAN", [made(1.0)]), ("diffusion", [made(1.0, n_fake=99)]))
 
 

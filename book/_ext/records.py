@@ -27,7 +27,6 @@ from gendiff_lib.runs import Run, all_runs, find
 
 LOGGER = logging.getLogger(__name__)
 DATA = re.compile(r'<a class="data" download="([^"]+)" href="data:[^;]+;base64,([^"]+)">')
-
 RECORD = re.compile(r'href="\.\./data/runs/([^"/]+)\.json"')
 
 

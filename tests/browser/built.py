@@ -112,9 +112,13 @@ def open_page(context: Any, address: str, seen: Seen) -> Any:
 
 
 def new_context(browser: Any, setting: tuple[int, str], foreign: list[str], **more: Any) -> Any:
-    """A context of that width and theme, in which no other host can be reached: whoever is asked for is noted."""
+    """A context of that width and theme, in which no other host can be reached: whoever is asked for is noted.
+
+    Nothing in it fades: a colour that axe-core meets halfway from one theme to the other is no finding.
+    """
     width, theme = setting
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, **more)
+    how = {"viewport": {"width": width, "height": 900}, "color_scheme": theme, "reduced_motion": "reduce"}
+    context = browser.new_context(**how, **more)
     context.route(ELSEWHERE, lambda route: (foreign.append(route.request.url), route.abort()))
     return context
 
