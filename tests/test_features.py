@@ -13,8 +13,12 @@ from torch_fidelity import feature_extractor_inceptionv3
 from gendiff_lib import features
 from gendiff_lib.config import GendiffError
 from gendiff_lib.data import at_hand, load
+from gendiff_lib.experiments import classifier_for
 from gendiff_lib.features import Extractor, digest_of, extract, image_keys
+from gendiff_lib.images import to_model
 from gendiff_lib.metrics import kept_reference, score
+from gendiff_lib.recorder import train
+from gendiff_lib.scoring import offline
 
 OUTSIDE = dict(os.environ)  # what the fixtures hide from every other test
 
@@ -320,3 +324,13 @@ def test_features_in_order_are_sorted_by_key_whatever_their_order_was(network):
     b = extract(Extractor("test", "d1", network), images().flip(0)).in_order()
     assert_close(a[:3], b[:3], rtol=0, atol=0)
     assert (a.keys.diff() > 0).all()
+
+
+def test_the_offline_extractor_is_the_trained_network_in_half_precision():
+    judge, pictures = offline("shapes", "smoke"), load("shapes", "test").samples[:40]
+    net = train(classifier_for("shapes", "smoke")).learner.net.to("cpu").half().float().eval()
+    with torch.no_grad():
+        found = judge.network(pictures)
+        expected = net.features(to_model(pictures)), net(to_model(pictures))
+    assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert judge.digest == digest_of(net.state_dict())
