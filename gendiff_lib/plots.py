@@ -10,7 +10,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 from torch import Tensor
 
@@ -90,9 +92,19 @@ def curves(
         axes.plot(x[: len(y)], y, marker="o" if markers else None, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     for axis in log:
-        axes.set(**{f"{axis}scale": "log"})
+        _logarithmic(axes, axis)
     axes.legend()
     return figure
+
+
+def _logarithmic(axes: Axes, name: str) -> None:
+    """Labels at 1, 2, 5, 10, ... or, over more than two decades, at the powers of ten: few enough not to collide."""
+    axes.set(**{f"{name}scale": "log"})
+    axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
+    low, high = axis.get_data_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high <= 100 * low else (1,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def scatter(
@@ -105,7 +117,8 @@ def scatter(
         axes.plot([p[2] for p in mine], [p[3] for p in mine], marker="o", linestyle="-" if joined else "", label=series)
         for _, label, x, y in mine:
             axes.annotate(label, (x, y), textcoords="offset points", xytext=(4, 4), fontsize=8)
-    axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    _logarithmic(axes, "x")
     axes.margins(x=0.15)
     axes.legend()
     return figure
@@ -144,17 +157,18 @@ def side_by_side(pictures: Mapping[str, Tensor], *, width: float = 9.0) -> Figur
 
 
 def bars(
-    groups: Mapping[str, Sequence[float]], ticks: Sequence[str], *, ylabel: str, level: float | None = None
+    groups: Mapping[str, Sequence[float]], ticks: Sequence[str], *, xlabel: str, level: float | None = None
 ) -> Figure:
-    """Grouped bars: one group a tick, one colour a name; `level` draws a dotted line."""
-    figure, axes = plt.subplots()
+    """Grouped bars from left to right: one group a tick, one colour a name; `level` draws a dotted line."""
+    figure, axes = plt.subplots(figsize=(7.0, 1.2 + 0.22 * len(ticks) * len(groups)))
     place, step = np.arange(len(ticks)), 0.8 / len(groups)
     for i, (name, values) in enumerate(groups.items()):
-        axes.bar(place + (i - (len(groups) - 1) / 2) * step, values, step, label=name)
+        axes.barh(place + (i - (len(groups) - 1) / 2) * step, values, step, label=name)
     if level is not None:
-        axes.axhline(level, color="black", linewidth=0.8, linestyle=":")
-    axes.set_xticks(place, ticks, rotation=30, ha="right")
-    axes.set_ylabel(ylabel)
+        axes.axvline(level, color="black", linewidth=0.8, linestyle=":")
+    axes.set_yticks(place, ticks)
+    axes.invert_yaxis()
+    axes.set_xlabel(xlabel)
     axes.legend()
     return figure
 

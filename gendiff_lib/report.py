@@ -22,6 +22,7 @@ from .tables import (
     contest_rows,
     details,
     lead_rows,
+    measured_row,
     protocol_row,
     ratio_rows,
     score_row,
@@ -136,9 +137,9 @@ class Page(Exhibits):
                     "": k,
                     "test": self._bits_number(run, test[k]),
                     "train": self._bits_number(run, seen),
-                    "steps": f"{sum(test[k].steps):.3f}",
-                    "decoder": f"{test[k].decoder:.3f}",
-                    "prior": f"{test[k].prior:.1e}",
+                    "steps": self._bits_part(run, test[k], "steps", sum(test[k].steps)),
+                    "decoder": self._bits_part(run, test[k], "decoder", test[k].decoder),
+                    "prior": self._bits_part(run, test[k], "prior", test[k].prior),
                     "n": f"{test[k].n:,}",
                     "T": len(test[k].steps) + 1,
                     "weights": test[k].weights,
@@ -152,17 +153,25 @@ class Page(Exhibits):
         return test
 
     def _bits_number(self, run: Run, found: Bits) -> Number:
+        how = {"what": "bits per dimension", "± is": f"the standard error over {found.n:,} images"}
+        protocol = how | self._bits_protocol(run, found)
+        return Number(f"{found.total:.3f} ± {found.error:.3f}", found.total, protocol, found.error)
+
+    def _bits_part(self, run: Run, found: Bits, part: str, value: float) -> Number:
+        what = {"what": f"bits per dimension that the {part} costs"}
+        return Number(f"{value:.3g}", value, what | self._bits_protocol(run, found))
+
+    def _bits_protocol(self, run: Run, found: Bits) -> dict[str, str]:
         command = f"gendiff bits {run.id} --epoch {run.config.epochs} --n {found.n} --split {found.split}"
         how = {
-            "± is": f"the standard error over {found.n:,} {found.split} images",
+            "images": f"{found.n:,} {found.split}",
             "steps of the bound": f"{len(found.steps) + 1}",
             "weights": found.weights,
             "noise seed": f"{found.seed}",
             "seconds for the bound": f"{found.seconds:.1f} on {found.device}",
             "compute": f"{command} --weights {found.weights}",
         }
-        protocol = {"what": "bits per dimension"} | run.protocol | how
-        return Number(f"{found.total:.3f} ± {found.error:.3f}", found.total, protocol, found.error)
+        return run.protocol | how
 
     def validation_table(self, found: Validation, *families: str) -> None:
         """The rows of some families of an extractor's validation."""
@@ -190,18 +199,18 @@ class Page(Exhibits):
 
     def calibration_table(self, found: Validation) -> dict[str, float]:
         """The spread of disjoint sets beside the standard errors that each of them shows alone; their ratios."""
-        rows = []
+        rows, ratios, how = [], {}, self._judged(found)
         for value in VALUES:
             _, values, errors = found.response("independent sets", value)
             spread = torch.tensor(values).double().std().item()
             told = sum(errors) / len(errors)
             name = found.rows[0].scores.labels[value]
-            rows.append(
-                {"": name, "spread of sets": spread, "standard error told": told, "told / spread": told / spread}
-            )
+            ratios[name] = told / spread
+            shown = {"spread of sets": spread, "standard error told": told, "told / spread": ratios[name]}
+            rows.append({"": name} | {k: Number(plain(v), v, how) for k, v in shown.items()})
         sets = found.family("independent sets")
         self.table(rows, f"{len(sets)} disjoint sets of {sets[0].scores.n_fake:,} test images each.")
-        return {str(row[""]): float(row["told / spread"]) for row in rows}
+        return ratios
 
     def memory_table(self, runs: Mapping[str, Run]) -> dict[str, Memorisation]:
         """How near generated images are to training images, beside test images."""
@@ -248,16 +257,7 @@ class Page(Exhibits):
 
     def measured(self, results: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
         """A row a benchmark: where it ran, and where its every turn is kept."""
-        commands = {"speed": "gendiff bench", "scoring": "python -m benchmarks.scoring"}
-        return [
-            {
-                "benchmark": k,
-                "measured on": where(r),
-                "all turns": f"benchmarks/results/{k}.json",
-                "command": commands[k.partition("-")[0]],
-            }
-            for k, r in results.items()
-        ]
+        return [measured_row(name, result) for name, result in results.items()]
 
     def claims(self) -> list[tuple[Claim, Ruling]]:
         """Every claim of the paper with its verdict, from runs of the paper's size whatever this page's preset is."""
@@ -271,21 +271,24 @@ class Page(Exhibits):
     def speed_tables(self) -> dict[str, dict[str, Any]]:
         """Every speed benchmark: its contests, their ratios, and what one should know of them."""
         results = self.benchmarks("speed")
-        for result in results.values():
+        for name, result in results.items():
+            how = measured_row(name, result)
             for contest in result["contests"].values():
                 note = "Convolutions may do with fewer operations than are counted, so more than 100% can be reached."
-                self.table(contest_rows(contest), f"{contest['title']}. {where(result)}. {note}")
-            self.table(ratio_rows(result["contests"]), "Medians of the rounds' ratios (least to greatest).")
+                self.table(contest_rows(contest, how), f"{contest['title']}. {where(result)}. {note}")
+            self.table(ratio_rows(result["contests"], how), "Medians of the rounds' ratios (least to greatest).")
             self._notes(result)
         return results
 
     def scoring_tables(self) -> dict[str, dict[str, Any]]:
         """Every scoring benchmark."""
         results = self.benchmarks("scoring")
-        for result in results.values():
+        for name, result in results.items():
             sizes = f"{result['n_fake']:,} new images against {result['n_real']:,} known ones"
             extractor = f"{result['extractor']['name']} ({result['extractor']['digest']})"
-            self.table(scoring_rows(result), f"{sizes}, extractor {extractor}. {where(result)}.")
+            self.table(
+                scoring_rows(result, measured_row(name, result)), f"{sizes}, extractor {extractor}. {where(result)}."
+            )
             self._notes(result)
         return results
 
@@ -305,7 +308,7 @@ class Page(Exhibits):
                     continue
                 row[name] = spanned(values, self._points_protocol(several))
             row |= {"n": scores[0]["n"], "seeds": len(several)}
-            row["training s"] = f"{sum(r.snapshot['seconds'] for r in several) / len(several):.1f}"
+            row["training s"] = spanned([r.snapshot["seconds"] for r in several], self._points_protocol(several), ".1f")
             rows.append(row)
         self.table(rows, "Mean over seeds (least to greatest).")
 

@@ -59,14 +59,17 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
     rows = []
     for name in VALUES:
         a, b = estimate(one[1], name), estimate(other[1], name)
+        shown = score_number(one[1], name), score_number(other[1], name)
+        apart, label = abs(a.mean - b.mean), one[1][0].labels[name]
+        how = {"what": f"{label}, how far apart", **{k: n.text for k, n in zip((one[0], other[0]), shown, strict=True)}}
         first = (a.mean > b.mean) == (name in HIGHER_IS_BETTER)
         verdict = (one[0] if first else other[0]) if differ(a, b) else "inside the noise"
         rows.append(
             {
-                "": one[1][0].labels[name],
-                one[0]: score_number(one[1], name),
-                other[0]: score_number(other[1], name),
-                "apart": abs(a.mean - b.mean),
+                "": label,
+                one[0]: shown[0],
+                other[0]: shown[1],
+                "apart": Number(plain(apart), apart, how),
                 "by chance": f"up to {noise(a, b):.2g}" if noise(a, b) > 0 else "unknown",
                 "better": "none: 1 is real" if name in NO_BETTER else verdict,
             }
@@ -97,34 +100,43 @@ def protocol_row(label: str, scores: Sequence[Scores]) -> dict[str, Any]:
 # ---------------------------------------------------------------- benchmarks, from their results on disk
 
 
-def _spread(found: Mapping[str, Any], digits: int = 3) -> str:
-    return f"{found['median']:.{digits}g} ({found['min']:.{digits}g} to {found['max']:.{digits}g})"
+def measured_row(name: str, result: Mapping[str, Any]) -> dict[str, str]:
+    """Where the benchmark called `name` ran, what repeats it, and where its every turn is kept."""
+    command = {"speed": "gendiff bench", "scoring": "python -m benchmarks.scoring"}[name.partition("-")[0]]
+    turns = f"benchmarks/results/{name}.json"
+    return {"benchmark": name, "measured on": where(result), "all turns": turns, "command": command}
 
 
-def contest_rows(contest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row a contestant of a speed benchmark: median (least to greatest) over rounds."""
+def _spread(found: Mapping[str, Any], how: Mapping[str, str], unit: float = 1.0) -> Number:
+    low, middle, high = (found[k] / unit for k in ("min", "median", "max"))
+    what = {"what": "median of the turns (least to greatest)"}
+    return Number(f"{middle:.3g} ({low:.3g} to {high:.3g})", middle, what | dict(how))
+
+
+def contest_rows(contest: Mapping[str, Any], how: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A row a contestant of a speed benchmark: median (least to greatest) over rounds. Numbers open to `how`."""
     return [
         {
             "": name,
-            f"seconds a {contest['work']}": _spread(found["seconds"]),
-            "images/s": found["images_per_second"],
+            f"seconds a {contest['work']}": _spread(found["seconds"], how),
+            "images/s": Number(plain(found["images_per_second"]), found["images_per_second"], how),
             "parameters": f"{found['parameters']:,}",
             "GFLOP, one image forward": found["forward_flops"] / 1e9,
-            "of what matrix products reach": f"{found['utilisation']:.0%}",
+            "of what matrix products reach": Number(f"{found['utilisation']:.0%}", found["utilisation"], how),
         }
         for name, found in contest["contestants"].items()
     ]
 
 
-def ratio_rows(contests: Mapping[str, Any]) -> list[dict[str, Any]]:
+def ratio_rows(contests: Mapping[str, Any], how: Mapping[str, str]) -> list[dict[str, Any]]:
     """A row a pair: how many times as fast ours is, as measured and at equal operations, and the goal that was set."""
     return [
         {
             "work": contest["title"],
             "ours": ratio["ours"],
             "theirs": ratio["theirs"],
-            "times as fast": _spread(ratio["raw"]),
-            "at equal operations": _spread(ratio["per_flop"]),
+            "times as fast": _spread(ratio["raw"], how),
+            "at equal operations": _spread(ratio["per_flop"], how),
             "goal": ratio.get("goal", "none"),
             "reached": {True: "yes", False: "no", None: ""}[ratio.get("reached")],
         }
@@ -133,16 +145,16 @@ def ratio_rows(contests: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def scoring_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def scoring_rows(result: Mapping[str, Any], how: Mapping[str, str]) -> list[dict[str, Any]]:
     """A row a contestant of the scoring benchmark."""
     return [
-        {"": name, "seconds": _spread(found["seconds"]), "peak memory, GB": _spread(_scaled(found["peak_bytes"], 1e9))}
+        {
+            "": name,
+            "seconds": _spread(found["seconds"], how),
+            "peak memory, GB": _spread(found["peak_bytes"], how, 1e9),
+        }
         for name, found in result["contestants"].items()
     ]
-
-
-def _scaled(found: Mapping[str, Any], unit: float) -> dict[str, float]:
-    return {k: found[k] / unit for k in ("median", "min", "max")}
 
 
 def where(result: Mapping[str, Any]) -> str:

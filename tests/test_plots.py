@@ -77,3 +77,12 @@ def test_distributions_share_bins_and_count_shares():
     (axes,) = plots.distributions({"model": groups}, xlabel="distance", bins=10).axes
     heights = [patch.get_xy()[:, 1].max() for patch in axes.patches]
     assert sorted(heights) == [0.5, 2 / 3]
+
+
+@pytest.mark.parametrize(("x", "labels"), [((5, 50), ["5", "10", "20", "50"]), ((1, 1000), ["1", "10", "100", "1000"])])
+def test_a_logarithmic_axis_has_few_labels_in_plain_digits(x, labels):
+    axis = plots.scatter([("a", "one", x[0], 1.0), ("a", "two", x[1], 2.0)], xlabel="x", ylabel="y").axes[0].xaxis
+    low, high = axis.get_view_interval()
+    shown = [(t.get_text(), v) for t, v in zip(axis.get_majorticklabels(), axis.get_majorticklocs(), strict=True)]
+    assert [text for text, v in shown if low <= v <= high] == labels
+    assert {text.get_text() for text in axis.get_minorticklabels()} <= {""}
