@@ -12,7 +12,7 @@ from .data import Dataset, load
 from .engine import WARM_UP, accelerate
 from .experiments import WORTH
 from .recorder import OutOfTime, train
-from .runs import find
+from .runs import find, folders
 from .training import build, fit, start
 
 PROBE_SECONDS = 5.0  # how long a training's speed is measured before it is begun
@@ -28,11 +28,14 @@ def seconds_of(text: str) -> float:
 
 
 def by_worth(configs: Sequence[Config], seeds: int = 1) -> list[Config]:
-    """Configurations in the order in which a report needs them: one seed of everything, then the next of everything."""
+    """Configurations in the order in which a report needs them: one seed of everything, then the next of everything.
+
+    There is one classifier, and the live chapter has the seeds that it shows.
+    """
     known = {name: place for place, name in enumerate(WORTH)}
     ranked = sorted(configs, key=lambda c: known.get(f"{c.name} {c.epochs}", known.get(c.name, len(known))))
-    several = [c.but(seed=c.seed + i) for i in range(seeds) for c in ranked if i == 0 or c.kind != "classifier"]
-    return list(dict.fromkeys(several))
+    again = [c for c in ranked if c.kind != "classifier" and not c.name.startswith("live-")]
+    return list(dict.fromkeys(ranked + [c.but(seed=c.seed + i) for i in range(1, seeds) for c in again]))
 
 
 def seconds_needed(config: Config) -> float:
@@ -44,9 +47,11 @@ def seconds_needed(config: Config) -> float:
 
 
 def _images_done(config: Config) -> int:
-    """Of a training that was interrupted."""
-    checkpoint = store.runs_dir() / f".training-{config.digest}" / "checkpoint.pt"
-    return int(store.read_checkpoint(checkpoint)["counts"][2]) if checkpoint.exists() else 0
+    """Of a training that was interrupted, or is finished at fewer epochs: it will go on from there."""
+    places = (store.runs_dir() / f".training-{config.digest}", *folders(config))
+    kept = [place / "checkpoint.pt" for place in places if (place / "checkpoint.pt").exists()]
+    epoch, _, images = store.read_checkpoint(kept[0])["counts"] if kept else (0, 0, 0)
+    return int(images) if epoch < config.epochs else 0
 
 
 def _seconds_per_image(config: Config, dataset: Dataset) -> float:

@@ -76,7 +76,7 @@ class Metric(SphinxRole):
 
 def write_data(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put the tables that links carry into files beside the page."""
-    if app.builder.format != "html":
+    if app.builder.name != "html":  # on paper there is nothing to download
         return
     page = docname.rpartition("/")[2]
     folder = Path(app.outdir) / "data"
@@ -85,8 +85,7 @@ def write_data(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         name = f"{page}-{found[1]}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(base64.b64decode(found[2]))
-        up = "" if app.builder.name == "singlehtml" else "../" * docname.count("/")
-        return f'<a class="data" download="{name}" href="{up}data/{name}">'
+        return f'<a class="data" download="{name}" href="{"../" * docname.count("/")}data/{name}">'
 
     for node in doctree.findall(nodes.raw):
         text = node.astext()
