@@ -11,7 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-POINTWISE: dict[Any, str] = {F.silu: "SiLU", torch.sigmoid: "Sigmoid", Tensor.sin: "Sine", Tensor.cos: "Cosine"}
+POINTWISE: dict[Any, str] = {
+    F.silu: "SiLU",
+    F.gelu: "GELU",
+    torch.sigmoid: "Sigmoid",
+    Tensor.sin: "Sine",
+    Tensor.cos: "Cosine",
+}
 RESHAPING: dict[Any, str] = {
     torch.cat: "Concatenation",
     F.interpolate: "Upsampling",
@@ -19,7 +25,7 @@ RESHAPING: dict[Any, str] = {
     F.pixel_shuffle: "Channels to pixels",
 }
 SUMS = {torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__}
-FOLLOWERS = {"BatchNorm2d", "GroupNorm", "ReLU", "LeakyReLU", "SiLU", "Sigmoid", "Tanh", "Dropout"}
+FOLLOWERS = {"BatchNorm2d", "GroupNorm", "ReLU", "LeakyReLU", "SiLU", "GELU", "Sigmoid", "Tanh", "Dropout"}
 Names = tuple[str, ...]
 
 

@@ -230,14 +230,14 @@ class GANConfig(Config):
 
 # Which denoisers own which fields: a field set for another denoiser is refused, never ignored.
 _OWNERS = {
-    "n_layers": ("mlp", "conv"),
-    "hidden_dim": ("mlp", "conv"),
-    "timestep_embedding_dim": ("mlp", "conv"),
+    "n_layers": ("mlp", "conv", "transformer"),
+    "hidden_dim": ("mlp", "conv", "transformer"),
+    "timestep_embedding_dim": ("mlp", "conv", "transformer"),
     "fourier": ("mlp",),
     "widths": ("unet",),
     "n_blocks": ("unet",),
     "attention": ("unet",),
-    "patch": ("unet",),
+    "patch": ("unet", "transformer"),
     "dropout": ("unet",),
 }
 
@@ -257,14 +257,18 @@ class DiffusionConfig(Config):
     lr: float = setting(2e-4, "Adam's learning rate", absent=2e-4, low=0.0, high=1.0)
     clip_grad: float = setting(0.0, "largest gradient norm, 0 for no clipping", absent=0.0, low=0.0)
     ema: float = setting(0.0, "decay of the averaged weights, 0 for none", absent=0.0, low=0.0, high=0.99999)
-    n_layers: int | None = setting(None, "residual blocks (mlp, conv)", absent=None, low=1)
-    hidden_dim: int | None = setting(None, "width (mlp, conv)", absent=None, low=1)
-    timestep_embedding_dim: int | None = setting(None, "length of the embedding of t (mlp, conv)", absent=None, low=2)
+    n_layers: int | None = setting(None, "residual blocks (mlp, conv, transformer)", absent=None, low=1)
+    hidden_dim: int | None = setting(None, "width (mlp, conv, transformer)", absent=None, low=1)
+    timestep_embedding_dim: int | None = setting(
+        None, "length of the embedding of t (mlp, conv, transformer)", absent=None, low=2
+    )
     fourier: int = setting(0, "octaves of sines and cosines added to the input (mlp)", absent=0, low=0, high=8)
     widths: tuple[int, ...] | None = setting(None, "channels of each level (unet)", absent=None, low=1)
     n_blocks: int | None = setting(None, "residual blocks a level (unet)", absent=None, low=1)
     attention: tuple[int, ...] | None = setting(None, "levels with self-attention, 0 the finest (unet)", absent=None)
-    patch: int | None = setting(None, "pixels folded into channels along each side (unet)", absent=None, low=1)
+    patch: int | None = setting(
+        None, "pixels folded into channels along each side (unet, transformer)", absent=None, low=1
+    )
     dropout: float | None = setting(None, "dropout in the residual blocks (unet)", absent=None, low=0.0, high=0.9)
 
     def check(self) -> None:

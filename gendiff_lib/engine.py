@@ -36,7 +36,7 @@ def engine_for(learner: Learner, images: int) -> str:
         return named
     if learner.device.type != "cuda":
         return "eager"
-    heavy = isinstance(learner.config, DiffusionConfig) and learner.config.denoiser in ("unet", "conv")
+    heavy = isinstance(learner.config, DiffusionConfig) and learner.config.denoiser in ("unet", "conv", "transformer")
     return "compile" if heavy and images >= WORTH_COMPILING else "graph"
 
 

@@ -138,6 +138,17 @@ _UNET = _CONV.but(
     precision="bf16",
     seed=0,
 )
+_TRANSFORMER = _CONV.but(
+    name="ddpm-transformer",
+    denoiser="transformer",
+    n_layers=8,
+    patch=2,
+    lr=2e-4,
+    clip_grad=1.0,
+    ema=0.999,
+    precision="bf16",
+    seed=0,
+)
 _MLP = _CONV.but(name="ddpm-mlp", denoiser="mlp", hidden_dim=2048, n_layers=4, lr=2e-4, ema=0.999, seed=0)
 
 # The laptop's processes keep the shape of the paper's: the same sum of betas in a twentieth of the steps.
@@ -248,6 +259,28 @@ EXPERIMENTS: dict[str, Experiment] = {
             _UNET.but(name="ddpm-unet-64", image_size=64, attention=(2,)),
             {**_SHORT_PATH, **_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
             {**_TINY_UNET, **_TINY_PATH},
+        ),
+        _DDIM,
+    ),
+    "ddpm-transformer": Experiment(
+        "a transformer of DiT's shape in the paper's process",
+        _presets(
+            _TRANSFORMER,
+            {
+                **_SHORT_PATH,
+                "n_train": 10_000,
+                "batch_size": 64,
+                "hidden_dim": 64,
+                "timestep_embedding_dim": 64,
+                "n_layers": 4,
+                "patch": 4,
+                "precision": "fp32",
+                "ema": 0.995,
+                "lr": 2e-3,
+                "epochs": 4,
+                "snapshots": (4,),
+            },
+            {"hidden_dim": 16, "n_layers": 2, **_TINY_PATH},
         ),
         _DDIM,
     ),
@@ -472,11 +505,16 @@ def sampler_grid(preset: str) -> dict[str, Sampling]:
 # What a report of paper-size runs needs first: the judge, the paper's two models, then what puts them into context.
 # A number behind a name means so many epochs alone.
 WORTH = (
-    "classifier", "dcgan", "ddpm-conv", "ddpm-unet", "dcgan-32", "flow-unet", "ddpm-mlp", "dcgan-minimax",
-    "dcgan-plain", "ddpm-unet-64", "ddpm-unet-full", "ddpm-conv 100",
+    "classifier", "dcgan", "ddpm-conv", "ddpm-unet", "dcgan-32", "flow-unet", "ddpm-mlp", "ddpm-transformer",
+    "dcgan-minimax", "dcgan-plain", "ddpm-unet-64", "ddpm-unet-full", "ddpm-conv 100",
 )  # fmt: skip
-COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "flow-unet", "ddpm-mlp")
-CODED = ("ddpm-conv", "ddpm-unet", "ddpm-mlp")  # those whose path has steps of its own, so that they give bits
+COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "ddpm-transformer", "flow-unet", "ddpm-mlp")
+CODED = (
+    "ddpm-conv",
+    "ddpm-unet",
+    "ddpm-transformer",
+    "ddpm-mlp",
+)  # those whose path has steps of its own, so that they give bits
 POINT_SEEDS = (0, 1, 2)
 # What verdicts on the paper's claims look at: experiment and epochs, in the preset `paper` alone.
 CLAIMED = (

@@ -13,6 +13,7 @@ TIMED = {
     "mlp": DiffusionConfig(denoiser="mlp", n_layers=2, hidden_dim=8, timestep_embedding_dim=4),
     "conv": DiffusionConfig(denoiser="conv", n_layers=3, hidden_dim=8, timestep_embedding_dim=4),
     "unet": DiffusionConfig(denoiser="unet", widths=(8, 16), n_blocks=1, attention=(1,), patch=1, dropout=0.5),
+    "transformer": DiffusionConfig(denoiser="transformer", n_layers=2, hidden_dim=8, timestep_embedding_dim=4, patch=4),
     "folded": DiffusionConfig(denoiser="unet", widths=(8, 16), n_blocks=2, attention=(), patch=2, dropout=0.0),
 }
 

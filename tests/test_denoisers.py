@@ -11,7 +11,13 @@ from gendiff_lib.denoisers import DENOISERS, Attention, ResBlock, sinusoids, wav
 MLP = DiffusionConfig(denoiser="mlp", n_layers=2, hidden_dim=8, timestep_embedding_dim=4)
 CONV = MLP.but(denoiser="conv")
 UNET = DiffusionConfig(denoiser="unet", widths=(8, 16), n_blocks=1, attention=(1,), patch=1, dropout=0.0)
-TRIED = {"mlp": (MLP, (2,)), "conv": (CONV, (3, 8, 8)), "unet": (UNET, (3, 8, 8))}
+TRANSFORMER = MLP.but(denoiser="transformer", patch=2)
+TRIED = {
+    "mlp": (MLP, (2,)),
+    "conv": (CONV, (3, 8, 8)),
+    "unet": (UNET, (3, 8, 8)),
+    "transformer": (TRANSFORMER, (3, 8, 8)),
+}
 
 
 def make(config, shape):
@@ -37,6 +43,7 @@ def states(n, shape):
         (UNET.but(patch=2), (3, 8, 8)),
         (UNET.but(widths=(8, 8, 8), attention=()), (3, 8, 8)),
         (UNET.but(widths=(8,), attention=(0,), n_blocks=2), (3, 6, 6)),
+        (TRANSFORMER.but(hidden_dim=128, patch=1), (1, 4, 6)),
     ],
 )
 def test_the_output_has_the_inputs_shape_and_depends_on_it(config, shape):
@@ -59,6 +66,7 @@ def difference(a, b):
         (UNET.but(widths=(36,), attention=()), (3, 8, 8)),
         (UNET.but(widths=(64,), attention=()), (3, 8, 8)),
         TRIED["unet"],
+        TRIED["transformer"],
         (UNET.but(widths=(32,), attention=()), (3, 8, 8)),
     ],
 )
@@ -138,6 +146,10 @@ def test_folding_pixels_cuts_the_cost():
         (UNET, (3, 9, 9), "which 9 pixels do not allow"),
         (UNET.but(patch=4, widths=(8, 8, 8), attention=()), (3, 8, 8), "which 8 pixels do not allow"),
         (UNET.but(widths=()), (3, 8, 8), "widths"),
+        (TRANSFORMER, (2,), "'transformer' works on images"),
+        (TRANSFORMER.but(patch=3), (3, 8, 8), "patch=3 does not divide images of 8x8 pixels"),
+        (TRANSFORMER.but(hidden_dim=6), (3, 8, 8), "hidden_dim=6 must be a multiple of 64, or of 4 below that"),
+        (TRANSFORMER.but(hidden_dim=130), (3, 8, 8), "hidden_dim=130 must be a multiple of 64"),
         (UNET.but(attention=(2,)), (3, 8, 8), r"attention=\(2,\) names a level that is not there: levels are 0..1"),
         (UNET.but(attention=(-1,)), (3, 8, 8), "names a level that is not there"),
     ],
@@ -145,6 +157,21 @@ def test_folding_pixels_cuts_the_cost():
 def test_what_does_not_fit_is_refused_by_name(config, shape, words):
     with pytest.raises(ConfigError, match=words):
         DENOISERS[config.denoiser](config, shape)
+
+
+def test_a_transformer_tells_the_places_of_its_tokens_apart():
+    net = make(TRANSFORMER, (3, 8, 8))
+    x, s = states(1, (3, 8, 8)), torch.tensor([3.0])
+    assert difference(net(x, s).flip(-1), net(x.flip(-1), s)) > 1e-4
+    swapped = x.roll(4, -1)  # whole tokens, so that only their places change
+    assert difference(net(x, s).roll(4, -1), net(swapped, s)) > 1e-4
+
+
+def test_a_transformer_begins_as_nothing_and_all_of_its_heads_have_64_channels():
+    config = TRANSFORMER.but(hidden_dim=192)
+    net = DENOISERS["transformer"](config, (3, 8, 8))
+    assert not net(states(2, (3, 8, 8)), torch.tensor([3.0, 700.0])).any()
+    assert {block.heads for block in net.blocks} == {3}
 
 
 def test_waves_are_the_point_and_sines_and_cosines_of_its_octaves():

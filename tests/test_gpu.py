@@ -46,7 +46,7 @@ def test_the_classifier_extracts_on_the_gpu_what_it_extracts_on_the_cpu(monkeypa
     torch.testing.assert_close(extract(offline("shapes", "smoke"), images), there, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["dcgan", "ddpm-conv", "ddpm-unet", "live-gan-2d"])
+@pytest.mark.parametrize("name", ["dcgan", "ddpm-conv", "ddpm-unet", "ddpm-transformer", "live-gan-2d"])
 @pytest.mark.parametrize("how", ["graph", "compile"])
 def test_captured_and_compiled_steps_agree_with_eager_ones(name, how):
     config = get(name, "smoke", epochs=1)

@@ -147,6 +147,14 @@ def test_an_image_costs_the_tutorials_denoiser_4_9_billion_multiplications():
     assert counter.get_total_flops() / 2 == pytest.approx(4.9e9, rel=0.03)
 
 
+def test_dits_transformer_has_its_parameters():
+    """DiT-XL/2 has 675M (Peebles and Xie 2023, Table 1), among them what ours lacks: classes and learned variances."""
+    config = DiffusionConfig(denoiser="transformer", n_layers=28, hidden_dim=1152, timestep_embedding_dim=256, patch=2)
+    ours = count(on_paper(DENOISERS["transformer"], config, (4, 32, 32)))
+    classes, variances, fixed_places = 1001 * 1152, 16 * (1152 + 1), 256 * 1152
+    assert round((ours + classes + variances + fixed_places) / 1e6) == 675
+
+
 def test_ddpms_unet_has_its_parameters():
     config = DiffusionConfig(
         denoiser="unet", widths=(128, 256, 256, 256), n_blocks=2, attention=(1,), patch=1, dropout=0.1
