@@ -95,7 +95,7 @@ class Page(Exhibits):
         for name, metric in (("classifier_score", "Inception Score"), ("frechet_distance", "FID"), *TABLE1_ALIKE):
             printed = TABLE1.get(metric, ("", ""))
             row: dict[str, Any] = {"": metric, "DCGAN, paper": printed[0], "diffusion, paper": printed[1]}
-            for k, s in famous.items():
+            for k, s in famous.items() if any(famous.values()) else ():
                 row[f"{k}, Inception"] = score_number(s, name) if s else MISSING
             for k, s in ours.items():
                 row["offline, it is"] = s[0].labels[name]
