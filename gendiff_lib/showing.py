@@ -52,7 +52,7 @@ class Showing(Asking):
             texts.append(
                 f"Runs of the preset {self.preset}, smaller than the paper's: no verdict can rest on them. {SMALL}"
             )
-        texts += [f"{r.id} is older than the code that made it." for r in runs if r.stale]
+        texts += [f"{r.id} is older than the code that would train it now." for r in runs if r.stale]
         return texts
 
     def _parameters(self) -> str:
