@@ -55,7 +55,11 @@ def joined(text: str) -> str:
 
 
 def _row(label: str, value: str) -> str:
-    inside = f"<code>{html.escape(value)}</code>" if value.startswith("gendiff ") else html.escape(value)
+    inside = (
+        f"<code>{html.escape(value)}</code>"
+        if value.startswith(("gendiff ", "OMP_NUM_THREADS="))
+        else html.escape(value)
+    )
     name = f'<span class="label">{html.escape(label)}</span>'
     return f'<span class="row" style="display:block">{name} <span>{inside}</span></span>'
 
@@ -147,9 +151,10 @@ def numbered(label: str, commands: Iterable[str]) -> dict[str, str]:
 
 
 def merged(protocols: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Several protocols as one: the different values of each label, and the commands each on its own."""
+    """Several protocols as one: the different values of each label, all seconds, and the commands each on its own."""
     labels = [label for label in protocols[0] if label != "train"]
-    values = {label: ", ".join(dict.fromkeys(p[label] for p in protocols)) for label in labels}
+    several = {label: [p[label] for p in protocols] for label in labels}
+    values = {k: ", ".join(v if k == "seconds" else dict.fromkeys(v)) for k, v in several.items()}
     return values | numbered("train", [p.get("train", "") for p in protocols])
 
 

@@ -103,7 +103,8 @@ def _logarithmic(axes: Axes, name: str) -> None:
     axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
     low, high = axis.get_data_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high <= 100 * low else (1,)))
-    axis.set_major_formatter("{x:g}")
+    if low >= 1e-3 and high <= 1e4:
+        axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -112,7 +113,7 @@ def scatter(
 ) -> Figure:
     """Labelled points (series, label, x, y) over a logarithmic x: one colour a series, joined where asked."""
     figure, axes = plt.subplots()
-    for series in dict.fromkeys(p[0] for p in points):
+    for series in sorted({p[0] for p in points}):  # a method has one colour, whichever of its points comes first
         mine = [p for p in points if p[0] == series]
         axes.plot([p[2] for p in mine], [p[3] for p in mine], marker="o", linestyle="-" if joined else "", label=series)
         for _, label, x, y in mine:
@@ -195,11 +196,13 @@ def spread(x: Sequence[float], panels: Mapping[str, Mapping[str, Any]], *, xlabe
     figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 2.9 * rows), squeeze=False)
     for ax in list(axes.flat)[len(panels) :]:
         ax.axis("off")
+    names = dict.fromkeys(name for lines in panels.values() for name in lines)
+    colours = dict(zip(names, CYCLE, strict=False))  # a name has one colour in all panels
     for ax, (measure, lines) in zip(axes.flat, panels.items(), strict=False):
         for name, values in lines.items():
             table = np.asarray(values, dtype=float)
-            (line,) = ax.plot(x, table.mean(0), marker="o", markersize=3, label=name)
-            ax.fill_between(x, table.min(0), table.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+            ax.plot(x, table.mean(0), color=colours[name], marker="o", markersize=3, label=name)
+            ax.fill_between(x, table.min(0), table.max(0), color=colours[name], alpha=0.2, linewidth=0)
         ax.set(xlabel=xlabel, ylabel=measure, ylim=(0, None))
         ax.legend(fontsize=8)
     return figure

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from . import store
-from .cards import Number, data_links, merged, over, plain, score_number, spanned
+from .cards import Number, data_links, merged, numbered, over, plain, score_number, spanned
 from .claims import Claim, Recorded, Ruling, audit
 from .config import Sampling
 from .exhibits import Exhibits
@@ -316,7 +316,11 @@ class Page(Exhibits):
         runs = merged([run.protocol for run in several])
         sampling = self.sampling(several[0])
         shown = {k: v for k, v in several[0].settle(sampling).to_dict().items() if v is not None}
-        return runs | {"samples": ", ".join(f"{k} {plain(v)}" for k, v in shown.items())}
+        given = {k: v for k, v in sampling.to_dict().items() if v is not None}
+        options = " ".join(f"--{k.replace('_', '-')} {sampling.text(k)}" for k in given)
+        commands = [f"gendiff score {run.id} --epoch {run.config.epochs} {options}" for run in several]
+        samples = {"samples": ", ".join(f"{k} {plain(v)}" for k, v in shown.items())}
+        return runs | samples | numbered("score", commands)
 
 
 POINT_COLUMNS = {"modes": "modes covered", "high_quality": "high quality", "distance": "sliced Wasserstein"}

@@ -2,12 +2,15 @@ import base64
 import csv
 import dataclasses
 import io
+import json
 import re
+import shlex
 import shutil
 
 import pytest
 
 from gendiff_lib import report, runs, showing, store
+from gendiff_lib.__main__ import main
 from gendiff_lib.config import ConfigError, GendiffError
 from gendiff_lib.experiments import EXPERIMENTS, get
 from gendiff_lib.features import Extractor
@@ -111,6 +114,18 @@ def test_several_scores_are_over_sampling_seeds_and_every_training_seed_that_the
     found = page.seeds_table({"GAN": (run, None)})
     assert found["GAN"] == scores
     assert "2 training seeds" in " ".join(shown)
+
+
+def test_points_in_the_plane_open_to_the_commands_that_score_them_again(shown, capsys):
+    page = Page(preset="smoke", epochs=1)
+    runs_of = [page.run("live-gan-2d", dataset="moons", seed=seed, n_train=100) for seed in (0, 1)]
+    page.point_table({"GAN": runs_of})
+    commands = re.findall(r"<code>(gendiff score [^<]+)</code>", shown[0])
+    assert len(set(commands)) == 2
+    assert main(shlex.split(commands[0])[1:]) == 0
+    assert (
+        json.loads(capsys.readouterr().out)["distance"] == runs_of[0].point_scores(page.sampling(runs_of[0])).distance
+    )
 
 
 def test_samples_of_other_samplers_raise_a_banner(shown, monkeypatch):

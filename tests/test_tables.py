@@ -1,8 +1,10 @@
 import dataclasses
+import shlex
 
 import pytest
 from test_metrics import OWN, gaussian, scored
 
+from benchmarks import scoring, speed
 from gendiff_lib import store, tables
 from gendiff_lib.cards import over
 from gendiff_lib.metrics import VALUES, ScoreError
@@ -88,6 +90,13 @@ def test_every_tracked_benchmark_is_shown_whole():
         kinds[path.stem.partition("-")[0]] += 1
         assert result["device"] in tables.where(result)
         how = tables.measured_row(path.stem, result)
+        words = shlex.split(how["command"])
+        if "contests" in result:
+            asked = speed._parser().parse_args(words[words.index("bench") + 1 :])
+            assert (asked.threads, asked.rounds) == (result["threads"], result["settings"]["rounds"])
+        else:
+            asked = scoring._parser().parse_args(words[words.index("benchmarks.scoring") + 1 :])
+            assert (asked.n_real, asked.repeats) == (result["n_real"], result["repeats"])
         if "contests" in result:
             rows = tables.ratio_rows(result["contests"], how)
             assert len(rows) == sum(len(c["ratios"]) for c in result["contests"].values())
