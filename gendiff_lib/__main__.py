@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
+
 from . import data, images, store
 from .budget import by_worth, seconds_of, train_within
 from .claims import to_score
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--all", action="store_true", help="every run of the book, by its own protocol")
     sub.add_argument("--extractor", default="classifier", help=extractors)
     sub.add_argument("--n-real", default="", help="real images to compare with (default: the preset's)")
+    sub.add_argument("--again", action="store_true", help="anew where kept samples or scores are of older sources")
     sub.add_argument("--reference", default="train", help="split that they are of: train or test (default: train)")
     sub = command("bits", "Bits per dimension of real images, by a diffusion model's variational bound.")
     sub.add_argument("run", help="experiment or run folder")
@@ -246,6 +249,8 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
     if n_real > len(real.samples):
         raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
     n_real = 0 if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them
+    if args.again:
+        run.forget_outdated(sampling)
     scores = run.scores(sampling, extractor(args.extractor, run.config.dataset, preset), n_real, args.reference)
     for name, label in scores.labels.items():
         print(f"{label:>10} {estimate([scores], name)}")
@@ -359,6 +364,9 @@ def exit_code(program: str, work: Callable[[], int | None], interrupted: str) ->
         return work() or 0
     except GendiffError as error:
         print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except torch.OutOfMemoryError:
+        print(f"{program}: the GPU's memory is full: lower batch_size, or use a GPU with more of it", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: interrupted; {interrupted}", file=sys.stderr)

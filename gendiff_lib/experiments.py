@@ -297,7 +297,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "DDPM's own U-Net, 35.7M parameters",
         _presets(
             _UNET.but(name="ddpm-unet-full", widths=(128, 256, 256, 256), flip=True, ema=0.9999, snapshots=(40, 100)),
-            {**_SHORT_PATH, **_SMALL_UNET, "widths": (32, 64, 64)},
+            {**_SHORT_PATH, **_SMALL_UNET, "widths": (32, 64, 64), "epochs": 4, "snapshots": (4,)},
             {**_TINY_UNET, **_TINY_PATH},
         ),
         _DDIM,

@@ -16,6 +16,7 @@ from . import images as im
 from .config import GendiffError
 from .data import cache_dir
 from .machine import default_device, full_precision
+from .sources import metrics_digest
 
 
 class Features(NamedTuple):
@@ -134,6 +135,8 @@ def _network(file: WeightsFile, make: Callable[[str], torch.nn.Module]) -> torch
     path = weights_path(file)
     try:
         return make(str(path)).to(default_device())
+    except torch.OutOfMemoryError:  # a RuntimeError too, but the file is whole
+        raise
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise GendiffError(f"{path} holds no weights of this network ({why}): {file.remedy}") from None
@@ -219,8 +222,8 @@ def image_keys(images: Tensor) -> Tensor:
 
 
 def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What `compute` gives, from the user's cache where it was computed before for this extractor and content."""
-    path = _cache() / f"{extractor.name}-{extractor.digest}" / f"{content}.pt"
+    """What `compute` gives, from the user's cache where the same code computed it for this extractor and content."""
+    path = _cache() / f"{extractor.name}-{extractor.digest}-{metrics_digest()}" / f"{content}.pt"
     with suppress(Exception):  # missing, or damaged in any of many ways, which is no loss: it is made again
         kept: Any = torch.load(path, weights_only=True)
         if kept["check"] == digest_of(kept["tensors"]):
@@ -239,5 +242,4 @@ def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Ten
 
 
 def _cache() -> Path:
-    # a new folder name whenever what is kept changes shape, so that nothing old is misread
-    return Path(os.environ.get("GENDIFF_CACHE") or cache_dir()) / "features-3"
+    return Path(os.environ.get("GENDIFF_CACHE") or cache_dir()) / "features"

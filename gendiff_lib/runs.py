@@ -1,8 +1,6 @@
 """Runs: the directories that remember trainings, and what can be read or made from them."""
 
-import ast
-import hashlib
-import json
+import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -22,69 +20,20 @@ from .experiments import train_command
 from .features import Extractor
 from .learner import Learner, Method
 from .likelihood import Bits, bound
-from .machine import check_precision, commit, default_device, device_name
+from .machine import check_precision, commit, default_device, device_name, versions
 from .memorisation import Memorisation, memorisation
 from .metrics import PointScores, Scores, kept_reference, score, score_points
+from .samplers import generator
+from .sources import likelihood_digest, metrics_digest, sampler_digest, source_digest
 from .training import make
 
 REFERENCE = "train"  # the split that scores compare with
-
-# The sources that decide what a training gives, beside the versions that the record names.
-_SOURCES = {
-    "gan": ("gan", "denoisers.waves"),
-    "diffusion": ("paths", "objectives", "denoisers", "diffusion"),
-    "classifier": ("classifier",),
-}
-_SHARED_SOURCES = ("images", "data.batches", "learner", "training")  # what was loaded is in the record by content
-
-
-def source_digest(kind: str) -> str:
-    """Twelve hexadecimal digits over the syntax trees of the sources that decide this kind's trainings."""
-    return _digest((*_SHARED_SOURCES, *_SOURCES[kind]))
-
-
-def _digest(names: tuple[str, ...]) -> str:
-    h = hashlib.sha256()
-    for name in names:
-        module, _, function = name.partition(".")
-        tree: Any = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
-        if function:
-            tree = next(node for node in tree.body if getattr(node, "name", "") == function)
-        h.update(json.dumps(_plain(tree)).encode())
-    return h.hexdigest()[:12]
-
-
-def sampler_digest() -> str:
-    """Twelve hexadecimal digits over the syntax tree of the samplers: samples of another digest may differ."""
-    return _digest(("samplers",))
-
-
-def likelihood_digest() -> str:
-    """The same of what turns a model into bits per dimension."""
-    return _digest(("likelihood",))
-
-
-def metrics_digest() -> str:
-    """The same of what turns images into scores."""
-    return _digest(("features", "metrics"))
 
 
 def outdated(scores: Scores) -> list[str]:
     """What of these scores the present code would make anew: "samples", "scores", both or neither."""
     now = {"samples": sampler_digest(), "scores": metrics_digest()}
     return [part for part, then in zip(now, scores.made["sources"], strict=True) if then != now[part]]
-
-
-def _plain(node: Any) -> Any:
-    """A syntax tree as lists, without docstrings, annotations, positions and empty fields,
-    alike in every Python that we support."""
-    if isinstance(node, list):
-        return [_plain(n) for n in node if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
-    if isinstance(node, ast.AST):
-        skip = ("kind", "annotation", "returns")
-        kept = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, []) and name not in skip]
-        return [type(node).__name__, *([name, _plain(value)] for name, value in kept)]
-    return repr(node)
 
 
 class Light(GendiffError):
@@ -251,8 +200,7 @@ class Run:
         assert isinstance(learner, Method)
         check_precision(self.config, learner.device)
         self._check_weights(sampling)
-        rng = torch.Generator(learner.device).manual_seed(sampling.seed * 1_000_003 + batch)
-        return learner.sample(n, sampling, rng)
+        return learner.sample(n, sampling, generator(learner.device, "samples", sampling.seed, batch))
 
     def _check_weights(self, sampling: Sampling) -> None:
         """GendiffError where raw weights are asked for and only the averaged ones were published."""
@@ -273,7 +221,7 @@ class Run:
         made, seconds = self._draw(sampling, path.parent)
         learner = self.learner
         record = {"sampling": sampling.to_dict(), "seconds": seconds, "device": device_name(learner.device)}
-        record |= {"threads": torch.get_num_threads(), "sources": sampler_digest(), **commit()}
+        record |= {"threads": torch.get_num_threads(), "sources": sampler_digest(), "versions": versions(), **commit()}
         store.write_json(path.with_name("sampling.json"), record)
         if self.dataset.is_image:
             with store.writing(path.with_name("sheet.png")) as draft:
@@ -314,7 +262,9 @@ class Run:
         return path
 
     def trajectory(self, sampling: Sampling, frames: int = 21) -> Trajectory:
-        """`frames` states of the way to sampling.n samples, evenly spaced in steps, from noise to the end."""
+        """`frames` (2 or more) states on the way to sampling.n samples, evenly spaced, from noise to the end."""
+        if frames < 2:
+            raise ConfigError(f"frames={frames} show no way from noise to the end: give at least 2")
         sampling = self.settle(sampling)
         path, there = self._kept(sampling, f"trajectory-{frames}.safetensors")
         if not there:
@@ -351,7 +301,21 @@ class Run:
         name = f"{_scores_name(extractor, '*', reference)}-{n_real}.json"
         places = (store.runs_dir() / self.id / part, self.folder / part)
         kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
-        return Scores.from_dict(store.read_json(kept[-1])) if kept else None
+        found = [Scores.from_dict(store.read_json(path)) for path in reversed(kept)]
+        return next((scores for scores in found if not outdated(scores)), found[0] if found else None)
+
+    def forget_outdated(self, sampling: Sampling) -> None:
+        """Remove what older sources made: scores of these samples, or the samples with all that was made of them.
+
+        What is published stays: it has to be trained and published anew.
+        """
+        folder = store.runs_dir() / self.id / f"samples/{self.config.epochs:04d}-{self.settle(sampling).digest}"
+        drawn = folder / "sampling.json"
+        if drawn.exists() and store.read_json(drawn).get("sources") != sampler_digest():
+            shutil.rmtree(folder)
+        for path in folder.glob("scores-*.json"):
+            if outdated(Scores.from_dict(store.read_json(path))):
+                path.unlink()
 
     def made(self, sampling: Sampling) -> dict[str, Any]:
         """How these samples came about, as their scores carry it: run, seeds, sampler, seconds, device."""
@@ -376,6 +340,7 @@ class Run:
             "device": record["device"],
             "threads": record["threads"],
             "sources": [record.get("sources"), metrics_digest()],
+            "versions": versions(),
             "commit": record["commit"],
         }
 
@@ -417,7 +382,7 @@ class Run:
         check_precision(self.config, learner.device)
         chosen = load(self.config.dataset, split).first(n)
         self._check_weights(settled)
-        denoise, rng = learner.denoise(settled), torch.Generator(learner.device).manual_seed(seed)
+        denoise, rng = learner.denoise(settled), generator(learner.device, "bits", seed)
         for module in learner.modules.values():  # no dropout
             module.eval()
         started = time.monotonic()

@@ -2,8 +2,9 @@ import json
 import shutil
 
 import pytest
+import torch
 
-from gendiff_lib import store
+from gendiff_lib import runs, store
 from gendiff_lib.__main__ import main
 from gendiff_lib.experiments import get
 
@@ -98,6 +99,37 @@ def test_score_all_scores_every_run_that_is_there_and_leaves_out_what_cannot_be(
     assert out.count("against 500 test images") == 2  # the GAN at 2 and at 4 epochs
     assert "left out: flow-unet-" in out
     assert len(list(store.runs_dir().glob("dcgan-*/samples/*/scores-shapes-classifier-*-test-500.json"))) == 2
+
+
+def test_score_again_makes_anew_what_older_sources_made(capsys, monkeypatch):
+    score = ["score", "dcgan", "--preset", "smoke", "--n", "50"]
+    assert main(["train", "dcgan", "--preset", "smoke"]) == main(score) == 0
+    (drawn,) = store.runs_dir().glob("dcgan-*/samples/*/samples.safetensors")
+    (kept,) = drawn.parent.glob("scores-*.json")
+    then = drawn.stat().st_mtime_ns, kept.stat().st_mtime_ns
+
+    def made():
+        return drawn.stat().st_mtime_ns != then[0], kept.stat().st_mtime_ns != then[1]
+
+    assert main([*score, "--again"]) == 0
+    assert made() == (False, False)  # nothing is outdated
+    monkeypatch.setattr(runs, "metrics_digest", lambda: "another")
+    assert main(score) == 0
+    assert made() == (False, False)
+    assert main([*score, "--again"]) == 0
+    assert made() == (False, True)
+    monkeypatch.setattr(runs, "sampler_digest", lambda: "another")
+    assert main([*score, "--again"]) == 0
+    assert made() == (True, True)
+
+
+def test_a_full_memory_is_one_sentence(capsys, monkeypatch):
+    def full(*args, **more):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    monkeypatch.setattr("gendiff_lib.__main__.train", full)
+    assert main(["train", "dcgan", "--preset", "smoke"]) == 2
+    assert one_sentence(capsys) == "gendiff: the GPU's memory is full: lower batch_size, or use a GPU with more of it"
 
 
 @pytest.mark.parametrize(
