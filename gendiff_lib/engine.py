@@ -24,7 +24,7 @@ ENGINES = ("auto", "eager", "graph", "compile")  # compile includes the graph wh
 
 
 def _named() -> str:
-    named = os.environ.get("GENDIFF_ENGINE", "auto")
+    named = os.environ.get("GENDIFF_ENGINE") or "auto"
     if named not in ENGINES:
         raise ConfigError(f"GENDIFF_ENGINE={named} is no engine: there are {', '.join(ENGINES)}")
     return named

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import images as im
 from .config import GendiffError
-from .data import cache_dir
+from .data import cache_dir, named_path
 from .machine import default_device, full_precision
 from .sources import metrics_digest
 
@@ -105,10 +105,9 @@ def weights_path(file: WeightsFile) -> Path:
 
     GendiffError where it is not to be had, damaged, or another file.
     """
-    if named := os.environ.get(file.variable):
-        path = Path(named)
+    if path := named_path(file.variable):
         if not path.is_file():
-            raise GendiffError(f"{file.variable}={named} is no file: {file.remedy}")
+            raise GendiffError(f"{file.variable}={path} is no file: {file.remedy}")
     else:
         path = Path(torch.hub.get_dir()) / "checkpoints" / file.name
         if not path.is_file():
@@ -242,4 +241,4 @@ def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Ten
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("GENDIFF_CACHE") or cache_dir()) / "features"
+    return (named_path("GENDIFF_CACHE") or cache_dir()) / "features"

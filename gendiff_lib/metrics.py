@@ -103,9 +103,14 @@ class Scores:
         )
 
     @classmethod
+    def fields(cls) -> set[str]:
+        """The names of all fields."""
+        return {f.name for f in dataclasses.fields(cls)}
+
+    @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Scores":
         """Undo dataclasses.asdict."""
-        known = {f.name for f in dataclasses.fields(cls)}
+        known = cls.fields()
         if missing := known - values.keys():
             raise ScoreError(f"these scores lack {', '.join(sorted(missing))}: compute them again")
         kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}

@@ -48,7 +48,7 @@ def train(config: Config, deadline: float | None = None, *, again: bool = False)
     dataset = load(config.dataset).first(config.n_train, "n_train")
     if config.flip and not dataset.is_image:
         raise ConfigError(f"flip=true does not apply to {config.dataset}, which holds no images: set flip=false")
-    if isinstance(config, ClassifierConfig) and config.crop >= dataset.samples.shape[-1]:
+    if isinstance(config, ClassifierConfig) and dataset.is_image and config.crop >= dataset.samples.shape[-1]:
         side = dataset.samples.shape[-1]
         raise ConfigError(f"crop={config.crop} shifts images of {side} pixels out of sight: give less than {side}")
     learner = build(config, dataset)  # refuses what does not fit before anything is written
@@ -71,7 +71,7 @@ def _alone(config: Config) -> Iterator[None]:
     Lock files stay behind, since removing one is a race; so they are kept in the user's cache, not among the runs.
     """
     place = hashlib.sha256(f"{store.runs_dir().resolve()}/{config.digest}".encode()).hexdigest()[:16]
-    store.check_writable(cache_dir() / "locks")
+    store.check_writable(cache_dir() / "locks", "set XDG_CACHE_HOME to a folder that can")
     lock = FileLock(cache_dir() / "locks" / place)
     try:
         lock.acquire(timeout=0)
@@ -160,8 +160,9 @@ class _Training:
             draft.unlink()
         if self.checkpoint.exists():
             state = store.read_checkpoint(self.checkpoint)
-            epoch, step, _ = state["counts"]
-            done = (epoch, step) == (self.config.epochs, 0) and str(epoch) in state["record"]["snapshots"]
+            with store.understanding(self.checkpoint):
+                epoch, step, _ = state["counts"]
+                done = (epoch, step) == (self.config.epochs, 0) and str(epoch) in state["record"]["snapshots"]
             if epoch < self.config.epochs or done:
                 self._resume(state)
         return finished

@@ -1,6 +1,5 @@
 """Runs: the directories that remember trainings, and what can be read or made from them."""
 
-import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -33,7 +32,15 @@ REFERENCE = "train"  # the split that scores compare with
 def outdated(scores: Scores) -> list[str]:
     """What of these scores the present code would make anew: "samples", "scores", both or neither."""
     now = {"samples": sampler_digest(), "scores": metrics_digest()}
-    return [part for part, then in zip(now, scores.made["sources"], strict=True) if then != now[part]]
+    then = scores.made.get("sources", [None, None])  # none in scores of an earlier form
+    return [part for part, was in zip(now, then, strict=True) if was != now[part]]
+
+
+def _read_scores(path: Path) -> Scores | None:
+    """Kept scores; None where they are of an earlier form, which is as good as none."""
+    with store.understanding(path):
+        kept = dict(store.read_json(path))
+        return Scores.from_dict(kept) if Scores.fields() <= kept.keys() else None
 
 
 class Light(GendiffError):
@@ -138,17 +145,30 @@ class Run:
         """The networks with this snapshot's weights; GendiffError where only the light half of the run is at hand."""
         path = self.folder / "weights" / f"epoch-{self.config.epochs:04d}.safetensors"
         if not path.exists():
-            raise Light(
-                f"{self.id} is published without the weights of epoch {self.config.epochs}: "
-                f"`{train_command(self.config) or 'gendiff train'}` makes them"
-            )
+            raise self._without_weights()
         learner = self._fresh()
         learner.to(default_device())
         weights = {k: v.float() if v.dtype == torch.float16 else v for k, v in store.read_tensors(path).items()}
         for name in [k for k in weights if k.startswith("ema.")]:  # see _check_weights
             weights.setdefault(f"net.{name[4:]}", weights[name])
-        learner.load_weights(weights)
+        try:
+            learner.load_weights(weights)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:
+            raise store.damaged(path, "its weights are of other networks") from None
         return learner
+
+    def _without_weights(self) -> Light:
+        command = train_command(self.config) or "gendiff train"
+        if self.published:
+            return Light(
+                f"{self.id} is published without the weights of epoch {self.config.epochs}: `{command}` makes them"
+            )
+        return Light(
+            f"{self.id} has lost the weights of epoch {self.config.epochs}: delete {self.folder}, and `{command}` "
+            "makes them anew"
+        )
 
     @property
     def dataset(self) -> Dataset:
@@ -212,12 +232,16 @@ class Run:
         ):
             raise GendiffError(f"{self.id} is published with its averaged weights alone: leave out weights=raw")
 
-    def samples(self, sampling: Sampling) -> Tensor:
-        """Samples in stored form: uint8 (n, 3, H, W) at the data's own size, or points (n, 2)."""
+    def samples(self, sampling: Sampling, *, again: bool = False) -> Tensor:
+        """Samples in stored form: uint8 (n, 3, H, W) at the data's own size, or points (n, 2); kept.
+
+        `again` draws anew what older samplers drew.
+        """
         sampling = self.settle(sampling)
         path, there = self._kept(sampling, "samples.safetensors")
-        if there:
-            return store.read_tensors(path)["samples"]
+        if there and not (again and self.sampling_record(sampling).get("sources") != sampler_digest()):
+            with store.understanding(path):
+                return store.read_tensors(path)["samples"]
         made, seconds = self._draw(sampling, path.parent)
         learner = self.learner
         record = {"sampling": sampling.to_dict(), "seconds": seconds, "device": device_name(learner.device)}
@@ -228,6 +252,9 @@ class Run:
                 images.save_png(images.sheet(made[:40], columns=10), draft)
         store.write_tensors(path, {"samples": made})
         store.forget_stream(path.parent / "drawing")
+        for name in ("trajectory-*", "neighbours-*"):  # of what older samplers drew; scores tell it themselves
+            for older in path.parent.glob(name) if there else ():
+                older.unlink()
         return made
 
     def _draw(self, sampling: Sampling, folder: Path) -> tuple[Tensor, float]:
@@ -236,6 +263,7 @@ class Run:
         It can, since a batch's noise depends on its number alone.
         """
         bridge, like = self.dataset.bridge, self.dataset.samples
+        _ = self.learner  # refuses before anything is written
         stream = store.Stream(folder / "drawing", like.dtype, like.shape[1:], sampler_digest())
         for batch in range(stream.batches, -(-sampling.n // sampling.batch_size)):
             started = time.monotonic()
@@ -248,6 +276,8 @@ class Run:
         """How long these samples took, on what, and the settled sampling."""
         path = self._made(sampling, "sampling.json")
         record: dict[str, Any] = store.read_json(path)
+        with store.understanding(path):
+            _ = record["seconds"], record["device"], record["threads"], record["commit"]
         return record
 
     def sample_sheet(self, sampling: Sampling) -> Tensor:
@@ -278,16 +308,34 @@ class Run:
                 "x0": torch.stack([decode(s.x0).cpu() for s in states]),
             }
             store.write_tensors(path, kept)
-        return Trajectory(**store.read_tensors(path))
+        with store.understanding(path):
+            return Trajectory(**store.read_tensors(path))
 
-    def scores(self, sampling: Sampling, extractor: Extractor, n_real: int = 0, reference: str = REFERENCE) -> Scores:
-        """Scores of these samples against the first n_real (0 for all) images of the split `reference`; kept."""
+    def scores(
+        self,
+        sampling: Sampling,
+        extractor: Extractor,
+        n_real: int = 0,
+        reference: str = REFERENCE,
+        *,
+        again: bool = False,
+    ) -> Scores:
+        """Scores of these samples against the first n_real (0 for all) images of the split `reference`; kept.
+
+        `again` makes anew what older sources drew or scored; Light where they are published.
+        """
         sampling = self.settle(sampling)
         path, there = self._kept(sampling, f"{_scores_name(extractor.name, extractor.digest, reference)}-{n_real}.json")
-        if there:
-            return Scores.from_dict(store.read_json(path))
+        kept = _read_scores(path) if there else None
+        if kept and not (again and outdated(kept)):
+            return kept
+        if there and self.folder in path.parents and self.published:
+            raise Light(
+                f"{self.id} is published with scores of older code: `{train_command(self.config)}` makes it here, "
+                "to be scored and published anew"
+            )
         chosen = load(self.config.dataset, reference).first(n_real)  # refused before anything is drawn
-        fake = features.extract(extractor, self.samples(sampling))
+        fake = features.extract(extractor, self.samples(sampling, again=again))
         real = kept_reference(extractor, chosen.samples)
         scores = score(fake, real, extractor, reference=reference, made=self.made(sampling))
         store.write_json(path, asdict(scores))
@@ -301,21 +349,8 @@ class Run:
         name = f"{_scores_name(extractor, '*', reference)}-{n_real}.json"
         places = (store.runs_dir() / self.id / part, self.folder / part)
         kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
-        found = [Scores.from_dict(store.read_json(path)) for path in reversed(kept)]
+        found = [scores for path in reversed(kept) if (scores := _read_scores(path))]
         return next((scores for scores in found if not outdated(scores)), found[0] if found else None)
-
-    def forget_outdated(self, sampling: Sampling) -> None:
-        """Remove what older sources made: scores of these samples, or the samples with all that was made of them.
-
-        What is published stays: it has to be trained and published anew.
-        """
-        folder = store.runs_dir() / self.id / f"samples/{self.config.epochs:04d}-{self.settle(sampling).digest}"
-        drawn = folder / "sampling.json"
-        if drawn.exists() and store.read_json(drawn).get("sources") != sampler_digest():
-            shutil.rmtree(folder)
-        for path in folder.glob("scores-*.json"):
-            if outdated(Scores.from_dict(store.read_json(path))):
-                path.unlink()
 
     def made(self, sampling: Sampling) -> dict[str, Any]:
         """How these samples came about, as their scores carry it: run, seeds, sampler, seconds, device."""
@@ -358,7 +393,8 @@ class Run:
             test = load(self.config.dataset, "test").samples[: len(fake)]
             found = memorisation(fake, seen, test, extractor)
             store.write_tensors(path, found._asdict())
-        return Memorisation(**store.read_tensors(path))
+        with store.understanding(path):
+            return Memorisation(**store.read_tensors(path))
 
     def bits(self, n: int, split: str = "test", weights: str | None = None, seed: int = 0) -> Bits:
         """Bits per dimension of the first n images of a split by the variational bound; kept.
@@ -375,8 +411,9 @@ class Run:
         settled = self.settle(Sampling(weights=weights))
         path, there = self._beside("bits", f"{self.config.epochs:04d}-{settled.weights}-{split}-{n}-{seed}.json")
         if there:
-            kept: dict[str, Any] = store.read_json(path)
-            return Bits(**{**kept, "steps": tuple(kept["steps"])})
+            with store.understanding(path):
+                kept = dict(store.read_json(path))
+                return Bits(**{**kept, "steps": tuple(kept["steps"])})
         learner = self.learner
         assert isinstance(learner, Diffusion)
         check_precision(self.config, learner.device)
@@ -406,7 +443,8 @@ class Run:
         folder = folder.resolve()
         record = read_record(folder)
         last = max(map(int, record["snapshots"]))
-        return Run(folder, record, from_dict(record["kind"], record["config"]).but(epochs=last))
+        with store.understanding(folder / "run.json"):
+            return Run(folder, record, from_dict(record["kind"], record["config"]).but(epochs=last))
 
 
 def _scores_name(extractor: str, digest: str, reference: str) -> str:
@@ -442,20 +480,25 @@ def folders(config: Config, *, published: bool = False) -> list[Path]:
     return [f for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}")) if (f / "run.json").exists()]
 
 
-_RECORD_KEYS = (
-    "config", "kind", "digest", "snapshots", "seconds", "images", "device", "versions", "rows", "sources",
-    "sample_shape", "classes",
-)  # fmt: skip
+_RECORD_KEYS: dict[str, Any] = {
+    "config": dict, "kind": str, "digest": str, "snapshots": dict, "seconds": (int, float), "images": int,
+    "device": str, "versions": dict, "rows": int, "sources": str, "sample_shape": list, "classes": list, "data": dict,
+    "flops_per_image": int, "threads": int, "commit": (str, type(None)), "dirty": (bool, type(None)),
+}  # fmt: skip
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """A run's record; StoreError where it is damaged."""
     path = folder / "run.json"
     record = store.read_json(path)
-    missing = [k for k in _RECORD_KEYS if not isinstance(record, dict) or k not in record]
-    if missing:
+    known: dict[str, Any] = record if isinstance(record, dict) else {}
+    if missing := [k for k in _RECORD_KEYS if k not in known]:
         raise store.damaged(path, f"it lacks {', '.join(missing)}")
-    return dict(record)
+    wrong = [k for k, kind in _RECORD_KEYS.items() if not isinstance(known[k], kind)]
+    entries = known["snapshots"].items() if not wrong else ()
+    if wrong or not entries or not all(e.isdecimal() and {"seconds", "images"} <= set(s) for e, s in entries):
+        raise store.damaged(path, f"{', '.join(wrong) or 'snapshots'} of another kind than a record has")
+    return known
 
 
 def all_runs() -> list[Run]:

@@ -88,7 +88,7 @@ def hidden(config):
 def test_to_train_twice_is_to_train_once(points, steps):
     first = train(points)
     assert len(steps) == 2 * STEPS
-    second = train(points.but(name="another label"))
+    second = train(points.but(name="another-label"))
     assert len(steps) == 2 * STEPS
     assert second.folder == first.folder == store.runs_dir() / f"points-{points.digest}"
     assert [f.name for f in store.runs_dir().iterdir() if not f.name.startswith(".lock")] == [first.id]
