@@ -424,3 +424,33 @@ def test_of_several_kept_scores_those_of_the_present_code_count(gan, published, 
         path.unlink()
     made = run.scores(sampling, judge, n_real=20).made
     assert light.kept_scores(sampling, "pixels", 20).made["sources"] == made["sources"] != ["older"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("snapshots", {}), ("snapshots", {"x": {}}), ("seconds", "a"), ("config", {"lr": "a"})]
+)
+def test_a_record_of_another_shape_is_named(gan, field, value):
+    path = train(gan).folder / "run.json"
+    store.write_json(path, json.loads(path.read_text()) | {field: value})
+    with pytest.raises(StoreError, match=r"run\.json is damaged"):
+        all_runs()
+
+
+def test_scores_of_an_earlier_form_are_computed_again_and_of_another_are_named(gan):
+    run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
+    scores = run.scores(sampling, judge, n_real=20)
+    (path,) = run.folder.glob("samples/*/scores-*")
+    store.write_json(path, {k: v for k, v in json.loads(path.read_text()).items() if k != "density"})
+    assert run.kept_scores(sampling, "pixels", 20) is None
+    assert run.scores(sampling, judge, n_real=20) == scores
+    path.write_text("[1]")
+    with pytest.raises(StoreError, match=f"{path.name} is damaged"):
+        run.scores(sampling, judge, n_real=20)
+
+
+def test_a_run_that_lost_its_weights_says_what_to_do_and_leaves_nothing(gan, published):
+    run = train(gan)
+    shutil.rmtree(run.folder / "weights")
+    with pytest.raises(GendiffError, match=f"has lost the weights of epoch 1: delete {run.folder}, and"):
+        run.samples(Sampling(n=4))
+    assert not (run.folder / "samples").exists()
