@@ -17,8 +17,7 @@ from .front import claim_block, claim_rows, tally
 from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
 from .metrics import VALUES, Scores
-from .runs import Run, outdated
-from .sources import likelihood_digest, metrics_digest
+from .runs import Run, likelihood_digest, metrics_digest, outdated
 from .tables import (
     contest_rows,
     details,
