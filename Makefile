@@ -16,7 +16,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.gendiff-installed
 BROWSER := $(VENV)/.gendiff-browser-installed
 BUILT := book/_build/html/index.html
-BUILD := --preset "$(PRESET)" --epochs "$(EPOCHS)" --dataset "$(DATASET)" $(if $(filter 1 yes true,$(TRAIN)),--train)
+BUILD := --preset "$(PRESET)" --epochs "$(EPOCHS)" --dataset "$(DATASET)" $(if $(filter-out 0 no false,$(TRAIN)),--train)
 
 .DEFAULT_GOAL := help
 .PHONY: help env train book pdf preview serve test test-browser test-twice linkcheck lint runs clean

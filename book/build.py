@@ -40,7 +40,8 @@ def choose_dataset(wanted: str, preset: str) -> str:
     from gendiff_lib import data
 
     if wanted:
-        data.load(wanted)  # fails with the remedy
+        if not data.load(wanted).is_image:  # fails with the remedy
+            raise data.DataError(f"the book is about images, and {wanted} are points: give DATASET images, or leave it")
         return wanted
     if preset == "smoke":
         return ""

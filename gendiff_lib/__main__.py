@@ -11,18 +11,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
+
 from . import data, images, store
 from .budget import by_worth, seconds_of, train_within
 from .claims import to_score
 from .config import Config, ConfigError, GendiffError, Sampling
 from .denoisers import DENOISERS
-from .experiments import EXPERIMENTS, PRESETS, book_configs, experiment, get, preset_of, protocol
+from .experiments import EXPERIMENTS, PRESETS, book_configs, experiment, get, preset_of, protocol, train_command
 from .metrics import estimate
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .paths import PATHS
 from .publish import publish, publish_validation
 from .recorder import train
-from .runs import Light, Run, all_runs, find
+from .runs import Light, Run, all_runs, find, folders
 from .samplers import SAMPLERS
 from .scoring import EXTRACTORS, extractor
 from .validation import kept_validation, validation_path
@@ -42,7 +44,7 @@ examples:
   gendiff runs                                 what exists, and what the book still lacks
   gendiff bench --threads 1 --out speed.json   speed beside other projects' loops (`gendiff bench --help`)
 
-A run is named by its experiment (the newest run of it), or by its folder. The same command never trains twice;
+A run is named by its experiment (then it is the preset's own), or by its folder. The same command never trains twice;
 after an interruption it goes on where it stopped. GENDIFF_RUNS, GENDIFF_DATA_DIR, GENDIFF_INCEPTION, GENDIFF_VGG16
 and GENDIFF_DEVICE say where runs, CIFAR-10 and the networks' weights are, and what to compute on.
 """
@@ -85,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("name", nargs="?", help="experiment (see `gendiff list`)")
     sub.add_argument("--all", action="store_true", help="everything that the book needs and that is missing")
     _add_presets(sub)
-    sub.add_argument("--budget", default="", help="with --all: a span such as 25m; nothing is begun that cannot finish")
+    sub.add_argument("--budget", help="with --all: a span such as 25m; nothing is begun that cannot finish")
     sub.add_argument(
         "--seeds", default="1", help="with --all: how many training seeds, one of everything before a second"
     )
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--all", action="store_true", help="every run of the book, by its own protocol")
     sub.add_argument("--extractor", default="classifier", help=extractors)
     sub.add_argument("--n-real", default="", help="real images to compare with (default: the preset's)")
+    sub.add_argument("--again", action="store_true", help="anew where kept samples or scores are of older sources")
     sub.add_argument("--reference", default="train", help="split that they are of: train or test (default: train)")
     sub = command("bits", "Bits per dimension of real images, by a diffusion model's variational bound.")
     sub.add_argument("run", help="experiment or run folder")
@@ -116,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--extractor", default="classifier", help=extractors)
     sub.add_argument("--publish", action="store_true", help="keep the result in runs/, which is tracked")
     sub = command("publish", "Copy the light half of runs into runs/, which is tracked.")
-    sub.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
+    sub.add_argument("runs", nargs="+", metavar="RUN", help="experiment or run folder")
     _add_presets(sub)
     sub.add_argument("--weights", action="store_true", help="with fp16 weights of the last snapshot")
     sub = command("runs", "Show which runs exist, are published, missing or stale.")
@@ -133,6 +136,8 @@ def _overrides(kind: type[Config], args: argparse.Namespace) -> dict[str, Any]:
         name, equals, text = word.partition("=")
         if not equals:
             raise ConfigError(f"--set {word} is incomplete: write --set FIELD=VALUE")
+        if name in words:
+            raise ConfigError(f"{name} is given twice, as {words[name]} and as {text}: leave one out")
         words[name] = text
     return {name: kind.parse(name, text) for name, text in words.items()}
 
@@ -141,20 +146,21 @@ def _train(args: argparse.Namespace) -> None:
     if bool(args.name) == args.all:
         raise ConfigError("name one experiment, or give --all: `gendiff list` shows the experiments")
     if args.all:
-        if args.seed is not None or args.set:
-            raise ConfigError("--seed and --set change one experiment: name it instead of --all")
+        if args.seed is not None or args.set or args.again:
+            raise ConfigError("--seed, --set and --again are for one experiment: name it instead of --all")
         epochs = Config.parse("epochs", args.epochs) if args.epochs is not None else 0
         if args.epochs is not None:
             Config(epochs=epochs)  # refuses what is out of range
-        seeds = Config.parse("batch_size", args.seeds)
-        Config(batch_size=seeds)  # refuses what is out of range
+        seeds = _count("--seeds", args.seeds)
+        if not 1 <= seeds <= 100:
+            raise ConfigError(f"--seeds must be between 1 and 100, not {seeds}")
         configs = by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), seeds)
-        if args.budget:
+        if args.budget is not None:
             for line in train_within(configs, seconds_of(args.budget)):
                 print(line, flush=True)
             return
     else:
-        if args.budget or args.seeds != "1":
+        if args.budget is not None or args.seeds != "1":
             raise ConfigError("--budget and --seeds go with --all: leave them out, or name no experiment")
         kind = type(experiment(args.name).presets["laptop"])
         configs = [get(args.name, args.preset, dataset=args.dataset).but(**_overrides(kind, args))]
@@ -171,10 +177,11 @@ def _run(word: str, args: argparse.Namespace) -> Run:
     epoch = getattr(args, "epoch", None)
     if word in EXPERIMENTS:
         config = get(word, args.preset, dataset=args.dataset)
-        run = find(config)
-        if run is None:
-            raise GendiffError(f"no run of {word} in preset {args.preset} is there: `gendiff train {word}` makes one")
-        run = Run.read(run.folder)
+        there = folders(config)
+        if not there:
+            command = train_command(config).removesuffix(" --again")
+            raise GendiffError(f"no run of {word} in preset {args.preset} is there: `{command}` makes one")
+        run = Run.read(there[0])
     else:
         places = [Path(word), store.runs_dir() / word, store.published_dir() / word]
         folder = next((p for p in places if (p / "run.json").exists()), None)
@@ -199,13 +206,13 @@ def _sample(args: argparse.Namespace) -> None:
     if not run.dataset.is_image:
         raise GendiffError(f"{run.id} makes points in the plane: open notebooks/07_live.ipynb to see them")
     samples = run.samples(_sampling(run, args).but(n=64) if args.n is None else _sampling(run, args))
-    with store.writing(out.absolute()) as draft:
+    with store.writing(out.absolute(), "name another file by --out") as draft:
         images.save_png(images.sheet(samples, columns=max(1, round(len(samples) ** 0.5))), draft)
     print(f"{len(samples)} samples of {run.id} at epoch {run.config.epochs}: {out}")
 
 
 def _count(flag: str, text: str) -> int:
-    if not text.isdigit():
+    if not text.isdecimal():
         raise ConfigError(f"{flag} must be a whole number, not {text!r}")
     return int(text)
 
@@ -235,7 +242,7 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
     preset = preset_of(run.config)
     if not run.dataset.is_image:
         given = {"--reference": args.reference != "train", "--extractor": args.extractor != "classifier"}
-        for flag in (k for k, v in {**given, "--n-real": bool(args.n_real)}.items() if v):
+        for flag in (k for k, v in {**given, "--n-real": bool(args.n_real), "--again": args.again}.items() if v):
             raise ConfigError(f"{flag} does not apply to {run.id}, which makes points in the plane: leave it out")
         print(json.dumps(dataclasses.asdict(run.point_scores(sampling)), indent=2))
         return
@@ -246,7 +253,8 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
     if n_real > len(real.samples):
         raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
     n_real = 0 if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them
-    scores = run.scores(sampling, extractor(args.extractor, run.config.dataset, preset), n_real, args.reference)
+    judge = extractor(args.extractor, run.config.dataset, preset)
+    scores = run.scores(sampling, judge, n_real, args.reference, again=args.again)
     for name, label in scores.labels.items():
         print(f"{label:>10} {estimate([scores], name)}")
     print(f"{run.id}, epoch {run.config.epochs}: {scores.protocol}", flush=True)
@@ -286,6 +294,8 @@ def _publish(args: argparse.Namespace) -> None:
 
 
 def _runs(args: argparse.Namespace) -> None:
+    if args.dataset:
+        data.check_name(args.dataset)
     rows = [("run", "epochs", "state", "seconds", "device")]
     for run in all_runs():
         state = ("published" if run.published else "local") + (", stale" if run.stale else "")
@@ -359,6 +369,11 @@ def exit_code(program: str, work: Callable[[], int | None], interrupted: str) ->
         return work() or 0
     except GendiffError as error:
         print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)):
+            raise
+        print(f"{program}: the memory is full: lower batch_size, or the width of the network", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: interrupted; {interrupted}", file=sys.stderr)

@@ -8,7 +8,7 @@ from torch import Tensor
 from . import plots
 from .config import Config, ConfigError, Sampling
 from .data import Dataset, load
-from .experiments import COLLAPSE, PRESETS, Protocol, get, protocol
+from .experiments import COLLAPSE, Protocol, check_preset, get, protocol
 from .features import Extractor, extract
 from .likelihood import Bits
 from .memorisation import Memorisation
@@ -21,7 +21,10 @@ from .validation import Validation, kept_validation
 
 def training_allowed() -> bool:
     """False while a book is built from what is there: the build sets GENDIFF_TRAIN=0."""
-    return os.environ.get("GENDIFF_TRAIN", "1") != "0"
+    told = os.environ.get("GENDIFF_TRAIN") or "1"
+    if told not in ("0", "1"):
+        raise ConfigError(f"GENDIFF_TRAIN={told} says neither yes nor no: set it to 1 or 0")
+    return told == "1"
 
 
 class Asking:
@@ -32,8 +35,9 @@ class Asking:
         for name, value, kind in (("epochs", epochs, int), ("seed", seed, int), ("dataset", dataset, str)):
             if type(value) is not kind:
                 raise ConfigError(f"{name} must be {'a whole number' if kind is int else 'a word'}, not {value!r}")
-        if preset not in PRESETS:
-            raise ConfigError(f"preset {preset!r} is unknown: there are {', '.join(PRESETS)}")
+        check_preset(preset)
+        if seed < -1:
+            raise ConfigError(f"seed must be at least 0, or -1 for the preset's own, not {seed}")
         self.preset, self.epochs, self.seed, self.dataset = preset, epochs, seed, dataset
         self._preset_of: dict[str, str] = {}
         self._judges: dict[tuple[str, str], Extractor] = {}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from . import store
-from .config import Config, ConfigError
+from .config import Config, ConfigError, GendiffError
 from .data import Dataset, load
 from .engine import WARM_UP, accelerate
 from .experiments import WORTH
@@ -84,15 +84,18 @@ def train_within(configs: Sequence[Config], budget: float) -> Iterator[str]:
             yield f"{name}: is there"
             continue
         remaining = deadline - time.monotonic()
-        needed = seconds_needed(config) if remaining > 0 else float("inf")
-        remaining = deadline - time.monotonic()
-        if needed > remaining:
-            left.append(f"{name} (needs about {needed:.0f} s)" if needed < float("inf") else name)
-            continue
         try:
+            needed = seconds_needed(config) if remaining > 0 else float("inf")
+            remaining = deadline - time.monotonic()
+            if needed > remaining:
+                left.append(f"{name} (needs about {needed:.0f} s)" if needed < float("inf") else name)
+                continue
             run = train(config, deadline)
         except OutOfTime as stopped:
             left.append(f"{name} (begun: {stopped})")
+            continue
+        except (GendiffError, torch.OutOfMemoryError) as error:  # one that fails costs no other its time
+            left.append(f"{name} (failed: {str(error).splitlines()[0]})")
             continue
         yield f"{run.id}, {config.epochs} epochs: trained in {run.snapshot['seconds']:.1f} s ({run.folder})"
     yield f"left: {'; '.join(left)}" if left else "nothing is left"

@@ -121,6 +121,7 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
         "n": f"{one.n_fake:,}",
         "real images": f"{one.n_real:,} {one.reference}",
         "k": f"{one.neighbours} and {one.density_neighbours}",
+        "scored with": distinct(map(_packages, scores)),
         "sampled at commit": distinct((s.made.get("commit") or "none")[:10] for s in scores),
     }
 
@@ -156,6 +157,11 @@ def merged(protocols: Sequence[Mapping[str, str]]) -> dict[str, str]:
     several = {label: [p[label] for p in protocols] for label in labels}
     values = {k: ", ".join(v if k == "seconds" else dict.fromkeys(v)) for k, v in several.items()}
     return values | numbered("train", [p.get("train", "") for p in protocols])
+
+
+def _packages(s: Scores) -> str | None:
+    known = s.made.get("versions")
+    return f"torch {known['torch']}, torch-fidelity {known['torch-fidelity']}" if known else None
 
 
 def _command(s: Scores) -> str:

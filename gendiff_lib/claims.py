@@ -94,7 +94,10 @@ class Recorded:
                 f"{extractor}: `{command}{' --extractor inception' if extractor == 'inception' else ''}` does it."
             )
         if any(map(outdated, found)):
-            raise Missing(f"The code has changed since it scored {name} after {epochs} epochs.")
+            raise Missing(
+                f"The code has changed since it scored {name} after {epochs} epochs: where the weights are at hand, "
+                f"`gendiff score --all --preset {self.preset} --again` does it anew, and `gendiff publish` shows it."
+            )
         return found
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Callable
@@ -22,6 +23,9 @@ class ConfigError(GendiffError, ValueError):
     """A field of a configuration is unknown, of the wrong type or out of range."""
 
 
+LARGEST = 2**31 - 1  # whole number that a field takes
+
+
 def setting(
     default: Any,
     help: str,
@@ -30,6 +34,7 @@ def setting(
     choices: tuple[Any, ...] = (),
     low: float | None = None,
     high: float | None = None,
+    pattern: str = "",
     identity: bool = True,
 ) -> Any:
     """Declare a field.
@@ -37,12 +42,11 @@ def setting(
     `absent` is the behaviour before the field existed. It is never edited, and the digest leaves out a field that
     equals it: a new field orphans no published run, and a changed default answers with no old result.
     `identity=False` keeps a field out of the digest altogether (a label, or how long to train).
-    `low` and `high` bound the value, or each item of a tuple, both ends included.
+    `low` and `high` bound the value, or each item of a tuple, both ends included; whole numbers end at LARGEST
+    anyway. A word must match `pattern`.
     """
-    return field(
-        default=default,
-        metadata={"help": help, "absent": absent, "choices": choices, "low": low, "high": high, "identity": identity},
-    )
+    metadata = {"help": help, "absent": absent, "choices": choices, "low": low, "high": high, "pattern": pattern}
+    return field(default=default, metadata=metadata | {"identity": identity})
 
 
 def _words(kind: Any) -> str:
@@ -123,9 +127,16 @@ class Value:
         for v in value if isinstance(value, tuple) else (value,):
             if isinstance(v, bool) or not isinstance(v, (int, float)):
                 continue
-            if (low is not None and v < low) or (high is not None and v > high):
-                bound = f"at least {low:g}" if high is None else f"between {low or 0:g} and {high:g}"
+            most = LARGEST if high is None and isinstance(v, int) else high
+            if (low is not None and v < low) or (most is not None and v > most):
+                bound = (
+                    f"at least {low}"
+                    if most is None or (high is None and v < most)
+                    else f"between {low or 0} and {most}"
+                )
                 raise ConfigError(f"{f.name} must be {bound}, not {value!r}")
+        if f.metadata["pattern"] and not re.fullmatch(f.metadata["pattern"], value):
+            raise ConfigError(f"{f.name}={value!r} cannot name a folder: use letters, digits, dashes and underscores")
 
     def check(self) -> None:
         """What no single field can tell; raises ConfigError."""
@@ -188,7 +199,9 @@ class Config(Value):
     """What every training shares. `epochs`, `snapshots` and `name` are no part of its identity."""
 
     kind: ClassVar[str] = ""
-    name: str = setting("run", "label of the run's folder", absent="run", identity=False)
+    name: str = setting(
+        "run", "label of the run's folder", absent="run", pattern="[A-Za-z0-9][A-Za-z0-9_-]*", identity=False
+    )
     dataset: str = setting("cifar10", "data set, NAME or NAME:ARGUMENT", absent="cifar10")
     n_train: int = setting(0, "training samples used, 0 for all; an epoch is one pass over them", absent=0, low=0)
     image_size: int = setting(0, "side of the images the model sees, 0 for the data set's own", absent=0, low=0)
@@ -196,7 +209,7 @@ class Config(Value):
     batch_size: int = setting(128, "samples in one update", absent=128, low=1)
     epochs: int = setting(1, "passes over the training samples", absent=1, low=1, identity=False)
     snapshots: tuple[int, ...] = setting((), "epochs whose weights are kept", absent=(), low=1, identity=False)
-    seed: int = setting(0, "seed of weights, data order and noise", absent=0, low=0, high=2**31 - 1)
+    seed: int = setting(0, "seed of weights, data order and noise", absent=0, low=0)
     precision: str = setting("fp32", "arithmetic of the networks", absent="fp32", choices=("fp32", "bf16"))
 
 
@@ -316,7 +329,7 @@ class Sampling(Value):
     """How samples are drawn from a trained method. None asks for the method's own choice."""
 
     n: int = setting(64, "samples", absent=64, low=1)
-    seed: int = setting(0, "seed of the noise", absent=0, low=0, high=2**31 - 1)
+    seed: int = setting(0, "seed of the noise", absent=0, low=0)
     batch_size: int = setting(64, "samples drawn together (part of the result: it shapes the noise)", absent=64, low=1)
     sampler: str | None = setting(None, "algorithm", absent=None)
     n_steps: int | None = setting(None, "evaluations of the network for a sample", absent=None, low=1)

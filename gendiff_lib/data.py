@@ -133,6 +133,12 @@ def batches(
         yield x, dataset.labels[index]
 
 
+def named_path(variable: str) -> Path | None:
+    """The path that an environment variable names, ~ for the user's home; None where it is unset or empty."""
+    named = os.environ.get(variable)
+    return Path(os.path.expanduser(named)) if named else None
+
+
 def cache_dir() -> Path:
     """The per-user cache, by the XDG rule."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gendiff"
@@ -140,7 +146,7 @@ def cache_dir() -> Path:
 
 def data_dir() -> Path:
     """Where CIFAR-10 is looked for: GENDIFF_DATA_DIR, else the user's cache."""
-    return Path(os.environ.get("GENDIFF_DATA_DIR") or cache_dir() / "data")
+    return named_path("GENDIFF_DATA_DIR") or cache_dir() / "data"
 
 
 def cifar10(split: str, argument: str) -> Dataset:
@@ -154,7 +160,7 @@ def cifar10(split: str, argument: str) -> Dataset:
     root = data_dir()
     _check_cifar10(root)
     present = (root / CIFAR10.base_folder).is_dir()
-    if not present and "GENDIFF_DATA_DIR" in os.environ:
+    if not present and named_path("GENDIFF_DATA_DIR"):
         raise MissingDataError(
             f"CIFAR-10 is not in GENDIFF_DATA_DIR={root}: put cifar-10-batches-py there, or unset it"
         )
@@ -189,7 +195,7 @@ def shapes(split: str, argument: str) -> Dataset:
 
     The argument is the side in pixels (32 where left out).
     """
-    if argument and not (argument.isdigit() and 8 <= int(argument) <= 256):
+    if argument and not (argument.isdecimal() and 8 <= int(argument) <= 256):
         raise DataError(f"shapes:{argument} is no data set: the side must be a whole number from 8 to 256")
     size = int(argument or 32)
     n = {"train": 10_000, "test": 2_000}[split]
@@ -326,12 +332,18 @@ DATASETS: dict[str, Callable[[str, str], Dataset]] = {
 }
 
 
-@lru_cache(maxsize=4)
-def load(name: str, split: str = "train") -> Dataset:
-    """The data set called NAME or NAME:ARGUMENT; split is `train` or `test`. Kept in memory for the next caller."""
+def check_name(name: str) -> tuple[str, str]:
+    """The two parts of NAME or NAME:ARGUMENT; DataError for a data set that is none."""
     base, _, argument = name.partition(":")
     if base not in DATASETS:
         raise DataError(f"data set {name!r} is unknown: there are {', '.join(DATASETS)}")
+    return base, argument
+
+
+@lru_cache(maxsize=4)
+def load(name: str, split: str = "train") -> Dataset:
+    """The data set called NAME or NAME:ARGUMENT; split is `train` or `test`. Kept in memory for the next caller."""
+    base, argument = check_name(name)
     if split not in ("train", "test"):
         raise DataError(f"split {split!r} is unknown: it is train or test")
     return DATASETS[base](split, argument)

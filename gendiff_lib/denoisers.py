@@ -155,6 +155,8 @@ class UNet(nn.Module):
             )
         if any(level not in range(len(widths)) for level in attention):
             raise ConfigError(f"attention={attention} names a level that is not there: levels are 0..{len(widths) - 1}")
+        if widths[0] % 2:
+            raise ConfigError(f"widths={widths} must begin with an even width: half of the time's waves are sines")
         c_time = 4 * widths[0]
         self.time = TimeEmbedding(widths[0], c_time)
         self.enter = nn.Conv2d(channels * patch**2, widths[0], 3, padding=1)
@@ -239,7 +241,7 @@ class Transformer(nn.Module):
         super().__init__()
         hidden, n_layers, patch = _given(config.hidden_dim), _given(config.n_layers), _given(config.patch)
         self.patch, channels = patch, _channels(shape, "transformer") * patch**2
-        if hidden % 4 or hidden % max(hidden // 64, 1):
+        if hidden % (64 if hidden > 64 else 4):
             raise ConfigError(
                 f"hidden_dim={hidden} must be a multiple of 64, or of 4 below that, for denoiser 'transformer': "
                 "its heads have 64 channels, its places four kinds of waves"

@@ -18,26 +18,29 @@ from .data import cache_dir
 from .learner import Learner
 
 WARM_UP = 3  # eager steps before a capture: they allocate what the graph will use again
-WORTH_COMPILING = 5_000_000  # images that a training must see before compiling pays
+WORTH_COMPILING = 5_000_000  # images that a training must see before compiling pays: a guess, not measured
 
 ENGINES = ("auto", "eager", "graph", "compile")  # compile includes the graph where there is a GPU
 
 
 def _named() -> str:
-    named = os.environ.get("GENDIFF_ENGINE", "auto")
+    named = os.environ.get("GENDIFF_ENGINE") or "auto"
     if named not in ENGINES:
         raise ConfigError(f"GENDIFF_ENGINE={named} is no engine: there are {', '.join(ENGINES)}")
     return named
 
 
 def engine_for(learner: Learner, images: int) -> str:
-    """How a training of so many images will run: what GENDIFF_ENGINE names, else what pays."""
-    if (named := _named()) != "auto":
-        return named
-    if learner.device.type != "cuda":
-        return "eager"
-    heavy = isinstance(learner.config, DiffusionConfig) and learner.config.denoiser in ("unet", "conv", "transformer")
-    return "compile" if heavy and images >= WORTH_COMPILING else "graph"
+    """How a training of so many images will run: what GENDIFF_ENGINE names, else what pays.
+
+    A graph takes a GPU, and a learner whose step can be captured: "graph" is "eager" where there is none.
+    """
+    named, able = _named(), learner.device.type == "cuda" and learner.capturable
+    if named == "auto":
+        config = learner.config
+        heavy = isinstance(config, DiffusionConfig) and config.denoiser in ("unet", "conv", "transformer")
+        named = "compile" if able and heavy and images >= WORTH_COMPILING else "graph"
+    return "eager" if named == "graph" and not able else named
 
 
 Step = Callable[[Tensor, Tensor, float, torch.Generator], dict[str, Tensor]]
@@ -112,7 +115,7 @@ class CapturedNetwork:
         self.graphs: dict[tuple[int, ...], tuple[Any, Tensor, Tensor, Tensor]] = {}
 
     def __call__(self, x: Tensor, s: Tensor) -> Tensor:
-        """x (N, ...), s (N,) to what the network gives; valid until the next call."""
+        """x (N, ...), s (N,) to what the network gives."""
         shape = tuple(x.shape)
         if shape not in self.graphs:
             self.graphs[shape] = self._capture(x, s)
@@ -120,7 +123,7 @@ class CapturedNetwork:
         x_in.copy_(x)
         s_in.copy_(s)
         graph.replay()
-        return out
+        return out.clone()  # the next replay writes over its own
 
     def _capture(self, x: Tensor, s: Tensor) -> tuple[Any, Tensor, Tensor, Tensor]:
         x_in, s_in = x.clone(), s.clone()

@@ -297,7 +297,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "DDPM's own U-Net, 35.7M parameters",
         _presets(
             _UNET.but(name="ddpm-unet-full", widths=(128, 256, 256, 256), flip=True, ema=0.9999, snapshots=(40, 100)),
-            {**_SHORT_PATH, **_SMALL_UNET, "widths": (32, 64, 64)},
+            {**_SHORT_PATH, **_SMALL_UNET, "widths": (32, 64, 64), "epochs": 4, "snapshots": (4,)},
             {**_TINY_UNET, **_TINY_PATH},
         ),
         _DDIM,
@@ -425,13 +425,18 @@ def experiment(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
+def check_preset(preset: str) -> None:
+    """ConfigError for a preset that is none."""
+    if preset not in PRESETS:
+        raise ConfigError(f"preset {preset!r} is unknown: there are {', '.join(PRESETS)}")
+
+
 def get(name: str, preset: str = "laptop", *, dataset: str = "", **overrides: Any) -> Config:
     """The configuration of an experiment in a preset, with fields changed by name.
 
     An empty `dataset` keeps the preset's own. ConfigError for an unknown name, preset or field, or a wrong value.
     """
-    if preset not in PRESETS:
-        raise ConfigError(f"preset {preset!r} is unknown: there are {', '.join(PRESETS)}")
+    check_preset(preset)
     config = experiment(name).presets[preset]
     return config.but(**({"dataset": dataset} if dataset else {}), **overrides)
 
@@ -526,6 +531,7 @@ CLAIM_SEEDS = 3  # fewer training seeds give no verdict
 
 def page_configs(preset: str, *, dataset: str = "", epochs: int = 0) -> list[Config]:
     """Every training that the pages show, the longest of each identity first. `epochs` 0: the preset's own."""
+    check_preset(preset)
     chosen = {"epochs": epochs} if epochs else {}
     configs = [get("dcgan", preset, dataset=dataset, epochs=epochs or COLLAPSE[preset][1])]
     configs += [get(name, preset, dataset=dataset, **chosen) for name in COMPARED]

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from . import images as im
 from .config import GendiffError
-from .data import cache_dir
+from .data import cache_dir, named_path
 from .machine import default_device, full_precision
+from .sources import metrics_digest
 
 
 class Features(NamedTuple):
@@ -104,10 +105,9 @@ def weights_path(file: WeightsFile) -> Path:
 
     GendiffError where it is not to be had, damaged, or another file.
     """
-    if named := os.environ.get(file.variable):
-        path = Path(named)
+    if path := named_path(file.variable):
         if not path.is_file():
-            raise GendiffError(f"{file.variable}={named} is no file: {file.remedy}")
+            raise GendiffError(f"{file.variable}={path} is no file: {file.remedy}")
     else:
         path = Path(torch.hub.get_dir()) / "checkpoints" / file.name
         if not path.is_file():
@@ -134,6 +134,8 @@ def _network(file: WeightsFile, make: Callable[[str], torch.nn.Module]) -> torch
     path = weights_path(file)
     try:
         return make(str(path)).to(default_device())
+    except torch.OutOfMemoryError:  # a RuntimeError too, but the file is whole
+        raise
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise GendiffError(f"{path} holds no weights of this network ({why}): {file.remedy}") from None
@@ -219,8 +221,8 @@ def image_keys(images: Tensor) -> Tensor:
 
 
 def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What `compute` gives, from the user's cache where it was computed before for this extractor and content."""
-    path = _cache() / f"{extractor.name}-{extractor.digest}" / f"{content}.pt"
+    """What `compute` gives, from the user's cache where the same code computed it for this extractor and content."""
+    path = _cache() / f"{extractor.name}-{extractor.digest}-{metrics_digest()}" / f"{content}.pt"
     with suppress(Exception):  # missing, or damaged in any of many ways, which is no loss: it is made again
         kept: Any = torch.load(path, weights_only=True)
         if kept["check"] == digest_of(kept["tensors"]):
@@ -239,5 +241,4 @@ def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Ten
 
 
 def _cache() -> Path:
-    # a new folder name whenever what is kept changes shape, so that nothing old is misread
-    return Path(os.environ.get("GENDIFF_CACHE") or cache_dir()) / "features-3"
+    return (named_path("GENDIFF_CACHE") or cache_dir()) / "features"

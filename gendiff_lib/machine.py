@@ -18,9 +18,9 @@ from .config import Config, ConfigError
 def default_device() -> torch.device:
     """GENDIFF_DEVICE where set, else the GPU where there is one, else the CPU."""
     name = os.environ.get("GENDIFF_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-    if name.partition(":")[0] not in ("cpu", "cuda"):
-        raise ConfigError(f"GENDIFF_DEVICE={name} is no device: use cpu or cuda")
-    if name.startswith("cuda") and not torch.cuda.is_available():
+    if name not in ("cpu", "cuda"):
+        raise ConfigError(f"GENDIFF_DEVICE={name} is no device: use cpu or cuda (CUDA_VISIBLE_DEVICES says which)")
+    if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"GENDIFF_DEVICE={name} is not to be had on this machine: use cpu")
     return torch.device(name)
 
@@ -35,7 +35,11 @@ def full_precision() -> Iterator[None]:
 def check_precision(config: Config, device: torch.device) -> None:
     """ConfigError where the configuration asks for bf16 and the device has none."""
     if config.precision == "bf16":
-        able = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        able = (
+            torch.cuda.is_bf16_supported(including_emulation=False)  # emulated, it is slower than fp32
+            if device.type == "cuda"
+            else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        )
         if not able:
             raise ConfigError(f"precision='bf16' is not to be had on this {device.type}: set precision=fp32")
 
@@ -62,7 +66,7 @@ def peak_memory(device: torch.device) -> int:
 def versions() -> dict[str, str]:
     """Of what decides a result: the language and the packages that compute."""
     found = {"python": platform.python_version()}
-    for package in ("torch", "torchvision", "numpy", "gendiff"):
+    for package in ("torch", "torchvision", "torch-fidelity", "numpy", "scipy", "gendiff"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:  # a checkout that is on the path, but not installed

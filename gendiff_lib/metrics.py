@@ -35,7 +35,7 @@ class ScoreError(GendiffError):
     """Features that cannot be scored."""
 
 
-SHARES = ("precision", "recall", "coverage")  # counts among images
+SHARES = ("precision", "recall", "coverage")  # counts among the fakes, and twice among the reals
 VALUES = ("classifier_score", "frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage")
 
 
@@ -103,9 +103,14 @@ class Scores:
         )
 
     @classmethod
+    def fields(cls) -> set[str]:
+        """The names of all fields."""
+        return {f.name for f in dataclasses.fields(cls)}
+
+    @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Scores":
         """Undo dataclasses.asdict."""
-        known = {f.name for f in dataclasses.fields(cls)}
+        known = cls.fields()
         if missing := known - values.keys():
             raise ScoreError(f"these scores lack {', '.join(sorted(missing))}: compute them again")
         kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
@@ -284,7 +289,7 @@ def score(
         found["frechet_distance"] = frechet_distance(*_moments(piece), known.mean, known.covariance)
         size = min(subset, len(piece))
         found["kernel_distance"], _ = kernel_distance(piece, known.features, KERNEL_SUBSETS // 10, size)
-    errors = _errors(whole, several, n_fake)
+    errors = _errors(whole, several, n_fake, n_real)
     splits_std: float = inception[metric_isc.KEY_METRIC_ISC_STD]
     return Scores(
         classifier_score=inception[metric_isc.KEY_METRIC_ISC_MEAN],
@@ -326,7 +331,7 @@ def _parts(n: int) -> list[slice]:
     return [] if small else [slice(low, high) for low, high in pairwise(edges)]
 
 
-def _errors(whole: dict[str, float], several: Sequence[dict[str, float]], n_fake: int) -> dict[str, float]:
+def _errors(whole: dict[str, float], several: Sequence[dict[str, float]], n_fake: int, n_real: int) -> dict[str, float]:
     """Standard errors of a set's scores: its parts' spread over sqrt(PARTS), as noise falls with 1/sqrt(n).
 
     Shares have at least the error of a count: near 0 and 1 small parts agree more than whole sets would. The page on
@@ -335,11 +340,16 @@ def _errors(whole: dict[str, float], several: Sequence[dict[str, float]], n_fake
     if not several:
         return {}
     errors = {name: _std([found[name] for found in several]) / math.sqrt(PARTS) for name in several[0]}
-    return errors | {name: max(errors[name], _count_error(whole[name], n_fake)) for name in SHARES}
+    return errors | {name: max(errors[name], _count_error(name, whole[name], n_fake, n_real)) for name in SHARES}
 
 
-def _count_error(share: float, n: int) -> float:
-    """The standard error of a share of n, by Laplace's estimate of it: a share of 0 or 1 is not known exactly."""
+def _count_error(name: str, share: float, n_fake: int, n_real: int) -> float:
+    """The standard error of a share of n, by Laplace's estimate of it: a share of 0 or 1 is not known exactly.
+
+    Precision is a share of the fakes. Recall and coverage are shares of the reals, but owe their chance to the fakes
+    too: the fewer of both count.
+    """
+    n = n_fake if name == "precision" else min(n_fake, n_real)
     likely = (n * share + 1) / (n + 2)
     return math.sqrt(likely * (1 - likely) / n)
 
@@ -401,14 +411,14 @@ def estimate(scores: Sequence[Scores], name: str) -> Estimate:
         error = scores[0].errors.get(name, math.nan)
         return Estimate(mean, error, 1, "parts", error, PARTS - 1)
     std, n = _std(several), len(several)
-    least = _count_error(mean, sum(s.n_fake for s in scores)) if name in SHARES else 0.0
+    least = _count_error(name, mean, sum(s.n_fake for s in scores), scores[0].n_real) if name in SHARES else 0.0
     return Estimate(mean, std, n, source, max(std / math.sqrt(n), least), n - 1)
 
 
 # What of `Scores.made` may differ between scores that are averaged: the seeds, and where and when it was computed.
 _FREE = {
     "run", "training_seed", "sampling_seed", "training_seconds", "sampling_seconds", "training_device", "device",
-    "threads", "commit", "training_command", "training_commit",
+    "threads", "commit", "training_command", "training_commit", "versions",
 }  # fmt: skip
 
 

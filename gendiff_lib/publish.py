@@ -24,6 +24,7 @@ def publish(run: Run, *, weights: bool = False) -> Path:
     if run.published:
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
     target = store.published_dir() / run.id
+    store.check_writable(target.parent, "give yourself the right to")
     draft = target.with_name(f".draft-{run.id}")
     shutil.rmtree(draft, ignore_errors=True)
     try:

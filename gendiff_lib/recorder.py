@@ -18,15 +18,18 @@ from tqdm.auto import tqdm
 
 from . import images, store
 from .classifier import Classifier
-from .config import Config, ConfigError, GendiffError, Sampling
+from .config import ClassifierConfig, Config, ConfigError, GendiffError, Sampling
 from .data import Dataset, cache_dir, load
 from .engine import accelerate, engine_for
 from .learner import Learner, Method
 from .machine import commit, device_name, forget_peak, peak_memory, versions
-from .runs import Run, find, folders, read_record, source_digest
+from .runs import Run, find, folders, read_record
+from .samplers import generator
+from .sources import source_digest
 from .training import Progress, TrainingError, build, check_losses, fit, start
 
 CHECKPOINT_SECONDS = 30.0
+MADE = ("samples", "bits")  # what is made of a finished run, maybe while a longer training goes on from it
 SHEET = Sampling(n=40, seed=0, batch_size=40)  # the fixed noise of the contact sheets over training
 
 
@@ -45,6 +48,9 @@ def train(config: Config, deadline: float | None = None, *, again: bool = False)
     dataset = load(config.dataset).first(config.n_train, "n_train")
     if config.flip and not dataset.is_image:
         raise ConfigError(f"flip=true does not apply to {config.dataset}, which holds no images: set flip=false")
+    if isinstance(config, ClassifierConfig) and dataset.is_image and config.crop >= dataset.samples.shape[-1]:
+        side = dataset.samples.shape[-1]
+        raise ConfigError(f"crop={config.crop} shifts images of {side} pixels out of sight: give less than {side}")
     learner = build(config, dataset)  # refuses what does not fit before anything is written
     store.check_writable(store.runs_dir())
     with _alone(config):
@@ -65,7 +71,7 @@ def _alone(config: Config) -> Iterator[None]:
     Lock files stay behind, since removing one is a race; so they are kept in the user's cache, not among the runs.
     """
     place = hashlib.sha256(f"{store.runs_dir().resolve()}/{config.digest}".encode()).hexdigest()[:16]
-    store.check_writable(cache_dir() / "locks")
+    store.check_writable(cache_dir() / "locks", "set XDG_CACHE_HOME to a folder that can")
     lock = FileLock(cache_dir() / "locks" / place)
     try:
         lock.acquire(timeout=0)
@@ -147,15 +153,16 @@ class _Training:
             if finished and longer and (finished / "checkpoint.pt").exists():
                 draft = self.hidden.with_name(f".draft-{self.config.digest}")
                 shutil.rmtree(draft, ignore_errors=True)
-                shutil.copytree(finished, draft)
+                shutil.copytree(finished, draft, ignore=shutil.ignore_patterns(*MADE))
                 draft.rename(self.hidden)
             self.hidden.mkdir(exist_ok=True)
         for draft in self.hidden.glob(".checkpoint.pt.*"):  # of a process that was killed while it wrote
             draft.unlink()
         if self.checkpoint.exists():
             state = store.read_checkpoint(self.checkpoint)
-            epoch, step, _ = state["counts"]
-            done = (epoch, step) == (self.config.epochs, 0) and str(epoch) in state["record"]["snapshots"]
+            with store.understanding(self.checkpoint):
+                epoch, step, _ = state["counts"]
+                done = (epoch, step) == (self.config.epochs, 0) and str(epoch) in state["record"]["snapshots"]
             if epoch < self.config.epochs or done:
                 self._resume(state)
         return finished
@@ -165,7 +172,9 @@ class _Training:
         try:
             self.learner.load_state_dict(state["learner"])
             self.progress.load_state_dict(state)
-        except (RuntimeError, ValueError, KeyError, TypeError):
+        except torch.OutOfMemoryError:  # a RuntimeError too, but the checkpoint is whole
+            raise
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError):
             device = state["record"]["device"]
             raise store.damaged(self.checkpoint, f"it does not fit this code and device; it is of {device}") from None
         self.record |= {k: state["record"][k] for k in ("seconds", "snapshots", "resumed", "sources")}
@@ -210,7 +219,7 @@ class _Training:
             entry["test_accuracy"] = self.learner.accuracy(test.samples, test.labels)
         if isinstance(self.learner, Method) and self.dataset.is_image:
             sampling = self.learner.settle(_sheet_sampling(self.learner))
-            rng = torch.Generator(self.learner.device).manual_seed(sampling.seed)
+            rng = generator(self.learner.device, "sheet", sampling.seed)
             with torch.compiler.set_stance("force_eager"):  # not worth compiling for another shape
                 last = deque(self.learner.sample(sampling.n, sampling, rng), maxlen=1).pop()
             path = self.hidden / "sheets" / f"epoch-{epoch:04d}.png"
@@ -235,6 +244,9 @@ class _Training:
             return Run(finished, old, self.config)
         if finished:
             _add_snapshots(finished, read_record(finished), self.hidden, self.record)
+            for name in MADE:
+                if (finished / name).exists():
+                    shutil.copytree(finished / name, self.hidden / name)
         device = self.learner.device
         self.record |= {
             "config": self.config.to_dict(),

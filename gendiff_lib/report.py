@@ -17,7 +17,8 @@ from .front import claim_block, claim_rows, tally
 from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
 from .metrics import VALUES, Scores
-from .runs import Run, likelihood_digest, metrics_digest, outdated
+from .runs import Run, outdated
+from .sources import likelihood_digest, metrics_digest
 from .tables import (
     contest_rows,
     details,

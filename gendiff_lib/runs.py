@@ -1,8 +1,5 @@
 """Runs: the directories that remember trainings, and what can be read or made from them."""
 
-import ast
-import hashlib
-import json
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -22,69 +19,28 @@ from .experiments import train_command
 from .features import Extractor
 from .learner import Learner, Method
 from .likelihood import Bits, bound
-from .machine import check_precision, commit, default_device, device_name
+from .machine import check_precision, commit, default_device, device_name, versions
 from .memorisation import Memorisation, memorisation
 from .metrics import PointScores, Scores, kept_reference, score, score_points
+from .samplers import generator
+from .sources import likelihood_digest, metrics_digest, sampler_digest, source_digest
 from .training import make
 
 REFERENCE = "train"  # the split that scores compare with
-
-# The sources that decide what a training gives, beside the versions that the record names.
-_SOURCES = {
-    "gan": ("gan", "denoisers.waves"),
-    "diffusion": ("paths", "objectives", "denoisers", "diffusion"),
-    "classifier": ("classifier",),
-}
-_SHARED_SOURCES = ("images", "data.batches", "learner", "training")  # what was loaded is in the record by content
-
-
-def source_digest(kind: str) -> str:
-    """Twelve hexadecimal digits over the syntax trees of the sources that decide this kind's trainings."""
-    return _digest((*_SHARED_SOURCES, *_SOURCES[kind]))
-
-
-def _digest(names: tuple[str, ...]) -> str:
-    h = hashlib.sha256()
-    for name in names:
-        module, _, function = name.partition(".")
-        tree: Any = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
-        if function:
-            tree = next(node for node in tree.body if getattr(node, "name", "") == function)
-        h.update(json.dumps(_plain(tree)).encode())
-    return h.hexdigest()[:12]
-
-
-def sampler_digest() -> str:
-    """Twelve hexadecimal digits over the syntax tree of the samplers: samples of another digest may differ."""
-    return _digest(("samplers",))
-
-
-def likelihood_digest() -> str:
-    """The same of what turns a model into bits per dimension."""
-    return _digest(("likelihood",))
-
-
-def metrics_digest() -> str:
-    """The same of what turns images into scores."""
-    return _digest(("features", "metrics"))
 
 
 def outdated(scores: Scores) -> list[str]:
     """What of these scores the present code would make anew: "samples", "scores", both or neither."""
     now = {"samples": sampler_digest(), "scores": metrics_digest()}
-    return [part for part, then in zip(now, scores.made["sources"], strict=True) if then != now[part]]
+    then = scores.made.get("sources", [None, None])  # none in scores of an earlier form
+    return [part for part, was in zip(now, then, strict=True) if was != now[part]]
 
 
-def _plain(node: Any) -> Any:
-    """A syntax tree as lists, without docstrings, annotations, positions and empty fields,
-    alike in every Python that we support."""
-    if isinstance(node, list):
-        return [_plain(n) for n in node if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
-    if isinstance(node, ast.AST):
-        skip = ("kind", "annotation", "returns")
-        kept = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, []) and name not in skip]
-        return [type(node).__name__, *([name, _plain(value)] for name, value in kept)]
-    return repr(node)
+def _read_scores(path: Path) -> Scores | None:
+    """Kept scores; None where they are of an earlier form, which is as good as none."""
+    with store.understanding(path):
+        kept = dict(store.read_json(path))
+        return Scores.from_dict(kept) if Scores.fields() <= kept.keys() else None
 
 
 class Light(GendiffError):
@@ -189,17 +145,30 @@ class Run:
         """The networks with this snapshot's weights; GendiffError where only the light half of the run is at hand."""
         path = self.folder / "weights" / f"epoch-{self.config.epochs:04d}.safetensors"
         if not path.exists():
-            raise Light(
-                f"{self.id} is published without the weights of epoch {self.config.epochs}: "
-                f"`{train_command(self.config) or 'gendiff train'}` makes them"
-            )
+            raise self._without_weights()
         learner = self._fresh()
         learner.to(default_device())
         weights = {k: v.float() if v.dtype == torch.float16 else v for k, v in store.read_tensors(path).items()}
         for name in [k for k in weights if k.startswith("ema.")]:  # see _check_weights
             weights.setdefault(f"net.{name[4:]}", weights[name])
-        learner.load_weights(weights)
+        try:
+            learner.load_weights(weights)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:
+            raise store.damaged(path, "its weights are of other networks") from None
         return learner
+
+    def _without_weights(self) -> Light:
+        command = train_command(self.config) or "gendiff train"
+        if self.published:
+            return Light(
+                f"{self.id} is published without the weights of epoch {self.config.epochs}: `{command}` makes them"
+            )
+        return Light(
+            f"{self.id} has lost the weights of epoch {self.config.epochs}: delete {self.folder}, and `{command}` "
+            "makes them anew"
+        )
 
     @property
     def dataset(self) -> Dataset:
@@ -251,8 +220,7 @@ class Run:
         assert isinstance(learner, Method)
         check_precision(self.config, learner.device)
         self._check_weights(sampling)
-        rng = torch.Generator(learner.device).manual_seed(sampling.seed * 1_000_003 + batch)
-        return learner.sample(n, sampling, rng)
+        return learner.sample(n, sampling, generator(learner.device, "samples", sampling.seed, batch))
 
     def _check_weights(self, sampling: Sampling) -> None:
         """GendiffError where raw weights are asked for and only the averaged ones were published."""
@@ -264,22 +232,29 @@ class Run:
         ):
             raise GendiffError(f"{self.id} is published with its averaged weights alone: leave out weights=raw")
 
-    def samples(self, sampling: Sampling) -> Tensor:
-        """Samples in stored form: uint8 (n, 3, H, W) at the data's own size, or points (n, 2)."""
+    def samples(self, sampling: Sampling, *, again: bool = False) -> Tensor:
+        """Samples in stored form: uint8 (n, 3, H, W) at the data's own size, or points (n, 2); kept.
+
+        `again` draws anew what older samplers drew.
+        """
         sampling = self.settle(sampling)
         path, there = self._kept(sampling, "samples.safetensors")
-        if there:
-            return store.read_tensors(path)["samples"]
+        if there and not (again and self.sampling_record(sampling).get("sources") != sampler_digest()):
+            with store.understanding(path):
+                return store.read_tensors(path)["samples"]
         made, seconds = self._draw(sampling, path.parent)
         learner = self.learner
         record = {"sampling": sampling.to_dict(), "seconds": seconds, "device": device_name(learner.device)}
-        record |= {"threads": torch.get_num_threads(), "sources": sampler_digest(), **commit()}
+        record |= {"threads": torch.get_num_threads(), "sources": sampler_digest(), "versions": versions(), **commit()}
         store.write_json(path.with_name("sampling.json"), record)
         if self.dataset.is_image:
             with store.writing(path.with_name("sheet.png")) as draft:
                 images.save_png(images.sheet(made[:40], columns=10), draft)
         store.write_tensors(path, {"samples": made})
         store.forget_stream(path.parent / "drawing")
+        for name in ("trajectory-*", "neighbours-*"):  # of what older samplers drew; scores tell it themselves
+            for older in path.parent.glob(name) if there else ():
+                older.unlink()
         return made
 
     def _draw(self, sampling: Sampling, folder: Path) -> tuple[Tensor, float]:
@@ -288,6 +263,7 @@ class Run:
         It can, since a batch's noise depends on its number alone.
         """
         bridge, like = self.dataset.bridge, self.dataset.samples
+        _ = self.learner  # refuses before anything is written
         stream = store.Stream(folder / "drawing", like.dtype, like.shape[1:], sampler_digest())
         for batch in range(stream.batches, -(-sampling.n // sampling.batch_size)):
             started = time.monotonic()
@@ -300,6 +276,8 @@ class Run:
         """How long these samples took, on what, and the settled sampling."""
         path = self._made(sampling, "sampling.json")
         record: dict[str, Any] = store.read_json(path)
+        with store.understanding(path):
+            _ = record["seconds"], record["device"], record["threads"], record["commit"]
         return record
 
     def sample_sheet(self, sampling: Sampling) -> Tensor:
@@ -314,7 +292,9 @@ class Run:
         return path
 
     def trajectory(self, sampling: Sampling, frames: int = 21) -> Trajectory:
-        """`frames` states of the way to sampling.n samples, evenly spaced in steps, from noise to the end."""
+        """`frames` (2 or more) states on the way to sampling.n samples, evenly spaced, from noise to the end."""
+        if frames < 2:
+            raise ConfigError(f"frames={frames} show no way from noise to the end: give at least 2")
         sampling = self.settle(sampling)
         path, there = self._kept(sampling, f"trajectory-{frames}.safetensors")
         if not there:
@@ -328,16 +308,34 @@ class Run:
                 "x0": torch.stack([decode(s.x0).cpu() for s in states]),
             }
             store.write_tensors(path, kept)
-        return Trajectory(**store.read_tensors(path))
+        with store.understanding(path):
+            return Trajectory(**store.read_tensors(path))
 
-    def scores(self, sampling: Sampling, extractor: Extractor, n_real: int = 0, reference: str = REFERENCE) -> Scores:
-        """Scores of these samples against the first n_real (0 for all) images of the split `reference`; kept."""
+    def scores(
+        self,
+        sampling: Sampling,
+        extractor: Extractor,
+        n_real: int = 0,
+        reference: str = REFERENCE,
+        *,
+        again: bool = False,
+    ) -> Scores:
+        """Scores of these samples against the first n_real (0 for all) images of the split `reference`; kept.
+
+        `again` makes anew what older sources drew or scored; Light where they are published.
+        """
         sampling = self.settle(sampling)
         path, there = self._kept(sampling, f"{_scores_name(extractor.name, extractor.digest, reference)}-{n_real}.json")
-        if there:
-            return Scores.from_dict(store.read_json(path))
+        kept = _read_scores(path) if there else None
+        if kept and not (again and outdated(kept)):
+            return kept
+        if there and self.folder in path.parents and self.published:
+            raise Light(
+                f"{self.id} is published with scores of older code: `{train_command(self.config)}` makes it here, "
+                "to be scored and published anew"
+            )
         chosen = load(self.config.dataset, reference).first(n_real)  # refused before anything is drawn
-        fake = features.extract(extractor, self.samples(sampling))
+        fake = features.extract(extractor, self.samples(sampling, again=again))
         real = kept_reference(extractor, chosen.samples)
         scores = score(fake, real, extractor, reference=reference, made=self.made(sampling))
         store.write_json(path, asdict(scores))
@@ -351,7 +349,8 @@ class Run:
         name = f"{_scores_name(extractor, '*', reference)}-{n_real}.json"
         places = (store.runs_dir() / self.id / part, self.folder / part)
         kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
-        return Scores.from_dict(store.read_json(kept[-1])) if kept else None
+        found = [scores for path in reversed(kept) if (scores := _read_scores(path))]
+        return next((scores for scores in found if not outdated(scores)), found[0] if found else None)
 
     def made(self, sampling: Sampling) -> dict[str, Any]:
         """How these samples came about, as their scores carry it: run, seeds, sampler, seconds, device."""
@@ -376,6 +375,7 @@ class Run:
             "device": record["device"],
             "threads": record["threads"],
             "sources": [record.get("sources"), metrics_digest()],
+            "versions": versions(),
             "commit": record["commit"],
         }
 
@@ -393,7 +393,8 @@ class Run:
             test = load(self.config.dataset, "test").samples[: len(fake)]
             found = memorisation(fake, seen, test, extractor)
             store.write_tensors(path, found._asdict())
-        return Memorisation(**store.read_tensors(path))
+        with store.understanding(path):
+            return Memorisation(**store.read_tensors(path))
 
     def bits(self, n: int, split: str = "test", weights: str | None = None, seed: int = 0) -> Bits:
         """Bits per dimension of the first n images of a split by the variational bound; kept.
@@ -410,14 +411,15 @@ class Run:
         settled = self.settle(Sampling(weights=weights))
         path, there = self._beside("bits", f"{self.config.epochs:04d}-{settled.weights}-{split}-{n}-{seed}.json")
         if there:
-            kept: dict[str, Any] = store.read_json(path)
-            return Bits(**{**kept, "steps": tuple(kept["steps"])})
+            with store.understanding(path):
+                kept = dict(store.read_json(path))
+                return Bits(**{**kept, "steps": tuple(kept["steps"])})
         learner = self.learner
         assert isinstance(learner, Diffusion)
         check_precision(self.config, learner.device)
         chosen = load(self.config.dataset, split).first(n)
         self._check_weights(settled)
-        denoise, rng = learner.denoise(settled), torch.Generator(learner.device).manual_seed(seed)
+        denoise, rng = learner.denoise(settled), generator(learner.device, "bits", seed)
         for module in learner.modules.values():  # no dropout
             module.eval()
         started = time.monotonic()
@@ -441,7 +443,8 @@ class Run:
         folder = folder.resolve()
         record = read_record(folder)
         last = max(map(int, record["snapshots"]))
-        return Run(folder, record, from_dict(record["kind"], record["config"]).but(epochs=last))
+        with store.understanding(folder / "run.json"):
+            return Run(folder, record, from_dict(record["kind"], record["config"]).but(epochs=last))
 
 
 def _scores_name(extractor: str, digest: str, reference: str) -> str:
@@ -477,20 +480,25 @@ def folders(config: Config, *, published: bool = False) -> list[Path]:
     return [f for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}")) if (f / "run.json").exists()]
 
 
-_RECORD_KEYS = (
-    "config", "kind", "digest", "snapshots", "seconds", "images", "device", "versions", "rows", "sources",
-    "sample_shape", "classes",
-)  # fmt: skip
+_RECORD_KEYS: dict[str, Any] = {
+    "config": dict, "kind": str, "digest": str, "snapshots": dict, "seconds": (int, float), "images": int,
+    "device": str, "versions": dict, "rows": int, "sources": str, "sample_shape": list, "classes": list, "data": dict,
+    "flops_per_image": int, "threads": int, "commit": (str, type(None)), "dirty": (bool, type(None)),
+}  # fmt: skip
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """A run's record; StoreError where it is damaged."""
     path = folder / "run.json"
     record = store.read_json(path)
-    missing = [k for k in _RECORD_KEYS if not isinstance(record, dict) or k not in record]
-    if missing:
+    known: dict[str, Any] = record if isinstance(record, dict) else {}
+    if missing := [k for k in _RECORD_KEYS if k not in known]:
         raise store.damaged(path, f"it lacks {', '.join(missing)}")
-    return dict(record)
+    wrong = [k for k, kind in _RECORD_KEYS.items() if not isinstance(known[k], kind)]
+    entries = known["snapshots"].items() if not wrong else ()
+    if wrong or not entries or not all(e.isdecimal() and {"seconds", "images"} <= set(s) for e, s in entries):
+        raise store.damaged(path, f"{', '.join(wrong) or 'snapshots'} of another kind than a record has")
+    return known
 
 
 def all_runs() -> list[Run]:

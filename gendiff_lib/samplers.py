@@ -3,6 +3,7 @@
 A sampler is given `denoise(x, t) -> x0`, in which prediction type and clipping are already settled, and a path.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +24,12 @@ class Step(NamedTuple):
     t: float
     x: Tensor
     x0: Tensor
+
+
+def generator(device: torch.device, role: str, seed: int, index: int = 0) -> torch.Generator:
+    """Random numbers that no other role, seed or index has: a model is not judged on the noise it was trained with."""
+    words = hashlib.sha256(f"{role} {seed} {index}".encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(words[:8], "big") >> 1)
 
 
 def noise(x: Tensor, rng: torch.Generator) -> Tensor:
@@ -104,14 +111,13 @@ class Reverse(NamedTuple):
 def reverse(path: Path, t: Tensor, s: Tensor) -> Reverse:
     """The coefficients of the step from t back to s, float64."""
     ratio = path.scale(t) / path.scale(s)  # sqrt(alpha) of this step
-    beta = path.std(t) ** 2 - (ratio * path.std(s)) ** 2
+    beta = (path.std(t) ** 2 - (ratio * path.std(s)) ** 2).clamp(min=0)  # rounding may leave a trace below zero
     return Reverse(ratio * (path.std(s) / path.std(t)) ** 2, path.scale(s) * beta / path.std(t) ** 2, beta)
 
 
 def posterior_std(path: Path, t: Tensor, s: Tensor) -> Tensor:
-    """The standard deviation of q(x_s | x_t, x0): std(s)/std(t) * sqrt(std(t)^2 - (scale(t)/scale(s) * std(s))^2)."""
-    beta = path.std(t) ** 2 - (path.scale(t) / path.scale(s) * path.std(s)) ** 2
-    return path.std(s) / path.std(t) * beta.clamp(min=0).sqrt()
+    """The standard deviation of q(x_s | x_t, x0): std(s)/std(t) * sqrt(beta), beta as in `reverse`."""
+    return path.std(s) / path.std(t) * reverse(path, t, s).beta.sqrt()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .config import GendiffError
-from .data import cache_dir
+from .data import cache_dir, named_path
 
 
 class StoreError(GendiffError):
@@ -34,8 +34,8 @@ def _checkout(start: Path) -> Path | None:
 
 def runs_dir() -> Path:
     """Where training writes: GENDIFF_RUNS, else .runs of the checkout around the working directory, else the cache."""
-    if named := os.environ.get("GENDIFF_RUNS"):
-        return Path(named).expanduser().absolute()
+    if named := named_path("GENDIFF_RUNS"):
+        return named.absolute()
     root = _checkout(Path.cwd())
     return root / ".runs" if root else cache_dir() / "runs"
 
@@ -51,11 +51,14 @@ def published_dir() -> Path:
     return root / "runs" if root else cache_dir() / "published"
 
 
+ELSEWHERE = "set GENDIFF_RUNS to a folder that can"
+
+
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, remedy: str = ELSEWHERE) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends well, and is removed when it does not.
 
-    A full disk or a folder that cannot be written is a StoreError that names the folder.
+    A full disk or a folder that cannot be written is a StoreError that names the folder, and `remedy`.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -66,11 +69,11 @@ def writing(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         if isinstance(error, (OSError, SafetensorError, RuntimeError)):
-            raise _explained(error, path) from error
+            raise _explained(error, path, remedy) from error
         raise
 
 
-def _explained(error: Exception, path: Path) -> GendiffError:
+def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> GendiffError:
     text = str(error)
     code = error.errno if isinstance(error, OSError) else None
     # torch and safetensors wrap the system's error in their own, so its words are looked for too
@@ -84,15 +87,15 @@ def _explained(error: Exception, path: Path) -> GendiffError:
             f"no space is left to write {path}: free some, or set GENDIFF_RUNS to a folder on another disk"
         )
     if isinstance(error, OSError):
-        return StoreError(f"{path.parent} cannot be written ({error.strerror}): set GENDIFF_RUNS to a folder that can")
+        return StoreError(f"{path.parent} cannot be written ({error.strerror}): {remedy}")
     if isinstance(error, GendiffError):
         return error
-    return StoreError(f"{path} could not be written ({text.splitlines()[0]})")
+    return StoreError(f"{path} could not be written ({text.splitlines()[0]}): {remedy}")
 
 
-def check_writable(folder: Path) -> None:
-    """StoreError if nothing can be written to `folder`, which is made where it is missing."""
-    with writing(folder / "probe") as draft:
+def check_writable(folder: Path, remedy: str = ELSEWHERE) -> None:
+    """StoreError, with the remedy, if nothing can be written to `folder`, which is made where it is missing."""
+    with writing(folder / "probe", remedy) as draft:
         draft.write_bytes(b"")
     (folder / "probe").unlink(missing_ok=True)
 
@@ -107,6 +110,23 @@ def damaged(path: Path, why: str) -> StoreError:
     return StoreError(f"{path} is damaged ({why}): delete {folder}, and the same command makes it again")
 
 
+@contextmanager
+def understanding(path: Path) -> Iterator[None]:
+    """While what was read from `path` is given its meaning: StoreError where it holds another thing than it should."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        why = f"{error} is missing" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+        raise damaged(path, why) from None
+
+
+def _unreadable(path: Path) -> StoreError | None:
+    """The sentence for a file that is there and must not be read, which says nothing of what is in it."""
+    if path.exists() and not os.access(path, os.R_OK):
+        return StoreError(f"{path} cannot be read (Permission denied): give yourself the right to")
+    return None
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON."""
     with writing(path) as draft:
@@ -117,8 +137,8 @@ def read_json(path: Path) -> Any:
     """Read JSON; StoreError where it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise damaged(path, "it is missing") from None
+    except OSError:
+        raise _unreadable(path) or damaged(path, "it is missing") from None
     except ValueError:
         raise damaged(path, "it is no JSON") from None
 
@@ -157,8 +177,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read safetensors; StoreError where the file is missing or damaged."""
     try:
         return load_file(path)
-    except FileNotFoundError:
-        raise damaged(path, "it is missing") from None
+    except OSError:
+        raise _unreadable(path) or damaged(path, "it is missing") from None
     except (SafetensorError, ValueError) as error:
         raise damaged(path, str(error)) from None
 

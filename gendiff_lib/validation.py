@@ -23,7 +23,7 @@ from .data import Dataset, load
 from .features import Extractor, Features, extract
 from .machine import commit, default_device, device_name
 from .metrics import Reference, Scores, kept_reference, score
-from .runs import metrics_digest
+from .sources import metrics_digest
 
 SEED = 0  # of noise and of the choice of images
 

@@ -78,8 +78,9 @@ def test_the_book_shows_the_papers_size_once_its_two_models_are_published(publis
     for name in ("dcgan", "ddpm-conv"):
         assert choose_preset("") == "laptop"
         config = get(name, "paper")
-        record = {k: {} for k in _RECORD_KEYS} | {"kind": config.kind, "config": config.to_dict()}
-        record["snapshots"] = {str(config.epochs): {}}
+        kinds = {k: kind[0] if isinstance(kind, tuple) else kind for k, kind in _RECORD_KEYS.items()}
+        record = {k: kind() for k, kind in kinds.items()} | {"kind": config.kind, "config": config.to_dict()}
+        record["snapshots"] = {str(config.epochs): {"seconds": 1.0, "images": 1}}
         store.write_json(published / f"{name}-{config.digest}" / "run.json", record)
     assert choose_preset("") == "paper"
     assert choose_preset("laptop") == "laptop"

@@ -72,6 +72,14 @@ def test_an_estimate_that_was_too_low_loses_nothing(conv, monkeypatch):
     assert list(store.runs_dir().glob(".training-*/checkpoint.pt"))
 
 
+def test_a_training_that_fails_costs_no_other_its_time(conv, gan):
+    broken = conv.but(name="broken", denoiser="unet", n_layers=None, hidden_dim=None, timestep_embedding_dim=None,
+                      widths=(9,), n_blocks=1, attention=(), patch=1, dropout=0.0)  # fmt: skip
+    news = list(train_within([broken, gan], 60.0))
+    assert news[0].startswith("gan-")
+    assert news[1].startswith("left: broken, 1 epochs, seed 0 (failed: widths=(9,) must begin with an even width")
+
+
 def test_a_classifier_has_one_seed():
     config = ClassifierConfig(name="classifier")
     assert by_worth([config], seeds=3) == [config]

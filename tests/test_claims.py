@@ -24,6 +24,7 @@ def scores(fd=10.0, precision=0.5, recall=0.5, shares=(0.5, 0.5)):
             precision=precision + s / 1000,
             recall=recall + s / 1000,
             n_fake=50_000,
+            n_real=50_000,
             shares=shares,
             made={"run": f"r-{s}", "training_seed": s, "sampling_seed": 0},
         )

@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gendiff_lib import engine
-from gendiff_lib.config import ConfigError
+from gendiff_lib.config import ClassifierConfig, ConfigError
 from gendiff_lib.data import load
 from gendiff_lib.engine import accelerate, engine_for
 from gendiff_lib.recorder import train
@@ -43,6 +42,15 @@ def test_compiled_and_eager_steps_agree(conv):
     torch._dynamo.reset()
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # which the compiler reads of the generator's images
+def test_a_gan_compiles(gan):
+    config = gan.but(n_train=48)
+    (eager, _), (compiled, _) = losses(config, "eager"), losses(config, "compile")
+    for a, b in zip(eager, compiled, strict=True):
+        assert a == pytest.approx(b, rel=1e-3)
+    torch._dynamo.reset()
+
+
 def test_a_cpu_runs_eagerly_unless_it_is_told_otherwise(conv, gan, monkeypatch):
     learner = build(conv, load(conv.dataset).first(64), torch.device("cpu"))
     assert engine_for(learner, 10**9) == "eager"
@@ -50,6 +58,8 @@ def test_a_cpu_runs_eagerly_unless_it_is_told_otherwise(conv, gan, monkeypatch):
     assert accelerate(learner, "graph") == learner.step  # there is nothing to capture with
     monkeypatch.setenv("GENDIFF_ENGINE", "compile")
     assert engine_for(learner, 1) == "compile"
+    monkeypatch.setenv("GENDIFF_ENGINE", "graph")
+    assert engine_for(learner, 1) == "eager"
 
 
 def test_optimisers_of_a_captured_training_go_on_uncaptured_on_a_cpu(conv):
@@ -94,7 +104,8 @@ def test_only_learners_that_read_nothing_on_the_host_may_be_captured(conv, gan):
     dataset = load(conv.dataset).first(64)
     assert build(conv, dataset).capturable
     assert build(gan, dataset).capturable
-    assert engine.WARM_UP > 0
+    judge = ClassifierConfig(name="judge", dataset="shapes", n_train=64, batch_size=16, width=8)
+    assert not build(judge, load("shapes").first(64)).capturable  # its learning rate is set by the host
 
 
 def test_averaged_weights_follow_their_formula(conv):
@@ -110,3 +121,10 @@ def test_averaged_weights_follow_their_formula(conv):
     for _ in range(30):
         learner._average()
     assert_close(learner.modules["ema"].leave.bias, first + 1, rtol=0, atol=1e-4)
+
+
+def test_a_classifier_is_recorded_as_what_it_runs_as_on_a_gpu(monkeypatch):
+    judge = ClassifierConfig(name="judge", dataset="shapes", n_train=64, batch_size=16, width=8)
+    learner = build(judge, load("shapes").first(64), torch.device("cpu"))
+    monkeypatch.setattr(type(learner), "device", Gpu())
+    assert engine_for(learner, 10**9) == "eager"

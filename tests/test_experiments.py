@@ -57,6 +57,12 @@ def test_every_experiment_has_every_preset_under_its_own_name(name):
         assert get(name, preset).name == name
 
 
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if not name.startswith("live-")])
+def test_a_laptop_trains_no_longer_than_ten_epochs(name):
+    config = get(name, "laptop")
+    assert max(config.epochs, *config.snapshots, 0) <= 10
+
+
 def test_live_runs_are_the_same_in_laptop_and_paper():
     for name in (n for n in EXPERIMENTS if n.startswith("live-")):
         assert get(name, "laptop") == get(name, "paper")

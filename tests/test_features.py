@@ -19,6 +19,7 @@ from gendiff_lib.images import to_model
 from gendiff_lib.metrics import kept_reference, score
 from gendiff_lib.recorder import train
 from gendiff_lib.scoring import offline
+from gendiff_lib.sources import metrics_digest
 
 OUTSIDE = dict(os.environ)  # what the fixtures hide from every other test
 
@@ -56,7 +57,7 @@ def test_the_same_images_are_extracted_once_whatever_they_are_called(network, tm
     assert network.seen == 7
     assert_close(again[:3], first[:3], rtol=0, atol=0)
     assert again.source == first.source == "test d1 of 3x4x4"
-    assert len(list((tmp_path / "cache" / "features-3" / "test-d1").iterdir())) == 1
+    assert len(list((tmp_path / "cache" / "features" / f"test-d1-{metrics_digest()}").iterdir())) == 1
 
 
 def test_other_images_another_order_and_another_shape_are_other_images(network):
@@ -94,7 +95,7 @@ def test_a_cache_that_cannot_be_used_is_no_loss(network, tmp_path, monkeypatch):
     first = extract(extractor, images())
     monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / "cache"))
     extract(extractor, images())
-    (file,) = (tmp_path / "cache" / "features-3" / "test-d1").iterdir()
+    (file,) = (tmp_path / "cache" / "features" / f"test-d1-{metrics_digest()}").iterdir()
     file.unlink()
     file.mkdir()  # a folder in its place
     assert_close(extract(extractor, images())[:3], first[:3])
@@ -116,7 +117,7 @@ def test_a_cache_that_cannot_be_used_is_no_loss(network, tmp_path, monkeypatch):
 def test_a_damaged_cache_is_made_again(network, tmp_path, damage):
     extractor = Extractor("test", "d1", network)
     first = extract(extractor, images())
-    (file,) = (tmp_path / "cache" / "features-3" / "test-d1").iterdir()
+    (file,) = (tmp_path / "cache" / "features" / f"test-d1-{metrics_digest()}").iterdir()
     spoil(file, damage)
     assert_close(extract(extractor, images())[:3], first[:3])
     assert network.seen == 14

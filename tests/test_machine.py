@@ -11,8 +11,8 @@ CPU = torch.device("cpu")
 
 def test_the_device_is_the_named_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setenv("GENDIFF_DEVICE", "cuda:1")
-    assert machine.default_device() == torch.device("cuda", 1)
+    monkeypatch.setenv("GENDIFF_DEVICE", "cpu")
+    assert machine.default_device() == CPU
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
@@ -30,9 +30,11 @@ def test_without_a_name_the_device_is_the_gpu_where_there_is_one(monkeypatch):
     assert machine.default_device().type == "cpu"
 
 
-def test_a_device_that_is_none_is_refused_by_name(monkeypatch):
-    monkeypatch.setenv("GENDIFF_DEVICE", "toaster")
-    with pytest.raises(ConfigError, match="GENDIFF_DEVICE=toaster"):
+@pytest.mark.parametrize("name", ["toaster", "cuda:1", "cpu:x"])
+def test_a_device_that_is_none_is_refused_by_name(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("GENDIFF_DEVICE", name)
+    with pytest.raises(ConfigError, match=f"GENDIFF_DEVICE={name} is no device: use cpu or cuda"):
         machine.default_device()
 
 
@@ -51,7 +53,7 @@ def test_peak_memory_is_in_bytes():
 def test_versions_name_what_computes():
     found = machine.versions()
     assert found["torch"] == torch.__version__.split("+")[0]
-    assert found.keys() == {"torch", "torchvision", "numpy", "gendiff", "python"}
+    assert found.keys() == {"torch", "torchvision", "torch-fidelity", "numpy", "scipy", "gendiff", "python"}
 
 
 def test_the_processor_has_a_name():

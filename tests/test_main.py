@@ -2,8 +2,9 @@ import json
 import shutil
 
 import pytest
+import torch
 
-from gendiff_lib import store
+from gendiff_lib import runs, store
 from gendiff_lib.__main__ import main
 from gendiff_lib.experiments import get
 
@@ -28,6 +29,18 @@ def one_sentence(capsys):
         (["train", "dcgan", "--set", "lr=1"], "lr"),
         (["train", "dcgan", "--set", "lrG"], "lrG"),
         (["train", "dcgan", "--seed", "-1"], "seed"),
+        (["train", "dcgan", "--set", "name=../x"], "name='../x'"),
+        (["train", "dcgan", "--set", "name=.hidden"], "name='.hidden'"),
+        (["train", "dcgan", "--set", "nz=99999999999999999999"], "nz must be between 1 and 2147483647"),
+        (["train", "dcgan", "--seed", "99999999999"], "between 0 and 2147483647"),
+        (["train", "dcgan", "--set", "epochs=3", "--epochs", "1"], "epochs is given twice"),
+        (["train", "--all", "--preset", "big"], "preset 'big'"),
+        (["train", "--all", "--seeds", "0"], "--seeds must be between 1 and 100"),
+        (["train", "--all", "--budget", ""], "--budget must be a span"),
+        (["train", "--all", "--again"], "--again"),
+        (["runs", "--preset", "big"], "preset 'big'"),
+        (["runs", "--dataset", "cats"], "cats"),
+        (["sample", "dcgan", "--preset", "smoke"], "`gendiff train dcgan --preset smoke` makes one"),
         (["train", "nothing"], "nothing"),
         (["train"], "--all"),
         (["train", "dcgan", "--preset", "big"], "big"),
@@ -100,6 +113,37 @@ def test_score_all_scores_every_run_that_is_there_and_leaves_out_what_cannot_be(
     assert len(list(store.runs_dir().glob("dcgan-*/samples/*/scores-shapes-classifier-*-test-500.json"))) == 2
 
 
+def test_score_again_makes_anew_what_older_sources_made(capsys, monkeypatch):
+    score = ["score", "dcgan", "--preset", "smoke", "--n", "50"]
+    assert main(["train", "dcgan", "--preset", "smoke"]) == main(score) == 0
+    (drawn,) = store.runs_dir().glob("dcgan-*/samples/*/samples.safetensors")
+    (kept,) = drawn.parent.glob("scores-*.json")
+    then = drawn.stat().st_mtime_ns, kept.stat().st_mtime_ns
+
+    def made():
+        return drawn.stat().st_mtime_ns != then[0], kept.stat().st_mtime_ns != then[1]
+
+    assert main([*score, "--again"]) == 0
+    assert made() == (False, False)  # nothing is outdated
+    monkeypatch.setattr(runs, "metrics_digest", lambda: "another")
+    assert main(score) == 0
+    assert made() == (False, False)
+    assert main([*score, "--again"]) == 0
+    assert made() == (False, True)
+    monkeypatch.setattr(runs, "sampler_digest", lambda: "another")
+    assert main([*score, "--again"]) == 0
+    assert made() == (True, True)
+
+
+def test_a_full_memory_is_one_sentence(capsys, monkeypatch):
+    def full(*args, **more):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    monkeypatch.setattr("gendiff_lib.__main__.train", full)
+    assert main(["train", "dcgan", "--preset", "smoke"]) == 2
+    assert "the memory is full: lower batch_size" in one_sentence(capsys)
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -110,6 +154,7 @@ def test_score_all_scores_every_run_that_is_there_and_leaves_out_what_cannot_be(
         (["score", "--all", "--preset", "smoke", "--extractor", "mine"], "mine"),
         (["score", "dcgan", "--preset", "smoke", "--reference", "both"], "both"),
         (["score", "dcgan", "--preset", "smoke", "--n-real", "-5"], "--n-real"),
+        (["score", "dcgan", "--preset", "smoke", "--n-real", "²"], "--n-real"),
         (["score", "dcgan", "--preset", "smoke", "--n-real", "99999999"], "--n-real 99999999"),
         (["bits", "dcgan", "--preset", "smoke"], "has no bits per dimension"),
         (["bits", "dcgan", "--preset", "smoke", "--n", "-5"], "--n"),

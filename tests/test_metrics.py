@@ -453,3 +453,10 @@ def test_a_density_without_modes_has_none_counted():
     scores = score_points(load("moons").samples, moons)
     assert (scores.modes, scores.n_modes, scores.high_quality) == (None, None, None)
     assert scores.distance < 0.05
+
+
+def test_a_share_of_few_reals_is_known_no_better_than_few_reals_tell():
+    few, many = metrics._count_error("recall", 0.5, 50_000, 100), metrics._count_error("precision", 0.5, 50_000, 100)
+    assert few == pytest.approx(0.05, rel=0.02)
+    assert many == pytest.approx(0.5 / 50_000**0.5, rel=0.02)
+    assert metrics._count_error("coverage", 0.5, 100, 50_000) == few

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from gendiff_lib import recorder, store
-from gendiff_lib.config import ClassifierConfig, ConfigError, GendiffError
+from gendiff_lib.config import ClassifierConfig, ConfigError, GendiffError, Sampling
 from gendiff_lib.data import load
 from gendiff_lib.diffusion import Diffusion
-from gendiff_lib.recorder import flops_per_image, train
+from gendiff_lib.recorder import OutOfTime, flops_per_image, train
 from gendiff_lib.runs import find
 from gendiff_lib.store import StoreError
 from gendiff_lib.training import TrainingError
@@ -88,7 +88,7 @@ def hidden(config):
 def test_to_train_twice_is_to_train_once(points, steps):
     first = train(points)
     assert len(steps) == 2 * STEPS
-    second = train(points.but(name="another label"))
+    second = train(points.but(name="another-label"))
     assert len(steps) == 2 * STEPS
     assert second.folder == first.folder == store.runs_dir() / f"points-{points.digest}"
     assert [f.name for f in store.runs_dir().iterdir() if not f.name.startswith(".lock")] == [first.id]
@@ -233,6 +233,27 @@ def test_a_run_that_lost_its_checkpoint_keeps_its_snapshots_when_it_is_trained_l
     (train(points.but(epochs=1)).folder / "checkpoint.pt").unlink()
     assert train(points.but(epochs=2)).epochs == (1, 2)
     assert find(points.but(epochs=1)).learner
+
+
+def test_what_is_made_of_a_run_while_a_longer_one_goes_on_is_there_in_the_end(conv):
+    few = Sampling(n=8, n_steps=2)
+    train(conv.but(epochs=1)).samples(few)
+    with pytest.raises(OutOfTime):
+        train(conv.but(epochs=2), deadline=1.0)  # long past
+    short = find(conv.but(epochs=1))
+    drawn, bits = short.samples(few.but(seed=1)), short.bits(2)
+    train(conv.but(epochs=2))
+    again = find(conv.but(epochs=1))
+    assert len(list(again.folder.glob("samples/0001-*/samples.safetensors"))) == 2
+    assert torch.equal(again.samples(few.but(seed=1)), drawn)
+    assert again.bits(2) == bits
+
+
+def test_a_crop_as_large_as_the_image_is_refused_before_anything_is_written():
+    config = ClassifierConfig(name="judge", dataset="shapes", n_train=100, width=8, crop=32)
+    with pytest.raises(ConfigError, match="crop=32 shifts images of 32 pixels out of sight: give less than 32"):
+        train(config)
+    assert not list(store.runs_dir().glob("*"))
 
 
 def test_a_longer_run_answers_a_shorter_one_that_it_kept(points, steps):

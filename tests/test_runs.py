@@ -8,13 +8,14 @@ from PIL import Image
 from torch.testing import assert_close
 
 from gendiff_lib import publish as publishing
-from gendiff_lib import runs, store
+from gendiff_lib import runs, sources, store
 from gendiff_lib.config import ClassifierConfig, ConfigError, GendiffError, Sampling
 from gendiff_lib.data import load
 from gendiff_lib.features import Extractor
 from gendiff_lib.memorisation import memorisation
 from gendiff_lib.recorder import train
-from gendiff_lib.runs import Run, all_runs, find, source_digest
+from gendiff_lib.runs import Run, all_runs, find
+from gendiff_lib.sources import source_digest
 from gendiff_lib.store import StoreError
 
 FEW = Sampling(n=12, batch_size=5, n_steps=2)
@@ -384,7 +385,7 @@ def test_a_run_is_stale_when_the_sources_of_its_kind_have_changed(points, gan, t
     assert not run.stale
     library = tmp_path / "library"
     shutil.copytree(Path(runs.__file__).parent, library, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(runs, "__file__", str(library / "runs.py"))
+    monkeypatch.setattr(sources, "__file__", str(library / "sources.py"))
 
     def edit(name, old, new):
         text = (library / name).read_text()
@@ -404,3 +405,52 @@ def test_a_run_is_stale_when_the_sources_of_its_kind_have_changed(points, gan, t
 
 def test_a_kinds_digest_is_its_own():
     assert len({source_digest(kind) for kind in ("gan", "diffusion", "classifier")}) == 3
+
+
+def test_a_way_of_fewer_than_two_frames_is_refused(conv):
+    with pytest.raises(ConfigError, match="frames=1 show no way"):
+        train(conv).trajectory(Sampling(n=2, n_steps=2), frames=1)
+
+
+def test_of_several_kept_scores_those_of_the_present_code_count(gan, published, monkeypatch):
+    run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "metrics_digest", lambda: "older")
+        run.scores(sampling, judge, n_real=20)
+    publishing.publish(run)
+    light = find(gan, published=True)
+    assert light.kept_scores(sampling, "pixels", 20).made["sources"][1] == "older"
+    for path in run.folder.glob("samples/*/scores-*"):
+        path.unlink()
+    made = run.scores(sampling, judge, n_real=20).made
+    assert light.kept_scores(sampling, "pixels", 20).made["sources"] == made["sources"] != ["older"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("snapshots", {}), ("snapshots", {"x": {}}), ("seconds", "a"), ("config", {"lr": "a"})]
+)
+def test_a_record_of_another_shape_is_named(gan, field, value):
+    path = train(gan).folder / "run.json"
+    store.write_json(path, json.loads(path.read_text()) | {field: value})
+    with pytest.raises(StoreError, match=r"run\.json is damaged"):
+        all_runs()
+
+
+def test_scores_of_an_earlier_form_are_computed_again_and_of_another_are_named(gan):
+    run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
+    scores = run.scores(sampling, judge, n_real=20)
+    (path,) = run.folder.glob("samples/*/scores-*")
+    store.write_json(path, {k: v for k, v in json.loads(path.read_text()).items() if k != "density"})
+    assert run.kept_scores(sampling, "pixels", 20) is None
+    assert run.scores(sampling, judge, n_real=20) == scores
+    path.write_text("[1]")
+    with pytest.raises(StoreError, match=f"{path.name} is damaged"):
+        run.scores(sampling, judge, n_real=20)
+
+
+def test_a_run_that_lost_its_weights_says_what_to_do_and_leaves_nothing(gan, published):
+    run = train(gan)
+    shutil.rmtree(run.folder / "weights")
+    with pytest.raises(GendiffError, match=f"has lost the weights of epoch 1: delete {run.folder}, and"):
+        run.samples(Sampling(n=4))
+    assert not (run.folder / "samples").exists()

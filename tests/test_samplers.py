@@ -4,7 +4,7 @@ from torch.testing import assert_close
 
 from gendiff_lib.config import ConfigError, Sampling
 from gendiff_lib.paths import PATHS
-from gendiff_lib.samplers import SAMPLERS, ddim, ddpm, ddpm_large, settle, tutorial
+from gendiff_lib.samplers import SAMPLERS, ddim, ddpm, ddpm_large, generator, settle, tutorial
 
 LINEAR = PATHS["linear"](10, (0.01, 0.5))
 LONG = PATHS["linear"](1000, (1e-4, 2e-2))
@@ -188,3 +188,17 @@ def test_what_is_left_open_is_settled():
 def test_what_a_sampler_cannot_honour_is_refused(sampling, words):
     with pytest.raises(ConfigError, match=words):
         settled(sampling)
+
+
+def test_every_role_seed_and_index_has_noise_of_its_own():
+    cpu = torch.device("cpu")
+    trained = torch.Generator(cpu).manual_seed(0)
+    several = [
+        generator(cpu, *words) for words in (("samples", 0, 0), ("samples", 0, 1), ("samples", 1, 0), ("sheet", 0))
+    ]
+    drawn = {torch.randn(3, generator=rng).sum().item() for rng in (trained, *several)}
+    assert len(drawn) == 5
+    assert torch.equal(
+        torch.randn(3, generator=generator(cpu, "samples", 0, 0)),
+        torch.randn(3, generator=generator(cpu, "samples", 0)),
+    )

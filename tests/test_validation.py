@@ -6,8 +6,8 @@ import torch
 from gendiff_lib import store, validation
 from gendiff_lib.data import load
 from gendiff_lib.metrics import Scores
-from gendiff_lib.runs import metrics_digest
 from gendiff_lib.scoring import offline
+from gendiff_lib.sources import metrics_digest
 from gendiff_lib.validation import CORRUPTIONS, UNITS, Validation, corrupted, kept_validation, thinned
 
 
