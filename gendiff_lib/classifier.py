@@ -7,6 +7,10 @@ from torch import Tensor, nn
 from .config import ClassifierConfig, ConfigError
 from .images import to_model
 from .learner import Learner
+from .progress import Progress
+
+
+VERSION = 1  # of what a training computes: raised when the same configuration gives other weights
 
 
 def _conv(c_in: int, c_out: int) -> nn.Sequential:
@@ -60,9 +64,9 @@ class Classifier(Learner):
         )
         self.optimizers = {"net": sgd}
 
-    def step(self, x: Tensor, labels: Tensor, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+    def step(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> dict[str, Tensor]:
         """See Learner.step; returns `loss` and `error`, the share of the batch that was misclassified."""
-        done = min(progress / self.classifier.schedule_epochs, 1.0)
+        done = min(progress.epochs / self.classifier.schedule_epochs, 1.0)
         rate = self.classifier.lr * max(min(done / 0.2, (1 - done) / 0.8), 1e-3)
         for group in self.optimizers["net"].param_groups:
             group["lr"] = rate

@@ -1,18 +1,15 @@
-"""Configurations are values: frozen, checked by name when they are made, with one canonical JSON and a digest.
+"""Configurations are values: frozen, checked when they are made, with one canonical JSON and a digest.
 
-Nothing here imports torch, so reading a run's record costs nothing.
+Nothing here imports torch, so reading a run's record costs little. Checking is pydantic's, the words are ours.
 """
 
-import dataclasses
 import hashlib
 import json
-import math
-import re
-import types
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 
 class GendiffError(Exception):
@@ -26,163 +23,134 @@ class ConfigError(GendiffError, ValueError):
 LARGEST = 2**31 - 1  # whole number that a field takes
 
 
-def setting(
-    default: Any,
-    help: str,
-    *,
-    absent: Any,
-    choices: tuple[Any, ...] = (),
-    low: float | None = None,
-    high: float | None = None,
-    pattern: str = "",
-    identity: bool = True,
-) -> Any:
+def setting(default: Any, help: str, *, absent: Any, identity: bool = True, **bounds: Any) -> Any:
     """Declare a field.
 
     `absent` is the behaviour before the field existed. It is never edited, and the digest leaves out a field that
     equals it: a new field orphans no published run, and a changed default answers with no old result.
     `identity=False` keeps a field out of the digest altogether (a label, or how long to train).
-    `low` and `high` bound the value, or each item of a tuple, both ends included; whole numbers end at LARGEST
-    anyway. A word must match `pattern`.
+    `bounds` are pydantic's: ge, gt, le, pattern. Whole numbers end at LARGEST anyway.
     """
-    metadata = {"help": help, "absent": absent, "choices": choices, "low": low, "high": high, "pattern": pattern}
-    return field(default=default, metadata=metadata | {"identity": identity})
+    if isinstance(bounds.get("ge"), int):
+        bounds.setdefault("le", LARGEST)
+    return Field(default, description=help, json_schema_extra={"absent": absent, "identity": identity}, **bounds)
 
 
-def _words(kind: Any) -> str:
-    """A type in the words of an error message."""
-    if isinstance(kind, types.UnionType):
-        return " or ".join(_words(k) for k in typing.get_args(kind))
-    if typing.get_origin(kind) is tuple:
-        items = typing.get_args(kind)
-        what = {int: "whole numbers", float: "numbers"}[items[0]]
-        return what if items[-1] is Ellipsis else f"{len(items)} {what}"
-    return {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "none"}[kind]
-
-
-def _coerce(kind: Any, value: Any) -> Any:
-    """`value` as `kind`, or TypeError. Only what loses nothing is converted: int to float, list to tuple."""
-    if isinstance(kind, types.UnionType):
-        for option in typing.get_args(kind):
-            try:
-                return _coerce(option, value)
-            except TypeError:
-                continue
-        raise TypeError
-    if typing.get_origin(kind) is tuple:
-        items = typing.get_args(kind)
-        if not isinstance(value, (tuple, list)) or (items[-1] is not Ellipsis and len(value) != len(items)):
-            raise TypeError
-        return tuple(_coerce(items[0], v) for v in value)
-    if kind is float and type(value) in (int, float):
-        if not math.isfinite(value):
-            raise TypeError
-        return float(value)
-    if type(value) is kind:
-        return value
-    raise TypeError
-
-
-def _parse(kind: Any, text: str) -> Any:
-    """A command-line word as a value of `kind`; TypeError or ValueError where it is none."""
-    if isinstance(kind, types.UnionType):
-        for option in reversed(typing.get_args(kind)):  # "none" is tried first
-            try:
-                return _parse(option, text)
-            except (TypeError, ValueError):
-                continue
-        raise TypeError
-    if kind is type(None):
-        if text.lower() not in ("none", ""):
-            raise TypeError
-        return None
-    if kind is bool:
-        return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else text
-    if typing.get_origin(kind) is tuple:
-        item = typing.get_args(kind)[0]
-        return tuple(item(part) for part in text.strip("[]()").split(",") if part.strip())
-    return kind(text)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Value:
+class Value(BaseModel):
     """The shared behaviour of configurations and samplings."""
 
-    def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for f in dataclasses.fields(self):
-            value = getattr(self, f.name)
-            try:
-                value = _coerce(hints[f.name], value)
-            except TypeError:
-                raise ConfigError(f"{f.name} must be {_words(hints[f.name])}, not {value!r}") from None
-            object.__setattr__(self, f.name, value)
-            self._check_range(f, value)
-        self.check()
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
-    def _check_range(self, f: "dataclasses.Field[Any]", value: Any) -> None:
-        choices, low, high = f.metadata["choices"], f.metadata["low"], f.metadata["high"]
-        if choices and value is not None and value not in choices:
-            raise ConfigError(f"{f.name} must be one of {', '.join(map(str, choices))}, not {value!r}")
-        for v in value if isinstance(value, tuple) else (value,):
-            if isinstance(v, bool) or not isinstance(v, (int, float)):
-                continue
-            most = LARGEST if high is None and isinstance(v, int) else high
-            if (low is not None and v < low) or (most is not None and v > most):
-                bound = (
-                    f"at least {low}"
-                    if most is None or (high is None and v < most)
-                    else f"between {low or 0} and {most}"
-                )
-                raise ConfigError(f"{f.name} must be {bound}, not {value!r}")
-        if f.metadata["pattern"] and not re.fullmatch(f.metadata["pattern"], value):
-            raise ConfigError(f"{f.name}={value!r} cannot name a folder: use letters, digits, dashes and underscores")
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _refusal(type(self), error) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, values: Any) -> Any:
+        """JSON has lists where a value has tuples."""
+        if not isinstance(values, dict):
+            return values
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        self.check()
+        return self
 
     def check(self) -> None:
         """What no single field can tell; raises ConfigError."""
 
     @classmethod
-    def field(cls, name: str) -> "dataclasses.Field[Any]":
-        """The field called `name`; ConfigError names the ones there are."""
-        known = {f.name: f for f in dataclasses.fields(cls)}
-        if name not in known:
-            raise ConfigError(f"{name!r} is no field of {cls.__name__}: it has {', '.join(known)}")
-        return known[name]
+    def fields(cls) -> dict[str, FieldInfo]:
+        """The fields by name; `.description` is a field's help."""
+        return cls.model_fields
 
     @classmethod
-    def parse(cls, name: str, text: str) -> Any:
-        """The command-line word `text` as a value of field `name`."""
-        cls.field(name)
-        kind = typing.get_type_hints(cls)[name]
-        try:
-            return _parse(kind, text)
-        except (TypeError, ValueError):
-            raise ConfigError(f"{name} must be {_words(kind)}, not {text!r}") from None
-
-    def text(self, name: str) -> str:
-        """The value of field `name` as a command-line word: `parse` undoes it."""
-        value = getattr(self, self.field(name).name)
-        if isinstance(value, tuple):
-            return ",".join(map(str, value))
-        return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    def field(cls, name: str) -> FieldInfo:
+        """The field called `name`; ConfigError names the ones there are."""
+        if name not in cls.fields():
+            raise ConfigError(f"{name!r} is no field of {cls.__name__}: it has {', '.join(cls.fields())}")
+        return cls.fields()[name]
 
     def but(self, **changes: Any) -> Self:
-        """A copy with some fields changed; a name that is no field raises ConfigError."""
-        for name in changes:
-            self.field(name)
-        return dataclasses.replace(self, **changes)
+        """A copy with some fields changed, in order; `part.name` is a field of a part. ConfigError as ever."""
+        values = {name: getattr(self, name) for name in self.fields()}
+        for name, value in changes.items():
+            part, dot, inner = name.partition(".")
+            self.field(part)
+            if not dot:
+                values[part] = value
+            elif isinstance(values[part], Value):
+                values[part] = values[part].but(**{inner: value})
+            else:
+                raise ConfigError(f"{name!r} is no field of {type(self).__name__}: {part} has no parts")
+        return type(self)(**values)
+
+    def flat(self) -> dict[str, Any]:
+        """Every field by its dotted name, parts after the field that names their type."""
+        found: dict[str, Any] = {}
+        for name in self.fields():
+            value = getattr(self, name)
+            if isinstance(value, Part):
+                found[name] = value.type
+                found |= {f"{name}.{k}": v for k, v in value.flat().items() if k != "type"}
+            else:
+                found[name] = value
+        return found
+
+    def parse(self, name: str, text: str) -> Any:
+        """The command-line word `text` as a value of the field `name`, which may be dotted."""
+        part, dot, inner = name.partition(".")
+        field = self.field(part)
+        if dot and isinstance(mine := getattr(self, part), Value):
+            return mine.parse(inner, text)
+        if chosen := _parts(field.annotation).get(text):
+            return chosen()
+        try:
+            value = _parse(field.annotation, text)
+            TypeAdapter(Annotated[field.annotation, field], config=self.model_config).validate_python(value)
+        except ValidationError as error:
+            raise _refusal(type(self), error, name, text) from None
+        except ValueError:
+            raise ConfigError(f"{name} must be {_words(field)}, not {text!r}") from None
+        return value
+
+    def told(self, words: dict[str, str]) -> Self:
+        """A copy with the fields that command-line words name; a part's type before the part's own fields."""
+        made = self
+        for name in sorted(words, key=lambda w: w.count(".")):
+            made = made.but(**{name: made.parse(name, words[name])})
+        return made
+
+    def text(self, name: str) -> str:
+        """The value of the field `name` (perhaps dotted) as a command-line word: `parse` undoes it."""
+        return as_text(self.flat()[name])
+
+    def words(self, base: "Value") -> dict[str, str]:
+        """The command-line words that make this of `base`, by field: `base.told(words)` is this again."""
+        made, found = base, {}
+        for name, value in self.flat().items():
+            if name not in made.flat() or made.flat()[name] != value:
+                found[name] = as_text(value)
+                made = made.told({name: found[name]})
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, as JSON's own types."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+        values: dict[str, Any] = json.loads(self.model_dump_json())
+        return values
 
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result, less those that equal their `absent` value."""
-        return {
-            f.name: value
-            for f in dataclasses.fields(self)
-            if f.metadata["identity"] and (value := getattr(self, f.name)) != f.metadata["absent"]
-        }
+        kept = {}
+        for name, field in self.fields().items():
+            value, extra = getattr(self, name), typing.cast(dict[str, Any], field.json_schema_extra)
+            if extra["identity"] and value != extra["absent"]:
+                kept[name] = value.identity() if isinstance(value, Value) else value
+        return kept
 
     def to_json(self) -> str:
         """The canonical JSON that the digest hashes."""
@@ -194,121 +162,288 @@ class Value:
         return hashlib.sha256(f"{getattr(self, 'kind', '')}{self.to_json()}".encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True, kw_only=True)
+def as_text(value: Any) -> str:
+    """A value as a command-line word: lists with commas, whole floats without their point, none and true as words."""
+    if isinstance(value, tuple):
+        return ",".join(map(as_text, value))
+    if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST:
+        return str(int(value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    """The alternatives of a type, Annotated taken off."""
+    if typing.get_origin(kind) is Annotated:
+        return _options(typing.get_args(kind)[0])
+    args = typing.get_args(kind)
+    union = args and typing.get_origin(kind) not in (tuple, Literal)
+    return tuple(o for a in args for o in _options(a)) if union else (kind,)
+
+
+def _parts(kind: Any) -> dict[str, type["Part"]]:
+    """The parts that a type chooses from, by their tag."""
+    return {o.tag(): o for o in _options(kind) if isinstance(o, type) and issubclass(o, Part)}
+
+
+def _parse(kind: Any, text: str) -> Any:
+    """A command-line word as a value of `kind`; ValueError where it is none."""
+    options = _options(kind)
+    if type(None) in options and text.lower() in ("none", ""):
+        return None
+    for option in options:
+        if typing.get_origin(option) is tuple:
+            item = _options(typing.get_args(option)[0])[0]
+            return tuple(_number(item, part.strip()) for part in text.strip("[]()").split(",") if part.strip())
+        if option in (int, float):
+            return _number(option, text)
+        if option is bool:
+            return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else text
+    return text
+
+
+def _number(kind: type, text: str) -> Any:
+    """ASCII digits alone: Python would also read ٣, 1_000 and nan."""
+    if not text.isascii() or "_" in text:
+        raise ValueError
+    return kind(text)
+
+
+def _words(field: FieldInfo) -> str:
+    """What a field takes, in the words of an error message."""
+    if parts := _parts(field.annotation):
+        return f"one of {', '.join(parts)}"
+    return " or ".join(map(_word, _options(field.annotation)))
+
+
+def _word(option: Any) -> str:
+    if typing.get_origin(option) is Literal:
+        return f"one of {', '.join(map(str, typing.get_args(option)))}"
+    if typing.get_origin(option) is tuple:
+        items = typing.get_args(option)
+        what = {int: "whole numbers", float: "numbers"}[_options(items[0])[0]]
+        return what if items[-1] is Ellipsis else f"{len(items)} {what}"
+    return {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "none"}[option]
+
+
+def _range(field: FieldInfo, context: dict[str, Any]) -> str:
+    """The bounds of a field, or the one that an item of its list broke."""
+    marks = {k: getattr(m, k) for m in field.metadata for k in ("ge", "gt", "le") if hasattr(m, k)} or context
+    low = f"{marks['ge']:g}" if "ge" in marks else "more than 0" if "gt" in marks else ""
+    if marks.get("le", LARGEST) != LARGEST or (low and "le" in context):
+        return f"between {marks.get('ge', 0):g} and {marks['le']:.10g}"
+    return low if "gt" in marks else f"at least {low}"
+
+
+def _refusal(cls: type[Value], error: ValidationError, name: str = "", text: str | None = None) -> ConfigError:
+    """Pydantic's first complaint as one sentence."""
+    first = error.errors()[0]
+    kind, value = first["type"], first["input"] if text is None else text
+    if kind == "value_error":  # ours already
+        return ConfigError(str(first["ctx"]["error"]))
+    field_name = name.rpartition(".")[2] or str(first["loc"][0])
+    if kind == "extra_forbidden":
+        return ConfigError(f"{field_name!r} is no field of {cls.__name__}: it has {', '.join(cls.fields())}")
+    field = cls.fields()[field_name]
+    if kind == "string_pattern_mismatch":
+        return ConfigError(f"{field_name}={value!r} cannot name a folder: use letters, digits, dashes and underscores")
+    if kind.startswith(("greater", "less")):
+        return ConfigError(f"{field_name} must be {_range(field, first['ctx'])}, not {value!r}")
+    return ConfigError(f"{name or field_name} must be {_words(field)}, not {value!r}")
+
+
+class Part(Value):
+    """A value inside a configuration, chosen among its like by `type`."""
+
+    type: str
+
+    @classmethod
+    def tag(cls) -> str:
+        """What `type` must be to choose it."""
+        return str(cls.fields()["type"].default)
+
+
+# ---------------------------------------------------------------- what every training shares
+
+
 class Config(Value):
-    """What every training shares. `epochs`, `snapshots` and `name` are no part of its identity."""
+    """What every training shares. `name`, `epochs` and `snapshots` are no part of its identity."""
 
     kind: ClassVar[str] = ""
     name: str = setting(
-        "run", "label of the run's folder", absent="run", pattern="[A-Za-z0-9][A-Za-z0-9_-]*", identity=False
+        "run", "label of the run's folder", absent="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", identity=False
     )
     dataset: str = setting("cifar10", "data set, NAME or NAME:ARGUMENT", absent="cifar10")
-    n_train: int = setting(0, "training samples used, 0 for all; an epoch is one pass over them", absent=0, low=0)
-    image_size: int = setting(0, "side of the images the model sees, 0 for the data set's own", absent=0, low=0)
+    n_train: int | None = setting(None, "training samples used, a balanced choice; none for all", absent=None, ge=1)
+    image_size: int | None = setting(
+        None, "side of the images the model sees; none for the data set's own", absent=None, ge=1
+    )
     flip: bool = setting(False, "flip half of each batch left to right", absent=False)
-    batch_size: int = setting(128, "samples in one update", absent=128, low=1)
-    epochs: int = setting(1, "passes over the training samples", absent=1, low=1, identity=False)
-    snapshots: tuple[int, ...] = setting((), "epochs whose weights are kept", absent=(), low=1, identity=False)
-    seed: int = setting(0, "seed of weights, data order and noise", absent=0, low=0)
-    precision: str = setting("fp32", "arithmetic of the networks", absent="fp32", choices=("fp32", "bf16"))
+    batch_size: int = setting(128, "samples in one update", absent=128, ge=1)
+    epochs: float = setting(
+        1.0, "passes over the training samples, rounded to a batch", absent=1.0, gt=0.0, le=1e6, identity=False
+    )
+    snapshots: tuple[Annotated[float, Field(gt=0.0)], ...] = setting(
+        (), "epochs whose weights are kept", absent=(), identity=False
+    )
+    seed: int = setting(0, "seed of weights, data order and noise", absent=0, ge=0)
+    precision: Literal["fp32", "bf16"] = setting("fp32", "arithmetic of the networks", absent="fp32")
 
 
-@dataclass(frozen=True, kw_only=True)
+# ---------------------------------------------------------------- networks of GANs
+
+
+class DCGANNetwork(Part):
+    """The paper's generator and discriminator (Figs. 14 and 15), of as many stages as the image's side needs."""
+
+    type: Literal["dcgan"] = setting("dcgan", "convolutional players", absent=None)
+    ngf: int = setting(64, "width of the generator", absent=None, ge=1)
+    ndf: int = setting(64, "width of the discriminator", absent=None, ge=1)
+    norm: Literal["batch", "none"] = setting("batch", "what follows the transposed convolutions", absent="batch")
+
+
+class PointGANNetwork(Part):
+    """Two multilayer perceptrons, for points in the plane."""
+
+    type: Literal["mlp"] = setting("mlp", "perceptrons, for points in the plane", absent=None)
+    ngf: int = setting(64, "width of the generator", absent=None, ge=1)
+    ndf: int = setting(64, "width of the discriminator", absent=None, ge=1)
+    fourier: int = setting(0, "octaves of Fourier features that the discriminator sees", absent=0, ge=0, le=8)
+
+
 class GANConfig(Config):
     """A generator against a discriminator; names of Fig. 16."""
 
     kind: ClassVar[str] = "gan"
-    network: str = setting("dcgan", "networks of both players", absent="dcgan", choices=("dcgan", "mlp"))
-    fourier: int = setting(0, "octaves of sines and cosines that an mlp's discriminator sees", absent=0, low=0, high=8)
-    nz: int = setting(100, "length of the latent z", absent=100, low=1)
-    ngf: int = setting(64, "width of the generator", absent=64, low=1)
-    ndf: int = setting(64, "width of the discriminator", absent=64, low=1)
-    lrG: float = setting(2e-4, "Adam's learning rate of the generator", absent=2e-4, low=0.0, high=1.0)
-    lrD: float = setting(2e-4, "Adam's learning rate of the discriminator", absent=2e-4, low=0.0, high=1.0)
-    beta1: float = setting(0.5, "Adam's first decay rate", absent=0.5, low=0.0, high=0.999)
-    loss: str = setting(
-        "non-saturating", "generator's loss", absent="non-saturating", choices=("non-saturating", "minimax")
+    network: DCGANNetwork | PointGANNetwork = setting(
+        DCGANNetwork(), "networks of both players", absent=None, discriminator="type"
     )
-    norm: str = setting(
-        "batch", "what follows the generator's transposed convolutions", absent="batch", choices=("batch", "none")
-    )
-    real_label: float = setting(1.0, "target of real images (0.9 smooths)", absent=1.0, low=0.5, high=1.0)
+    nz: int = setting(100, "length of the latent z", absent=100, ge=1)
+    lrG: float = setting(2e-4, "Adam's learning rate of the generator", absent=2e-4, ge=0.0, le=1.0)
+    lrD: float = setting(2e-4, "Adam's learning rate of the discriminator", absent=2e-4, ge=0.0, le=1.0)
+    beta1: float = setting(0.5, "Adam's first decay rate", absent=0.5, ge=0.0, le=0.999)
+    loss: Literal["non-saturating", "minimax"] = setting("non-saturating", "generator's loss", absent="non-saturating")
+    real_label: float = setting(1.0, "target of real images (0.9 smooths)", absent=1.0, ge=0.5, le=1.0)
+    clip_grad: float | None = setting(None, "largest gradient norm of either player", absent=None, gt=0.0)
+
+
+# ---------------------------------------------------------------- networks of diffusion models
+
+
+class MLPNetwork(Part):
+    """Residual layers on the flattened sample."""
+
+    type: Literal["mlp"] = setting("mlp", "a multilayer perceptron", absent=None)
+    n_layers: int = setting(4, "residual layers", absent=None, ge=1)
+    hidden_dim: int = setting(512, "width", absent=None, ge=1)
+    timestep_embedding_dim: int = setting(256, "length of the embedding of t", absent=None, ge=2)
+    fourier: int = setting(0, "octaves of Fourier features added to the input", absent=0, ge=0, le=8)
 
     def check(self) -> None:
-        if self.fourier and self.network != "mlp":
-            raise ConfigError(f"fourier={self.fourier} does not apply to network {self.network!r}: set fourier=0")
-        if self.norm != "batch" and self.network == "mlp":
-            raise ConfigError(f"norm={self.norm} does not apply to network 'mlp', which has none: leave it out")
+        _even(self.timestep_embedding_dim)
 
 
-# Which denoisers own which fields: a field set for another denoiser is refused, never ignored.
-_OWNERS = {
-    "n_layers": ("mlp", "conv", "transformer"),
-    "hidden_dim": ("mlp", "conv", "transformer"),
-    "timestep_embedding_dim": ("mlp", "conv", "transformer"),
-    "fourier": ("mlp",),
-    "widths": ("unet",),
-    "n_blocks": ("unet",),
-    "attention": ("unet",),
-    "patch": ("unet", "transformer"),
-    "dropout": ("unet",),
-}
+class ConvNetwork(Part):
+    """The paper's denoiser (Fig. 17): dilated residual convolutions at full resolution."""
+
+    type: Literal["conv"] = setting("conv", "the paper's convolutions at full resolution", absent=None)
+    n_layers: int = setting(8, "residual blocks", absent=None, ge=1)
+    hidden_dim: int = setting(256, "channels", absent=None, ge=1)
+    timestep_embedding_dim: int = setting(256, "length of the embedding of t", absent=None, ge=2)
+
+    def check(self) -> None:
+        _even(self.timestep_embedding_dim)
+        if self.hidden_dim % 8:
+            raise ConfigError(
+                f"hidden_dim={self.hidden_dim} must be a multiple of 8 for network 'conv': it has 8 groups"
+            )
 
 
-@dataclass(frozen=True, kw_only=True)
+class UNetNetwork(Part):
+    """DDPM's U-Net (appendix B)."""
+
+    type: Literal["unet"] = setting("unet", "DDPM's U-Net", absent=None)
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = setting(
+        (64, 128, 128, 128), "channels of each level", absent=None
+    )
+    n_blocks: int = setting(2, "residual blocks a level", absent=None, ge=1)
+    attention: tuple[Annotated[int, Field(ge=0)], ...] = setting(
+        (1,), "levels with self-attention, 0 the finest", absent=None
+    )
+    patch: int = setting(1, "pixels folded into channels along each side", absent=1, ge=1)
+    dropout: float = setting(0.0, "dropout in the residual blocks", absent=0.0, ge=0.0, le=0.9)
+
+    def check(self) -> None:
+        if not self.widths:
+            raise ConfigError(f"widths={self.widths} name no level: give at least one width")
+        if self.widths[0] % 2:
+            raise ConfigError(
+                f"widths={self.widths} must begin with an even width: half of the time's embedding is sines"
+            )
+        if any(level >= len(self.widths) for level in self.attention):
+            last = len(self.widths) - 1
+            raise ConfigError(f"attention={self.attention} names a level that is not there: levels are 0..{last}")
+
+
+class TransformerNetwork(Part):
+    """DiT without classes (Peebles and Xie 2023)."""
+
+    type: Literal["transformer"] = setting("transformer", "a transformer of DiT's shape", absent=None)
+    n_layers: int = setting(8, "blocks", absent=None, ge=1)
+    hidden_dim: int = setting(256, "width", absent=None, ge=1)
+    timestep_embedding_dim: int = setting(256, "length of the embedding of t", absent=None, ge=2)
+    patch: int = setting(2, "pixels a token has along each side", absent=None, ge=1)
+
+    def check(self) -> None:
+        _even(self.timestep_embedding_dim)
+        if self.hidden_dim % (64 if self.hidden_dim > 64 else 4):
+            raise ConfigError(
+                f"hidden_dim={self.hidden_dim} must be a multiple of 64, or of 4 below that, for network "
+                "'transformer': its heads have 64 channels, its position embedding four kinds of sinusoids"
+            )
+
+
+def _even(timestep_embedding_dim: int) -> None:
+    if timestep_embedding_dim % 2:
+        raise ConfigError(
+            f"timestep_embedding_dim={timestep_embedding_dim} must be even: half of it are sines, half cosines"
+        )
+
+
 class DiffusionConfig(Config):
-    """A denoiser, the path that noises its data, and what it predicts; names of Fig. 17."""
+    """A denoiser, the schedule that noises its data, and what it predicts; names of Fig. 17."""
 
     kind: ClassVar[str] = "diffusion"
-    denoiser: str = setting("conv", "network", absent="conv")
-    path: str = setting("linear", "how a sample becomes noise", absent="linear")
-    n_timesteps: int | None = setting(None, "steps of a variance-preserving path", absent=None, low=1)
+    network: MLPNetwork | ConvNetwork | UNetNetwork | TransformerNetwork = setting(
+        ConvNetwork(), "the denoiser", absent=None, discriminator="type"
+    )
+    schedule: str = setting("linear", "how a sample becomes noise", absent=None)
+    n_timesteps: int | None = setting(None, "steps of a variance-preserving schedule", absent=None, ge=1)
     beta_minmax: tuple[float, float] | None = setting(None, "ends of the linear betas", absent=None)
-    prediction: str = setting("eps", "what the network predicts", absent="eps")
+    prediction: str = setting("eps", "what the network predicts", absent=None)
     weighting: str = setting("uniform", "weight of the loss over t", absent="uniform")
     times: str = setting("uniform", "distribution of the training t", absent="uniform")
-    lr: float = setting(2e-4, "Adam's learning rate", absent=2e-4, low=0.0, high=1.0)
-    clip_grad: float = setting(0.0, "largest gradient norm, 0 for no clipping", absent=0.0, low=0.0)
-    ema: float = setting(0.0, "decay of the averaged weights, 0 for none", absent=0.0, low=0.0, high=0.99999)
-    n_layers: int | None = setting(None, "residual blocks (mlp, conv, transformer)", absent=None, low=1)
-    hidden_dim: int | None = setting(None, "width (mlp, conv, transformer)", absent=None, low=1)
-    timestep_embedding_dim: int | None = setting(
-        None, "length of the embedding of t (mlp, conv, transformer)", absent=None, low=2
-    )
-    fourier: int = setting(0, "octaves of sines and cosines added to the input (mlp)", absent=0, low=0, high=8)
-    widths: tuple[int, ...] | None = setting(None, "channels of each level (unet)", absent=None, low=1)
-    n_blocks: int | None = setting(None, "residual blocks a level (unet)", absent=None, low=1)
-    attention: tuple[int, ...] | None = setting(None, "levels with self-attention, 0 the finest (unet)", absent=None)
-    patch: int | None = setting(
-        None, "pixels folded into channels along each side (unet, transformer)", absent=None, low=1
-    )
-    dropout: float | None = setting(None, "dropout in the residual blocks (unet)", absent=None, low=0.0, high=0.9)
+    lr: float = setting(2e-4, "Adam's learning rate", absent=2e-4, ge=0.0, le=1.0)
+    clip_grad: float | None = setting(None, "largest gradient norm", absent=None, gt=0.0)
+    ema: float | None = setting(None, "half-life of the averaged weights, in images", absent=None, gt=0.0)
 
     def check(self) -> None:
-        for name, owners in _OWNERS.items():
-            mine, value, unset = self.denoiser in owners, getattr(self, name), self.field(name).default
-            if mine and value is None:
-                raise ConfigError(f"{name} is missing: denoiser {self.denoiser!r} needs it")
-            if not mine and value != unset:
-                raise ConfigError(
-                    f"{name}={value} does not apply to denoiser {self.denoiser!r} (it belongs to {', '.join(owners)}): "
-                    f"set {name}={'none' if unset is None else unset}"
-                )
         if self.beta_minmax is not None and not 0 < self.beta_minmax[0] < self.beta_minmax[1] < 1:
             raise ConfigError(f"beta_minmax must be two rising numbers between 0 and 1, not {self.beta_minmax}")
 
 
-@dataclass(frozen=True, kw_only=True)
+# ---------------------------------------------------------------- the classifier, and the registry
+
+
 class ClassifierConfig(Config):
     """The network of the offline extractor, a residual one of eight convolutions."""
 
     kind: ClassVar[str] = "classifier"
-    width: int = setting(32, "channels of the first layer", absent=32, low=1)
-    lr: float = setting(0.1, "peak learning rate of SGD", absent=0.1, low=0.0, high=10.0)
-    weight_decay: float = setting(5e-4, "weight decay of SGD", absent=5e-4, low=0.0, high=1.0)
-    crop: int = setting(4, "random crops after padding by so many pixels", absent=4, low=0)
-    label_smoothing: float = setting(0.1, "mass given to the wrong classes", absent=0.1, low=0.0, high=0.9)
-    schedule_epochs: int = setting(10, "epochs over which the learning rate rises and falls", absent=10, low=1)
+    width: int = setting(32, "channels of the first layer", absent=32, ge=1)
+    lr: float = setting(0.1, "peak learning rate of SGD", absent=0.1, ge=0.0, le=10.0)
+    weight_decay: float = setting(5e-4, "weight decay of SGD", absent=5e-4, ge=0.0, le=1.0)
+    crop: int = setting(4, "random crops after padding by so many pixels", absent=4, ge=0)
+    label_smoothing: float = setting(0.1, "mass given to the wrong classes", absent=0.1, ge=0.0, le=0.9)
+    schedule_epochs: int = setting(10, "epochs over which the learning rate rises and falls", absent=10, ge=1)
 
 
 CONFIGS: dict[str, type[Config]] = {c.kind: c for c in (GANConfig, DiffusionConfig, ClassifierConfig)}
@@ -318,21 +453,20 @@ def from_dict(kind: str, values: dict[str, Any]) -> Config:
     """The configuration whose `to_dict()` was `values`."""
     if kind not in CONFIGS:
         raise ConfigError(f"kind {kind!r} is unknown: there are {', '.join(CONFIGS)}")
-    make: Callable[..., Config] = CONFIGS[kind]
-    for name in values:
-        CONFIGS[kind].field(name)
-    return make(**values)
+    return CONFIGS[kind](**values)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Sampling(Value):
     """How samples are drawn from a trained method. None asks for the method's own choice."""
 
-    n: int = setting(64, "samples", absent=64, low=1)
-    seed: int = setting(0, "seed of the noise", absent=0, low=0)
-    batch_size: int = setting(64, "samples drawn together (part of the result: it shapes the noise)", absent=64, low=1)
+    n: int = setting(64, "samples", absent=64, ge=1)
+    seed: int = setting(0, "seed of the noise", absent=0, ge=0)
+    batch_size: int = setting(64, "samples drawn together (part of the result: it shapes the noise)", absent=64, ge=1)
     sampler: str | None = setting(None, "algorithm", absent=None)
-    n_steps: int | None = setting(None, "evaluations of the network for a sample", absent=None, low=1)
-    eta: float | None = setting(None, "DDIM's share of fresh noise, 0 to 1", absent=None, low=0.0, high=1.0)
+    n_steps: int | None = setting(None, "evaluations of the network for a sample", absent=None, ge=1)
+    eta: float | None = setting(None, "DDIM's share of fresh noise, 0 to 1", absent=None, ge=0.0, le=1.0)
     clip_x0: bool | None = setting(None, "clip the estimate of x0 to the data's range", absent=None)
-    weights: str | None = setting(None, "raw or averaged weights", absent=None, choices=("raw", "ema"))
+    weights: Literal["raw", "ema"] | None = setting(None, "raw or averaged weights", absent=None)
+    batchnorm: Literal["recomputed", "running", "batch"] | None = setting(
+        None, "statistics of a generator's batch norms: of fixed noise, of the training, or of the batch", absent=None
+    )

@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import ConfigError, DiffusionConfig
-
-T = TypeVar("T")
+from .config import ConfigError, ConvNetwork, MLPNetwork, TransformerNetwork, UNetNetwork
 
 
 def sinusoids(s: Tensor, dim: int) -> Tensor:
@@ -48,10 +46,10 @@ class TimeEmbedding(nn.Module):
 class MLP(nn.Module):
     """Residual layers on the flattened sample, the time added before each."""
 
-    def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
+    def __init__(self, config: MLPNetwork, shape: tuple[int, ...]) -> None:
         super().__init__()
-        hidden, n_layers = _given(config.hidden_dim), _given(config.n_layers)
-        self.time = TimeEmbedding(_even(config), hidden)
+        hidden, n_layers = config.hidden_dim, config.n_layers
+        self.time = TimeEmbedding(config.timestep_embedding_dim, hidden)
         self.fourier = config.fourier
         self.enter = nn.Linear(math.prod(shape) * (1 + 2 * config.fourier), hidden)
         self.blocks = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(n_layers))
@@ -74,13 +72,10 @@ class Conv(nn.Module):
 
     DILATIONS = (1, 1, 1, 3, 3, 9, 9, 27)
 
-    def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
+    def __init__(self, config: ConvNetwork, shape: tuple[int, ...]) -> None:
         super().__init__()
-        hidden, n_layers = _given(config.hidden_dim), _given(config.n_layers)
-        channels = _channels(shape, "conv")
-        if hidden % 8:
-            raise ConfigError(f"hidden_dim={hidden} must be a multiple of 8 for denoiser 'conv': it has 8 groups")
-        self.time = TimeEmbedding(_even(config), hidden)
+        hidden, n_layers, channels = config.hidden_dim, config.n_layers, _channels(shape, "conv")
+        self.time = TimeEmbedding(config.timestep_embedding_dim, hidden)
         self.enter = nn.Conv2d(channels, hidden, 7, padding=3)
         dilations = [self.DILATIONS[i % len(self.DILATIONS)] for i in range(n_layers)]
         self.convs = nn.ModuleList(nn.Conv2d(hidden, hidden, 3, padding=d, dilation=d) for d in dilations)
@@ -143,20 +138,16 @@ class UNet(nn.Module):
     `patch` folds patch x patch pixels into channels first, which divides the cost by patch^2.
     """
 
-    def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
+    def __init__(self, config: UNetNetwork, shape: tuple[int, ...]) -> None:
         super().__init__()
-        widths, n_blocks, patch = _given(config.widths), _given(config.n_blocks), _given(config.patch)
-        attention, dropout = _given(config.attention), _given(config.dropout)
+        widths, n_blocks, patch = config.widths, config.n_blocks, config.patch
+        attention, dropout = config.attention, config.dropout
         self.patch, channels = patch, _channels(shape, "unet")
-        if not widths or shape[-1] % (patch * 2 ** (len(widths) - 1)):
+        if shape[-1] % (patch * 2 ** (len(widths) - 1)):
             raise ConfigError(
                 f"widths={widths} with patch={patch} halve the side {len(widths) - 1} times after folding, "
                 f"which {shape[-1]} pixels do not allow: use fewer widths or a smaller patch"
             )
-        if any(level not in range(len(widths)) for level in attention):
-            raise ConfigError(f"attention={attention} names a level that is not there: levels are 0..{len(widths) - 1}")
-        if widths[0] % 2:
-            raise ConfigError(f"widths={widths} must begin with an even width: half of the time's waves are sines")
         c_time = 4 * widths[0]
         self.time = TimeEmbedding(widths[0], c_time)
         self.enter = nn.Conv2d(channels * patch**2, widths[0], 3, padding=1)
@@ -237,20 +228,15 @@ class Transformer(nn.Module):
     Width 384, twelve layers and patches of 2 make its DiT-S/2.
     """
 
-    def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
+    def __init__(self, config: TransformerNetwork, shape: tuple[int, ...]) -> None:
         super().__init__()
-        hidden, n_layers, patch = _given(config.hidden_dim), _given(config.n_layers), _given(config.patch)
+        hidden, n_layers, patch = config.hidden_dim, config.n_layers, config.patch
         self.patch, channels = patch, _channels(shape, "transformer") * patch**2
-        if hidden % (64 if hidden > 64 else 4):
-            raise ConfigError(
-                f"hidden_dim={hidden} must be a multiple of 64, or of 4 below that, for denoiser 'transformer': "
-                "its heads have 64 channels, its places four kinds of waves"
-            )
         if shape[1] % patch or shape[2] % patch:
             raise ConfigError(
                 f"patch={patch} does not divide images of {shape[1]}x{shape[2]} pixels: use one that does"
             )
-        self.time = TimeEmbedding(_even(config), hidden)
+        self.time = TimeEmbedding(config.timestep_embedding_dim, hidden)
         self.enter = nn.Linear(channels, hidden)
         self.register_buffer("places", places(shape[1] // patch, shape[2] // patch, hidden), persistent=False)
         self.blocks = nn.ModuleList(TransformerBlock(hidden) for _ in range(n_layers))
@@ -287,25 +273,13 @@ def _norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(32, channels, max(channels // 4, 1)), channels, eps=1e-6)
 
 
-def _given(value: T | None) -> T:
-    assert value is not None  # DiffusionConfig.check has refused it
-    return value
-
-
-def _even(config: DiffusionConfig) -> int:
-    dim = _given(config.timestep_embedding_dim)
-    if dim % 2:
-        raise ConfigError(f"timestep_embedding_dim={dim} must be even: half of it are sines, half cosines")
-    return dim
-
-
 def _channels(shape: tuple[int, ...], name: str) -> int:
     if len(shape) != 3:
-        raise ConfigError(f"denoiser {name!r} works on images, not on samples of shape {shape}: use denoiser=mlp")
+        raise ConfigError(f"network {name!r} works on images, not on samples of shape {shape}: use network=mlp")
     return shape[0]
 
 
-DENOISERS: dict[str, Callable[[DiffusionConfig, tuple[int, ...]], nn.Module]] = {
+DENOISERS: dict[str, Callable[[Any, tuple[int, ...]], nn.Module]] = {
     "mlp": MLP,
     "conv": Conv,
     "unet": UNet,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .config import ConfigError, DiffusionConfig
 from .data import cache_dir
 from .learner import Learner
+from .progress import Progress
 
 WARM_UP = 3  # eager steps before a capture: they allocate what the graph will use again
 WORTH_COMPILING = 5_000_000  # images that a training must see before compiling pays: a guess, not measured
@@ -38,12 +39,12 @@ def engine_for(learner: Learner, images: int) -> str:
     named, able = _named(), learner.device.type == "cuda" and learner.capturable
     if named == "auto":
         config = learner.config
-        heavy = isinstance(config, DiffusionConfig) and config.denoiser in ("unet", "conv", "transformer")
+        heavy = isinstance(config, DiffusionConfig) and config.network.type in ("unet", "conv", "transformer")
         named = "compile" if able and heavy and images >= WORTH_COMPILING else "graph"
     return "eager" if named == "graph" and not able else named
 
 
-Step = Callable[[Tensor, Tensor, float, torch.Generator], dict[str, Tensor]]
+Step = Callable[[Tensor, Tensor, Progress, torch.Generator], dict[str, Tensor]]
 
 
 def accelerate(learner: Learner, engine: str) -> Step:
@@ -73,7 +74,7 @@ class CapturedStep:
         self.graph: Any = None
         self.side = torch.cuda.Stream()
 
-    def __call__(self, x: Tensor, labels: Tensor, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+    def __call__(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> dict[str, Tensor]:
         """See Learner.step."""
         if self.calls < WARM_UP:
             self.calls += 1
@@ -94,7 +95,7 @@ class CapturedStep:
             yield
         torch.cuda.current_stream().wait_stream(self.side)
 
-    def _capture(self, x: Tensor, labels: Tensor, progress: float, rng: torch.Generator) -> None:
+    def _capture(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> None:
         self.x, self.labels = x.clone(), labels.clone()
         self.graph = torch.cuda.CUDAGraph()
         self.graph.register_generator_state(rng)

@@ -87,7 +87,7 @@ class Exhibits(Showing):
         self._way(run, {name: way.x for name, way in ways.items()}, ways[one].t, samplings[one])
 
     def _way(self, run: Run, tracks: Mapping[str, Tensor], t: Tensor, sampling: Sampling) -> None:
-        n_steps = run.settle(sampling).n_steps or 1
+        n_steps = run.resolve(sampling).n_steps or 1
         times = [f"t = {v:.4g}" for v in t.tolist()]
         steps = [f", step {round(i * n_steps / (len(times) - 1)):,} of {n_steps:,}" for i in range(len(times))]
         alt = f"{sampling.n} samples that clear up from noise, in {len(times)} frames: {', '.join(tracks)}"

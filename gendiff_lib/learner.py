@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import Config, ConfigError, Sampling
+from .progress import Progress
 from .samplers import Step
 
 
@@ -26,11 +27,20 @@ class Learner(ABC):
         self.optimizers = {}
 
     @abstractmethod
-    def step(self, x: Tensor, labels: Tensor, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+    def step(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> dict[str, Tensor]:
         """One update from x (N, *shape) and labels (N,). Returns named losses, still on the device.
 
-        `progress` is the number of epochs done so far, a fraction inside an epoch.
+        What is no loss (its name begins with another word) is a diagnostic, and may be missing (nan).
+        `progress` says what was done before this step.
         """
+
+    def phase(self, progress: Progress) -> str:
+        """A name for what the next step does, the same for steps that cost as many operations an image."""
+        return ""
+
+    def diagnose(self) -> dict[str, Tensor]:
+        """What the learner tells of itself now and then, beside its losses; it changes nothing."""
+        return {}
 
     @property
     def device(self) -> torch.device:
@@ -79,9 +89,16 @@ class Method(Learner):
     """A learner that makes samples."""
 
     @abstractmethod
-    def settle(self, sampling: Sampling) -> Sampling:
+    def resolve(self, sampling: Sampling) -> Sampling:
         """`sampling` with every None replaced by what will be done; ConfigError for what cannot be honoured."""
 
     @abstractmethod
     def sample(self, n: int, sampling: Sampling, rng: torch.Generator) -> Iterator[Step]:
         """The states on the way to n samples, the last one the samples (N, *shape) themselves."""
+
+
+def gradient_norm(module: nn.Module, largest: float | None) -> Tensor:
+    """The norm of all the module's gradients together; they are scaled down to `largest` where that is given."""
+    if largest is None:
+        return torch.nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
+    return torch.nn.utils.clip_grad_norm_(module.parameters(), largest)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .config import ConfigError, GendiffError
 from .images import to_images, to_model
-from .paths import Path, like
+from .schedules import Schedule, like
 from .samplers import Denoise, noise, posterior_std, reverse
 
 HALF_BIN = 1 / 255  # half the distance between neighbouring byte values in [-1, 1]
@@ -75,46 +75,46 @@ class Bits:
 
 
 @torch.no_grad()
-def bound(denoise: Denoise, path: Path, x0: Tensor, rng: torch.Generator) -> Bound:
+def bound(denoise: Denoise, schedule: Schedule, x0: Tensor, rng: torch.Generator) -> Bound:
     """The bound for images `x0` (N, ...), byte values in [-1, 1] as `images.to_model` gives them (DDPM, eq. 5).
 
     The reverse step has the posterior's mean with `denoise(x, t)` in the place of x0, and the large variance, beta
     (section 3.2). Each t draws its own noise, so every term is unbiased on its own. An image costs T evaluations of
     the network, which keeps its own precision (and which the caller has put in eval mode); the terms are float64.
 
-    With these variances no model is free: on the paper's path an oracle that knows x0 still pays 2.2 bits for a byte
+    With these variances no model is free: on the paper's schedule an oracle that knows x0 still pays 2.2 bits for a byte
     inside the range (0.5 for the steps' variance, 1.7 for a decoder wider than a byte).
 
-    GendiffError for values that are no bytes; ConfigError for a path without steps of its own.
+    GendiffError for values that are no bytes; ConfigError for a schedule without steps of its own.
     """
-    if path.n_timesteps is None:
-        raise ConfigError("bits per dimension need a path with steps of its own, linear or cosine: this one has none")
+    if schedule.n_timesteps is None:
+        raise ConfigError("bits per dimension need a schedule with steps of its own, linear or cosine: this one has none")
     _check_bytes(x0)
-    n_steps = path.n_timesteps
+    n_steps = schedule.n_timesteps
     steps = torch.zeros(len(x0), n_steps - 1, dtype=torch.float64, device=x0.device)
-    for t, s in pairwise(path.steps(n_steps)):
-        x = like(path.scale(t), x0) * x0 + like(path.std(t), x0) * noise(x0, rng)
-        estimate = denoise(x, t)
+    for t, s in pairwise(schedule.steps(n_steps)):
+        x = like(schedule.scale(t), x0) * x0 + like(schedule.std(t), x0) * noise(x0, rng)
+        estimate = denoise(x, t).x0
         if s > 0:
-            steps[:, int(t) - 2] = _bits(step_kl(path, t, s, x0, estimate))
-    decoder = -_bits(log_prob(x0, estimate, reverse(path, t, s).beta.sqrt().item()))
-    return Bound(_bits(prior_kl(path, x0)), steps, decoder)
+            steps[:, int(t) - 2] = _bits(step_kl(schedule, t, s, x0, estimate))
+    decoder = -_bits(log_prob(x0, estimate, reverse(schedule, t, s).beta.sqrt().item()))
+    return Bound(_bits(prior_kl(schedule, x0)), steps, decoder)
 
 
-def prior_kl(path: Path, x0: Tensor) -> Tensor:
+def prior_kl(schedule: Schedule, x0: Tensor) -> Tensor:
     """KL(q(x_T | x0) || N(0, 1)) of each value, in nats, float64 in x0's shape: L_T of DDPM, eq. 5."""
-    end = torch.tensor(path.end, dtype=torch.float64)
-    variance = path.std(end).item() ** 2
-    return (variance - 1 - math.log(variance) + (path.scale(end).item() * x0.double()) ** 2) / 2
+    end = torch.tensor(schedule.end, dtype=torch.float64)
+    variance = schedule.std(end).item() ** 2
+    return (variance - 1 - math.log(variance) + (schedule.scale(end).item() * x0.double()) ** 2) / 2
 
 
-def step_kl(path: Path, t: Tensor, s: Tensor, x0: Tensor, estimate: Tensor) -> Tensor:
+def step_kl(schedule: Schedule, t: Tensor, s: Tensor, x0: Tensor, estimate: Tensor) -> Tensor:
     """KL(q(x_s | x_t, x0) || p(x_s | x_t)) of each value, in nats, float64 in x0's shape: L_{t-1} of DDPM, eq. 5.
 
     Both means hold the same share of x_t, so they differ by x0's share of the error of `estimate` alone (eq. 8).
     """
-    _, share, beta = (c.item() for c in reverse(path, t, s))
-    ratio = posterior_std(path, t, s).item() ** 2 / beta
+    _, share, beta = (c.item() for c in reverse(schedule, t, s))
+    ratio = posterior_std(schedule, t, s).item() ** 2 / beta
     error = share * (x0.double() - estimate.double())
     return (ratio - 1 - math.log(ratio) + error**2 / beta) / 2
 

@@ -63,8 +63,8 @@ def peak_memory(device: torch.device) -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def versions() -> dict[str, str]:
-    """Of what decides a result: the language and the packages that compute."""
+def packages() -> dict[str, str]:
+    """Versions of what decides a result: the language and the packages that compute."""
     found = {"python": platform.python_version()}
     for package in ("torch", "torchvision", "torch-fidelity", "numpy", "scipy", "gendiff"):
         try:
@@ -86,7 +86,7 @@ def device_name(device: torch.device) -> str:
 
 
 def commit() -> dict[str, Any]:
-    """The checkout's commit, and whether the library's sources differ from it.
+    """The last commit that touched the library, and whether its sources differ from it.
 
     GENDIFF_COMMIT stands in for it where the sources were copied without their history; None where there is neither.
     """
@@ -98,6 +98,6 @@ def commit() -> dict[str, Any]:
 
     try:
         git("ls-files", "--error-unmatch", Path(__file__).name)  # not somebody else's repository around an installation
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", "."))}
+        return {"commit": git("log", "-1", "--format=%H", "--", "."), "dirty": bool(git("status", "--porcelain", "--", "."))}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": os.environ.get("GENDIFF_COMMIT"), "dirty": None}

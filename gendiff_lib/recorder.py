@@ -218,7 +218,7 @@ class _Training:
             test = load(self.config.dataset, "test")
             entry["test_accuracy"] = self.learner.accuracy(test.samples, test.labels)
         if isinstance(self.learner, Method) and self.dataset.is_image:
-            sampling = self.learner.settle(_sheet_sampling(self.learner))
+            sampling = self.learner.resolve(_sheet_sampling(self.learner))
             rng = generator(self.learner.device, "sheet", sampling.seed)
             with torch.compiler.set_stance("force_eager"):  # not worth compiling for another shape
                 last = deque(self.learner.sample(sampling.n, sampling, rng), maxlen=1).pop()

@@ -316,7 +316,7 @@ class Page(Exhibits):
     def _points_protocol(self, several: Sequence[Run]) -> dict[str, str]:
         runs = merged([run.protocol for run in several])
         sampling = self.sampling(several[0])
-        shown = {k: v for k, v in several[0].settle(sampling).to_dict().items() if v is not None}
+        shown = {k: v for k, v in several[0].resolve(sampling).to_dict().items() if v is not None}
         given = {k: v for k, v in sampling.to_dict().items() if v is not None}
         options = " ".join(f"--{k.replace('_', '-')} {sampling.text(k)}" for k in given)
         commands = [f"gendiff score {run.id} --epoch {run.config.epochs} {options}" for run in several]

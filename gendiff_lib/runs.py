@@ -185,9 +185,9 @@ class Run:
 
     # What follows is made once and kept beside the run; a published run's folder is never written to.
 
-    def settle(self, sampling: Sampling) -> Sampling:
+    def resolve(self, sampling: Sampling) -> Sampling:
         """`sampling` with every None replaced by what this run's method does."""
-        return self.method.settle(sampling)
+        return self.method.resolve(sampling)
 
     @cached_property
     def method(self) -> Method:
@@ -205,7 +205,7 @@ class Run:
         return make(self.config, shape, len(self.record["classes"]))
 
     def _kept(self, sampling: Sampling, name: str) -> tuple[Path, bool]:
-        """Where `name` is kept for a settled sampling, and whether it is there."""
+        """Where `name` is kept for a resolved sampling, and whether it is there."""
         return self._beside(f"samples/{self.config.epochs:04d}-{sampling.digest}", name)
 
     def _beside(self, folder: str, name: str) -> tuple[Path, bool]:
@@ -237,7 +237,7 @@ class Run:
 
         `again` draws anew what older samplers drew.
         """
-        sampling = self.settle(sampling)
+        sampling = self.resolve(sampling)
         path, there = self._kept(sampling, "samples.safetensors")
         if there and not (again and self.sampling_record(sampling).get("sources") != sampler_digest()):
             with store.understanding(path):
@@ -273,7 +273,7 @@ class Run:
         return stream.read(), stream.seconds
 
     def sampling_record(self, sampling: Sampling) -> dict[str, Any]:
-        """How long these samples took, on what, and the settled sampling."""
+        """How long these samples took, on what, and the resolved sampling."""
         path = self._made(sampling, "sampling.json")
         record: dict[str, Any] = store.read_json(path)
         with store.understanding(path):
@@ -286,7 +286,7 @@ class Run:
 
     def _made(self, sampling: Sampling, name: str) -> Path:
         """The path of a file that is written beside the samples, which are made where it is missing."""
-        path, there = self._kept(self.settle(sampling), name)
+        path, there = self._kept(self.resolve(sampling), name)
         if not there:
             self.samples(sampling)
         return path
@@ -295,7 +295,7 @@ class Run:
         """`frames` (2 or more) states on the way to sampling.n samples, evenly spaced, from noise to the end."""
         if frames < 2:
             raise ConfigError(f"frames={frames} show no way from noise to the end: give at least 2")
-        sampling = self.settle(sampling)
+        sampling = self.resolve(sampling)
         path, there = self._kept(sampling, f"trajectory-{frames}.safetensors")
         if not there:
             n_states = (sampling.n_steps or 1) + 1
@@ -324,7 +324,7 @@ class Run:
 
         `again` makes anew what older sources drew or scored; Light where they are published.
         """
-        sampling = self.settle(sampling)
+        sampling = self.resolve(sampling)
         path, there = self._kept(sampling, f"{_scores_name(extractor.name, extractor.digest, reference)}-{n_real}.json")
         kept = _read_scores(path) if there else None
         if kept and not (again and outdated(kept)):
@@ -345,7 +345,7 @@ class Run:
         self, sampling: Sampling, extractor: str, n_real: int = 0, reference: str = REFERENCE
     ) -> Scores | None:
         """Scores by an extractor that need not be at hand, if they were computed before by this very protocol."""
-        part = f"samples/{self.config.epochs:04d}-{self.settle(sampling).digest}"
+        part = f"samples/{self.config.epochs:04d}-{self.resolve(sampling).digest}"
         name = f"{_scores_name(extractor, '*', reference)}-{n_real}.json"
         places = (store.runs_dir() / self.id / part, self.folder / part)
         kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
@@ -354,7 +354,7 @@ class Run:
 
     def made(self, sampling: Sampling) -> dict[str, Any]:
         """How these samples came about, as their scores carry it: run, seeds, sampler, seconds, device."""
-        sampling, record = self.settle(sampling), self.sampling_record(sampling)
+        sampling, record = self.resolve(sampling), self.sampling_record(sampling)
         return {
             "run": self.id,
             "epochs": self.config.epochs,
@@ -383,7 +383,7 @@ class Run:
         """Nearest training images of the first n of these samples and of as many test images; kept."""
         if n < 1:
             raise ConfigError(f"n={n} is no number of images to look at: give at least 1")
-        sampling = self.settle(sampling)
+        sampling = self.resolve(sampling)
         path, there = self._kept(sampling, f"neighbours-{extractor.name}-{extractor.digest}-{n}.safetensors")
         if not there:
             seen = self.dataset.first(self.config.n_train, "n_train").samples
@@ -408,8 +408,8 @@ class Run:
             raise ConfigError(
                 f"{self.id} has no bits per dimension: they are a diffusion model's, of images at their own size"
             )
-        settled = self.settle(Sampling(weights=weights))
-        path, there = self._beside("bits", f"{self.config.epochs:04d}-{settled.weights}-{split}-{n}-{seed}.json")
+        resolved = self.resolve(Sampling(weights=weights))
+        path, there = self._beside("bits", f"{self.config.epochs:04d}-{resolved.weights}-{split}-{n}-{seed}.json")
         if there:
             with store.understanding(path):
                 kept = dict(store.read_json(path))
@@ -418,8 +418,8 @@ class Run:
         assert isinstance(learner, Diffusion)
         check_precision(self.config, learner.device)
         chosen = load(self.config.dataset, split).first(n)
-        self._check_weights(settled)
-        denoise, rng = learner.denoise(settled), generator(learner.device, "bits", seed)
+        self._check_weights(resolved)
+        denoise, rng = learner.denoise(resolved), generator(learner.device, "bits", seed)
         for module in learner.modules.values():  # no dropout
             module.eval()
         started = time.monotonic()
@@ -427,7 +427,7 @@ class Run:
             bound(denoise, learner.path, chosen.bridge.encode(part.to(learner.device), 0), rng)
             for part in chosen.samples.split(128)
         ]
-        how = {"split": split, "seed": seed, "weights": settled.weights, "device": device_name(learner.device)}
+        how = {"split": split, "seed": seed, "weights": resolved.weights, "device": device_name(learner.device)}
         how |= {"sources": likelihood_digest(), "commit": commit()["commit"]}
         found = Bits.of(bounds, seconds=time.monotonic() - started, **how)
         store.write_json(path, asdict(found))

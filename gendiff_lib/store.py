@@ -2,10 +2,14 @@
 
 import csv
 import errno
+import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
+import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +17,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,6 +27,10 @@ from .data import cache_dir, named_path
 
 class StoreError(GendiffError):
     """A file is damaged, missing, or cannot be written."""
+
+
+class Busy(GendiffError):
+    """Another process holds what was asked for."""
 
 
 def _checkout(start: Path) -> Path | None:
@@ -51,6 +60,8 @@ def published_dir() -> Path:
     return root / "runs" if root else cache_dir() / "published"
 
 
+_HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+_DRAFT = re.compile(rf"\..+\.{re.escape(_HOST)}\.(\d+)")
 ELSEWHERE = "set GENDIFF_RUNS to a folder that can"
 
 
@@ -60,7 +71,7 @@ def writing(path: Path, remedy: str = ELSEWHERE) -> Iterator[Path]:
 
     A full disk or a folder that cannot be written is a StoreError that names the folder, and `remedy`.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
@@ -91,6 +102,63 @@ def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> Gendiff
     if isinstance(error, GendiffError):
         return error
     return StoreError(f"{path} could not be written ({text.splitlines()[0]}): {remedy}")
+
+
+def sweep(folder: Path) -> None:
+    """Remove the drafts that processes of this machine left in `folder`, or below it, when they were killed."""
+    for path in folder.rglob(".*"):
+        told = _DRAFT.fullmatch(path.name)
+        if told and not _alive(int(told[1])):
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def lock(name: str, doing: str, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock called `name`, which is kept beside the runs; the system frees it when a process dies.
+
+    `doing` says for what, in the note to a user who has to wait, or in Busy where `wait` is false. Lock files stay
+    behind, since removing one is a race.
+    """
+    folder = runs_dir() / ".locks"
+    check_writable(folder)
+    held = FileLock(folder / name, mode=0o666)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        if not wait:
+            raise Busy(f"another process is {doing}") from None
+        print(f"another process is {doing}; waiting for it", file=sys.stderr)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        raise _unreadable(path) or damaged(path, "it is missing") from None
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file whole or not at all."""
+    with writing(target) as draft:
+        shutil.copyfile(source, draft)
 
 
 def check_writable(folder: Path, remedy: str = ELSEWHERE) -> None:
@@ -152,7 +220,10 @@ def write_table(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 def read_table(path: Path, n_rows: int) -> list[dict[str, float]]:
-    """Read a CSV of numbers; StoreError where it is missing, damaged or not of `n_rows` rows."""
+    """The first `n_rows` rows of a CSV of numbers, which a longer training only adds to.
+
+    StoreError where it is missing, damaged or has fewer rows.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(text.splitlines())]
@@ -162,9 +233,9 @@ def read_table(path: Path, n_rows: int) -> list[dict[str, float]]:
         raise damaged(path, "a value is no number") from None
     if not text.endswith("\n"):
         raise damaged(path, "its last line is cut")
-    if len(rows) != n_rows:
+    if len(rows) < n_rows:
         raise damaged(path, f"it has {len(rows)} rows instead of {n_rows}")
-    return rows
+    return rows[:n_rows]
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -186,10 +257,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 class Stream:
     """Batches of one kind, appended to a file; whoever was interrupted goes on after the last whole batch.
 
-    What was written under another `source` (a digest of the code that makes the batches) is thrown away.
+    What was written under another `source` (the version of the code that makes the batches) is thrown away.
     """
 
-    def __init__(self, path: Path, dtype: torch.dtype, shape: Sequence[int], source: str) -> None:
+    def __init__(self, path: Path, dtype: torch.dtype, shape: Sequence[int], source: int) -> None:
         """`shape` is of one item. Makes the file, or takes it up where it is."""
         self.path, self.dtype, self.shape, self.source = path, dtype, tuple(shape), source
         self.batches, self.seconds, self.size = 0, 0.0, 0
@@ -262,9 +333,19 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def replace_folder(new: Path, old: Path) -> None:
     """Put folder `new` in the place of `old`, which may exist."""
-    grave = old.with_name(f".old-{old.name}")
-    shutil.rmtree(grave, ignore_errors=True)
+    grave = old.with_name(f".{old.name}.{_HOST}.{os.getpid()}")
     if old.exists():
         os.replace(old, grave)
     os.replace(new, old)
     shutil.rmtree(grave, ignore_errors=True)
+
+
+@contextmanager
+def drafting(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, removed at the end; what is to stay is put in its place before."""
+    draft = folder.with_name(f".{folder.name}.{_HOST}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

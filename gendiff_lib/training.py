@@ -1,33 +1,30 @@
 """The training loop, written once: it knows no model, and no model knows it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from .classifier import Classifier
-from .config import ClassifierConfig, Config, ConfigError, DiffusionConfig, GANConfig, GendiffError
-from .data import Dataset, batches
+from .config import ClassifierConfig, Config, ConfigError, DiffusionConfig, GANConfig
+from .data import DataError, Dataset, batches
 from .diffusion import Diffusion
 from .engine import Step
 from .gan import GAN
 from .learner import Learner
 from .machine import check_precision, default_device
+from .progress import Progress, TrainingError
+from .streams import stream
 
 ROWS_PER_EPOCH = 10
-
-
-class TrainingError(GendiffError):
-    """A training cannot go on."""
 
 
 def make(config: Config, shape: tuple[int, ...], n_classes: int) -> Learner:
     """The learner that a configuration describes, its weights drawn from config.seed."""
     with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
+        torch.manual_seed(stream("weights", config.seed).initial_seed())
         match config:
             case GANConfig():
                 return GAN(config, shape)
@@ -43,6 +40,7 @@ def build(config: Config, dataset: Dataset, device: torch.device | None = None) 
     """`make` for a data set, on a device. Everything that can be refused is refused here, before anything starts."""
     device = device or default_device()
     check_precision(config, device)
+    steps_per_epoch(config, dataset)
     learner = make(config, dataset.bridge.shape(config.image_size), len(dataset.classes))
     learner.to(device)
     if config.kind != "diffusion":  # GroupNorm is slow in this layout, batch norm and strided convolutions are fast
@@ -51,67 +49,44 @@ def build(config: Config, dataset: Dataset, device: torch.device | None = None) 
     return learner
 
 
-@dataclass
-class Progress:
-    """Where a training stands; with the learner's state, all that an exact resume needs."""
-
-    rng: torch.Generator
-    epoch: int = 0  # whole epochs done
-    step: int = 0  # steps done in the epoch under way
-    images: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-    losses: list[dict[str, Tensor]] = field(default_factory=list)  # of the epoch under way, still on the device
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers and lists only; the global generator is there for dropout."""
-        return {
-            "rng": self.rng.get_state(),
-            "global_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            "counts": [self.epoch, self.step, self.images],
-            "history": self.history,
-            "losses": [{k: v.item() for k, v in row.items()} for row in self.losses],
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Undo `state_dict`."""
-        self.rng.set_state(state["rng"])
-        torch.set_rng_state(state["global_rng"])
-        if state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
-        self.epoch, self.step, self.images = state["counts"]
-        self.history = state["history"]
-        self.losses = [{k: torch.tensor(v) for k, v in row.items()} for row in state["losses"]]
-
-    def table(self) -> dict[str, Tensor]:
-        """The losses of the epoch under way, (steps,) on the CPU; TrainingError at the first that is not finite."""
-        table = {k: torch.stack([row[k].cpu() for row in self.losses]) for k in self.losses[0]} if self.losses else {}
-        for name, values in table.items():
-            bad = (~values.isfinite()).nonzero()
-            if len(bad):
-                raise TrainingError(
-                    f"{name} became {values[bad[0]].item()} at step {bad[0].item() + 1} of epoch {self.epoch + 1}"
-                )
-        return table
+def steps_per_epoch(config: Config, dataset: Dataset) -> int:
+    """Whole batches in one pass over the training samples; DataError where there is none."""
+    n = len(dataset.samples)
+    if n < config.batch_size:
+        raise DataError(
+            f"batch_size={config.batch_size} is more than the {n} training samples of {dataset.name}: lower it"
+        )
+    return n // config.batch_size
 
 
-def start(config: Config, device: torch.device) -> Progress:
+def images_at(epochs: float, steps: int, batch_size: int) -> int:
+    """The images that a training of so many epochs has seen, rounded to a batch, at least one."""
+    return max(round(epochs * steps), 1) * batch_size
+
+
+def start(config: Config, dataset: Dataset, device: torch.device) -> Progress:
     """The progress of a training that has not begun. Seeds torch's global generator, which dropout uses."""
-    torch.manual_seed(config.seed)
-    return Progress(torch.Generator(device).manual_seed(config.seed))
+    torch.manual_seed(stream("dropout", config.seed).initial_seed())
+    return Progress(stream("training", config.seed, device=device), steps_per_epoch(config, dataset))
 
 
 def fit(
-    learner: Learner, dataset: Dataset, config: Config, progress: Progress, step: Step | None = None
+    learner: Learner,
+    dataset: Dataset,
+    config: Config,
+    progress: Progress,
+    step: Step | None = None,
 ) -> Iterator[Progress]:
     """Train until config.epochs are done, yielding `progress` after every step; no step waits for the GPU.
 
     `step` stands in for learner.step where an engine makes it faster.
-    Losses are checked at the end of each epoch: TrainingError names the first that is not finite and the likely cause.
+    Losses are checked at the end of each row: TrainingError names the first that is not finite and the likely cause.
     """
-    steps = len(dataset.samples) // config.batch_size
-    step = step or learner.step
-    while progress.epoch < config.epochs:
+    steps, step = progress.steps_per_epoch, step or learner.step
+    target = images_at(config.epochs, steps, config.batch_size)
+    edges = set(torch.linspace(0, steps, min(ROWS_PER_EPOCH, steps) + 1).round().long().tolist())
+    cost = operations_counter(config, dataset)
+    while progress.images < target:
         feed = batches(
             dataset,
             config.batch_size,
@@ -122,17 +97,22 @@ def fit(
             flip=config.flip,
         )
         for x, labels in feed:
-            fraction = progress.epoch + progress.step / steps
-            progress.losses.append(step(x, labels, fraction, progress.rng))
+            operations = cost(learner.phase(progress), progress)
+            progress.losses.append(step(x, labels, progress, progress.rng))
             progress.step += 1
             progress.images += len(x)
+            progress.operations += operations * len(x)
+            if progress.step in edges:
+                progress.end_row(check_losses(progress, config), learner.diagnose())
             if progress.step == steps:
-                _end_epoch(progress, config)
+                progress.epoch, progress.step = progress.epoch + 1, 0
             yield progress
+            if progress.images >= target:
+                return
 
 
 def check_losses(progress: Progress, config: Config) -> dict[str, Tensor]:
-    """The losses of the epoch under way; TrainingError names the first that is not finite and the likely cause."""
+    """The losses of the row under way; TrainingError names the first that is not finite and the likely cause."""
     try:
         return progress.table()
     except TrainingError as error:
@@ -143,18 +123,28 @@ def check_losses(progress: Progress, config: Config) -> dict[str, Tensor]:
         ) from None
 
 
-def _end_epoch(progress: Progress, config: Config) -> None:
-    """Check the losses and turn them into rows, each the mean over a tenth of the epoch."""
-    table = check_losses(progress, config)
-    steps = progress.step
-    before = progress.images - steps * config.batch_size
-    edges = torch.linspace(0, steps, min(ROWS_PER_EPOCH, steps) + 1).round().long().tolist()
-    for low_edge, high_edge in pairwise(edges):
-        row: dict[str, float] = {
-            "epoch": progress.epoch + high_edge / steps,
-            "step": progress.epoch * steps + high_edge,
-            "images": before + high_edge * config.batch_size,
-        }
-        row |= {k: v[low_edge:high_edge].double().mean().item() for k, v in table.items()}
-        progress.history.append(row)
-    progress.epoch, progress.step, progress.losses = progress.epoch + 1, 0, []
+def operations_counter(config: Config, dataset: Dataset) -> Callable[[str, Progress], int]:
+    """(phase, progress) to the operations of an image trained there, each phase counted once."""
+    known: dict[str, int] = {}
+
+    def cost(phase: str, progress: Progress) -> int:
+        if phase not in known:
+            known[phase] = operations_per_image(config, dataset, progress)
+        return known[phase]
+
+    return cost
+
+
+def operations_per_image(config: Config, dataset: Dataset, progress: Progress | None = None) -> int:
+    """Floating-point operations of a training step divided by its images, counted by running a step of two images.
+
+    `progress` says where in the training, since what a step does may depend on it.
+    """
+    with torch.random.fork_rng(devices=[]):  # dropout must not disturb the training
+        config = config.but(precision="fp32")
+        learner = build(config, dataset, torch.device("cpu"))
+        here = replace(progress or start(config, dataset, torch.device("cpu")), rng=torch.Generator())
+        x = dataset.bridge.encode(dataset.samples[:2].cpu(), config.image_size)
+        with FlopCounterMode(display=False) as counter:
+            learner.step(x, dataset.labels[:2].cpu(), here, here.rng)
+    return int(counter.get_total_flops()) // 2

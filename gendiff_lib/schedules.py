@@ -1,6 +1,6 @@
-"""Paths: how a sample becomes noise, x = scale(t) * x0 + std(t) * eps, with t = 0 at the data.
+"""Schedules: how a sample becomes noise, x = scale(t) * x0 + std(t) * eps, with t = 0 at the data.
 
-A path is (scale, std) as functions of t; the ends are in the grid, so no sampler needs a branch for its last step.
+A schedule is (scale, std) as functions of t; the ends are in the grid, so no sampler needs a branch for its last step.
 """
 
 import math
@@ -13,8 +13,11 @@ from torch import Tensor
 from .config import ConfigError
 
 
-class Path(Protocol):
-    """What samplers and training need to know of a path. `t` is a float64 tensor of any shape."""
+LARGEST_ALPHA_BAR = 0.05  # at the noise end: sampling starts from pure noise, so more would be a step never trained
+
+
+class Schedule(Protocol):
+    """What samplers and training need to know of a schedule. `t` is a float64 tensor of any shape."""
 
     end: float
     n_timesteps: int | None
@@ -27,11 +30,11 @@ class Path(Protocol):
         """The share of eps in x."""
         ...
 
-    def clock(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """(a, b) such that the velocity is a * x0 + b * eps; b * scale(t) - a * std(t) = 1 on every path."""
+    def velocity(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """(a, b) such that the velocity is a * x0 + b * eps; b * scale(t) - a * std(t) = 1 on every schedule."""
         ...
 
-    def embed(self, t: Tensor) -> Tensor:
+    def time_input(self, t: Tensor) -> Tensor:
         """The number that the network sees for t."""
         ...
 
@@ -70,10 +73,10 @@ class VariancePreserving:
     def std(self, t: Tensor) -> Tensor:
         return (1 - self.alpha_bar(t)).sqrt()
 
-    def clock(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def velocity(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return -self.std(t), self.scale(t)  # Salimans and Ho (2022), appendix D: v = scale * eps - std * x0
 
-    def embed(self, t: Tensor) -> Tensor:
+    def time_input(self, t: Tensor) -> Tensor:
         return t - 1  # the networks count their steps 0 .. T-1
 
     def steps(self, n: int) -> Tensor:
@@ -96,10 +99,10 @@ class Flow:
     def std(self, t: Tensor) -> Tensor:
         return t
 
-    def clock(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def velocity(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return -torch.ones_like(t), torch.ones_like(t)
 
-    def embed(self, t: Tensor) -> Tensor:
+    def time_input(self, t: Tensor) -> Tensor:
         return 1000 * t
 
     def steps(self, n: int) -> Tensor:
@@ -109,31 +112,38 @@ class Flow:
         return u.double()
 
 
-def linear(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Path:
+def linear(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Schedule:
     """Betas evenly spaced between the two of `beta_minmax` (DDPM, section 4)."""
     if n_timesteps is None or beta_minmax is None:
-        raise ConfigError("path 'linear' needs n_timesteps and beta_minmax: the paper's are 1000 and 1e-4,2e-2")
-    return VariancePreserving(torch.linspace(*beta_minmax, n_timesteps, dtype=torch.float64))
+        raise ConfigError("schedule 'linear' needs n_timesteps and beta_minmax: the paper's are 1000 and 1e-4,2e-2")
+    schedule = VariancePreserving(torch.linspace(*beta_minmax, n_timesteps, dtype=torch.float64))
+    left = schedule.alpha_bar(torch.tensor(schedule.end)).item()
+    if left > LARGEST_ALPHA_BAR:
+        raise ConfigError(
+            f"beta_minmax={beta_minmax} in n_timesteps={n_timesteps} do not end in noise (alpha_bar_T = {left:.2g}, "
+            f"at most {LARGEST_ALPHA_BAR} may be left): give larger betas, or more steps"
+        )
+    return schedule
 
 
-def cosine(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Path:
+def cosine(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Schedule:
     """alpha_bar follows a squared cosine, beta clipped at 0.999 (improved DDPM, eq. 17)."""
     if n_timesteps is None or beta_minmax is not None:
-        raise ConfigError("path 'cosine' needs n_timesteps and has no beta_minmax: set beta_minmax=none")
+        raise ConfigError("schedule 'cosine' needs n_timesteps and has no beta_minmax: set beta_minmax=none")
     t = torch.arange(n_timesteps + 1, dtype=torch.float64) / n_timesteps
     alpha_bar = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
     return VariancePreserving((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
 
 
-def flow(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Path:
+def flow(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Schedule:
     """Continuous time: it has no steps and no betas of its own."""
     if n_timesteps is not None or beta_minmax is not None:
-        raise ConfigError("path 'flow' has neither n_timesteps nor beta_minmax: set both to none")
+        raise ConfigError("schedule 'flow' has neither n_timesteps nor beta_minmax: set both to none")
     return Flow()
 
 
 def like(value: Tensor, x: Tensor) -> Tensor:
-    """A path's float64 coefficient, in x's type and device, with x's number of dimensions.
+    """A schedule's float64 coefficient, in x's type and device, with x's number of dimensions.
 
     A single number stays on the CPU, where it can be used without a copy.
     """
@@ -143,7 +153,7 @@ def like(value: Tensor, x: Tensor) -> Tensor:
     return value.reshape(value.shape + (1,) * (x.ndim - value.ndim))
 
 
-PATHS: dict[str, Callable[[int | None, tuple[float, float] | None], Path]] = {
+SCHEDULES: dict[str, Callable[[int | None, tuple[float, float] | None], Schedule]] = {
     "linear": linear,
     "cosine": cosine,
     "flow": flow,

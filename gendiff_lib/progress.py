@@ -1,0 +1,90 @@
+"""Where a training stands: with the learner's state, all that an exact resume needs."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .config import GendiffError
+
+FIRST = 20  # updates whose losses are kept one by one, so that a replay can be compared with them
+
+
+class TrainingError(GendiffError):
+    """A training cannot go on."""
+
+
+@dataclass
+class Progress:
+    """Counts of what was done, and the losses.
+
+    `images` counts training images, each pass anew; `operations` what was computed for them, forward and backward.
+    A row of `history` is the mean over a tenth of an epoch; `losses` are of the row under way, still on the device.
+    """
+
+    rng: torch.Generator
+    steps_per_epoch: int
+    epoch: int = 0  # whole epochs done
+    step: int = 0  # steps done in the epoch under way
+    images: int = 0
+    operations: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    losses: list[dict[str, Tensor]] = field(default_factory=list)
+    first: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> float:
+        """Epochs done, a fraction inside one."""
+        return self.epoch + self.step / self.steps_per_epoch
+
+    @property
+    def updates(self) -> int:
+        """Steps done in all."""
+        return self.epoch * self.steps_per_epoch + self.step
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and lists only; the global generator is there for dropout."""
+        return {
+            "rng": self.rng.get_state(),
+            "global_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "counts": {k: getattr(self, k) for k in ("epoch", "step", "images", "operations", "steps_per_epoch")},
+            "history": self.history,
+            "losses": [{k: v.item() for k, v in row.items()} for row in self.losses],
+            "first": self.first,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Undo `state_dict`."""
+        self.rng.set_state(state["rng"])
+        torch.set_rng_state(state["global_rng"])
+        if state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        for name, count in state["counts"].items():
+            setattr(self, name, count)
+        self.history, self.first = state["history"], state["first"]
+        self.losses = [{k: torch.tensor(v) for k, v in row.items()} for row in state["losses"]]
+
+    def table(self) -> dict[str, Tensor]:
+        """The losses of the row under way, (steps,) on the CPU; TrainingError at the first that is not finite.
+
+        What begins with another word than loss is a diagnostic, and may be missing (nan) in a step.
+        """
+        table = {k: torch.stack([row[k].cpu() for row in self.losses]) for k in self.losses[0]} if self.losses else {}
+        for name, values in table.items():
+            bad = (~values.isfinite()).nonzero() if name.startswith("loss") else ()
+            if len(bad):
+                update = self.updates - len(self.losses) + int(bad[0]) + 1
+                epoch, step = divmod(update - 1, self.steps_per_epoch)
+                raise TrainingError(f"{name} became {values[bad[0]].item()} at step {step + 1} of epoch {epoch + 1}")
+        return table
+
+    def end_row(self, table: dict[str, Tensor], diagnostics: dict[str, Tensor]) -> None:
+        """Turn the losses of the row under way into means, with what the learner tells of itself at its end."""
+        row: dict[str, float] = {"epoch": self.epochs, "step": self.updates, "images": self.images}
+        row |= {k: v.double().nanmean().item() for k, v in table.items()}
+        self.history.append(row | {k: v.item() for k, v in diagnostics.items()})
+        for i in range(min(FIRST - len(self.first), len(self.losses))):
+            self.first.append({k: v[i].item() for k, v in table.items() if k.startswith("loss")})
+        self.losses = []
