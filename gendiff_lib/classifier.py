@@ -9,7 +9,6 @@ from .images import to_model
 from .learner import Learner
 from .progress import Progress
 
-
 VERSION = 1  # of what a training computes: raised when the same configuration gives other weights
 
 

@@ -13,8 +13,8 @@ from .engine import for_sampling
 from .learner import Method, gradient_norm
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .progress import Progress
-from .schedules import SCHEDULES, like
 from .samplers import SAMPLERS, Denoise, Estimate, Step, resolve
+from .schedules import SCHEDULES, like
 
 T = TypeVar("T")
 

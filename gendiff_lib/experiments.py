@@ -1,12 +1,30 @@
 """The experiments by name, each as a value in three presets; the pages that need them; and what the paper printed."""
 
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from .config import ClassifierConfig, Config, ConfigError, DiffusionConfig, GANConfig, Sampling
+import torch
 
-PRESETS = ("smoke", "laptop", "paper")
+from .config import (
+    ClassifierConfig,
+    Config,
+    ConfigError,
+    DCGANNetwork,
+    DiffusionConfig,
+    GANConfig,
+    MLPNetwork,
+    PointGANNetwork,
+    Sampling,
+    TransformerNetwork,
+    UNetNetwork,
+)
+from .data import Dataset, ImageBridge, load
+from .training import images_at, operations_per_image
+
+PRESETS = ("smoke", "laptop", "overnight", "paper")
+PETA = 10**15
 
 # ---------------------------------------------------------------- what the paper printed
 
@@ -48,17 +66,20 @@ TABLE1: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """How an experiment's samples are drawn and scored in one preset: n fakes against the first n_real of a split."""
+    """How an experiment's samples are drawn and scored in one preset: n fakes against n_real images of a split."""
 
     sampling: Sampling
-    n_real: int  # 0 for the whole split
+    n_real: int | None = None  # None for the whole split
     seeds: int = 1  # sampling seeds, from sampling.seed on: one large set, or several small ones
     n_checked: int = 1000  # images whose bits per dimension and nearest neighbours are looked at
-    validated: tuple[int, int] = (0, 0)  # train and test images that the extractor is validated with, 0 for all
+    validated: tuple[int | None, int | None] = (
+        None,
+        None,
+    )  # train and test images that the extractor is validated with
 
-    def reals(self, there: int) -> int:
-        """How many of the images that are there the fakes are compared with; 0 for all."""
-        return min(self.n_real, there)
+    def reals(self, there: int) -> int | None:
+        """How many of the images that are there the fakes are compared with; None for all."""
+        return None if self.n_real is None or self.n_real >= there else self.n_real
 
 
 @dataclass(frozen=True)
@@ -69,20 +90,28 @@ class Experiment:
     presets: dict[str, Config]
     protocols: dict[str, Protocol]
     in_paper: bool = False  # whether the `paper` preset is the paper's own recipe
+    petaflops: float = 1 / 8  # how long the preset `overnight` trains
 
 
-def _presets(paper: Config, laptop: dict[str, Any], smoke: dict[str, Any]) -> dict[str, Config]:
+def _presets(
+    paper: Config, laptop: dict[str, Any], smoke: dict[str, Any], overnight: Config | None = None
+) -> dict[str, Config]:
     tiny: dict[str, Any] = {"dataset": "shapes", "n_train": 400, "batch_size": 50, "epochs": 2, "snapshots": (1, 2, 4)}
+    night = {"overnight": overnight.but(name=paper.name, seed=0, snapshots=())} if overnight else {}
     return {
-        "paper": paper,
-        "laptop": paper.but(**laptop),
         "smoke": paper.but(**{**laptop, **tiny, **smoke}),
+        "laptop": paper.but(**laptop),
+        **night,
+        "paper": paper,
     }
 
 
-def _protocols(paper: Sampling, laptop: dict[str, Any], smoke: dict[str, Any]) -> dict[str, Protocol]:
+def _protocols(
+    paper: Sampling, laptop: dict[str, Any], smoke: dict[str, Any], overnight: Sampling | None = None
+) -> dict[str, Protocol]:
     return {
-        "paper": Protocol(paper, 0),
+        "paper": Protocol(paper),
+        "overnight": Protocol(overnight or paper.but(n=5000), 10_000, n_checked=100),
         "laptop": Protocol(paper.but(n=500, batch_size=100, **laptop), 5000, seeds=3, n_checked=500),
         "smoke": Protocol(
             paper.but(n=100, batch_size=100, **{**laptop, **smoke}), 500, seeds=2, n_checked=50, validated=(1000, 400)
@@ -95,24 +124,19 @@ _DDIM = _protocols(Sampling(n=50_000, batch_size=500, sampler="ddim", n_steps=50
 
 _DCGAN = GANConfig(
     name="dcgan",
+    network=DCGANNetwork(ngf=64, ndf=64),
     image_size=64,
     batch_size=128,
     nz=100,
-    ngf=64,
-    ndf=64,
     lrG=1e-4,
     lrD=4e-4,
     beta1=0.5,
     epochs=30,
     snapshots=(30, 49, 100),
 )
-_CONV = DiffusionConfig(
+_CONV = DiffusionConfig(  # its network's default values are Fig. 17's
     name="ddpm-conv",
-    denoiser="conv",
-    timestep_embedding_dim=256,
-    n_layers=8,
-    hidden_dim=256,
-    path="linear",
+    schedule="linear",
     n_timesteps=1000,
     beta_minmax=(1e-4, 2e-2),
     batch_size=128,
@@ -123,67 +147,80 @@ _CONV = DiffusionConfig(
 )
 _UNET = _CONV.but(
     name="ddpm-unet",
-    denoiser="unet",
-    timestep_embedding_dim=None,
-    n_layers=None,
-    hidden_dim=None,
-    widths=(64, 128, 128, 128),
-    n_blocks=2,
-    attention=(1,),
-    patch=1,
-    dropout=0.1,
+    network=UNetNetwork(widths=(64, 128, 128, 128), n_blocks=2, attention=(1,), dropout=0.1),
     lr=2e-4,
     clip_grad=1.0,
-    ema=0.999,
+    ema=90_000.0,
     precision="bf16",
     seed=0,
 )
-_TRANSFORMER = _CONV.but(
-    name="ddpm-transformer",
-    denoiser="transformer",
-    n_layers=8,
-    patch=2,
-    lr=2e-4,
-    clip_grad=1.0,
-    ema=0.999,
-    precision="bf16",
-    seed=0,
-)
-_MLP = _CONV.but(name="ddpm-mlp", denoiser="mlp", hidden_dim=2048, n_layers=4, lr=2e-4, ema=0.999, seed=0)
+_TRANSFORMER = _UNET.but(name="ddpm-transformer", network=TransformerNetwork(n_layers=8, hidden_dim=256, patch=2))
+_MLP = _CONV.but(name="ddpm-mlp", network=MLPNetwork(hidden_dim=2048, n_layers=4), lr=2e-4, ema=90_000.0, seed=0)
+_FLOW: dict[str, Any] = {"schedule": "flow", "n_timesteps": None, "beta_minmax": None, "prediction": "v"}
+
+# Overnight, the paper's own two keep every value of Figs. 16 and 17 but size and seed; DCGAN at the 32x32 of its text.
+_NIGHT_GAN = _DCGAN.but(image_size=None, network=DCGANNetwork(ngf=32, ndf=32))
+_NIGHT_CONV = _CONV.but(**{"network.hidden_dim": 16})
+# The others have the rates, batches and averages that first trials at 1/32 petaFLOP preferred.
+_NIGHT: dict[str, Any] = {"batch_size": 32, "lr": 1e-3, "ema": 22_000.0, "clip_grad": 1.0, "precision": "fp32"}
+_NIGHT_UNET = _UNET.but(**_NIGHT, network=UNetNetwork(widths=(16, 32, 64), n_blocks=1, attention=(2,), patch=2))
+_NIGHT_TRANSFORMER = _TRANSFORMER.but(**_NIGHT, network=TransformerNetwork(n_layers=6, hidden_dim=64, patch=4))
+_NIGHT_FLOW = {**_FLOW, "prediction": "x0", "times": "logit-normal", "weighting": "inverse-std"}
 
 # The laptop's processes keep the shape of the paper's: the same sum of betas in a twentieth of the steps.
-_SHORT_PATH: dict[str, Any] = {"n_timesteps": 50, "beta_minmax": (2e-3, 4e-1)}
+_SHORT_SCHEDULE: dict[str, Any] = {"n_timesteps": 50, "beta_minmax": (2e-3, 4e-1)}
 # At this size the paper's learning rates let the discriminator win at once (grey squares); these give texture.
 _SMALL_GAN: dict[str, Any] = {
     "n_train": 10_000,
     "batch_size": 64,
-    "ngf": 16,
-    "ndf": 16,
+    "network.ngf": 16,
+    "network.ndf": 16,
     "lrG": 4e-4,
     "lrD": 2e-4,
 }
 _SMALL_UNET: dict[str, Any] = {
     "n_train": 10_000,
     "batch_size": 64,
-    "widths": (16, 32, 64),
-    "n_blocks": 1,
-    "attention": (),
-    "patch": 2,
-    "dropout": 0.0,
+    "network.attention": (),
+    "network.widths": (16, 32, 64),
+    "network.n_blocks": 1,
+    "network.patch": 2,
+    "network.dropout": 0.0,
     "precision": "fp32",
-    "ema": 0.995,
+    "ema": 9_000.0,
     "lr": 2e-3,
 }
-_SMALL_MLP: dict[str, Any] = {"n_train": 10_000, "batch_size": 64, "hidden_dim": 256, "n_layers": 3, "lr": 1e-3}
-_TINY_GAN: dict[str, Any] = {"ngf": 8, "ndf": 8}
-_TINY_PATH: dict[str, Any] = {"n_timesteps": 20, "beta_minmax": (5e-3, 0.5)}
-_TINY_UNET: dict[str, Any] = {"widths": (8, 16)}
+_SMALL_MLP: dict[str, Any] = {
+    "n_train": 10_000,
+    "batch_size": 64,
+    "network.hidden_dim": 256,
+    "network.n_layers": 3,
+    "network.timestep_embedding_dim": 64,
+    "ema": 44_000.0,
+    "lr": 1e-3,
+}
+_SMALL_TRANSFORMER: dict[str, Any] = {
+    "n_train": 10_000,
+    "batch_size": 64,
+    "network.hidden_dim": 64,
+    "network.timestep_embedding_dim": 64,
+    "network.n_layers": 4,
+    "network.patch": 4,
+    "precision": "fp32",
+    "ema": 9_000.0,
+    "lr": 2e-3,
+}
+_TINY_GAN: dict[str, Any] = {"network.ngf": 8, "network.ndf": 8}
+_TINY_SCHEDULE: dict[str, Any] = {"n_timesteps": 20, "beta_minmax": (5e-3, 0.5)}
+_TINY_UNET: dict[str, Any] = {"network.widths": (8, 16)}
+_TINY_TRANSFORMER: dict[str, Any] = {"network.hidden_dim": 16, "network.n_layers": 2}
 
 
 def _altered_dcgan(title: str, name: str, **changes: Any) -> Experiment:
     """The paper's DCGAN with one thing changed, at every size."""
     laptop = {**_SMALL_GAN, "epochs": 3, "snapshots": (3,)}
-    return Experiment(title, _presets(_DCGAN.but(name=name, **changes), laptop, _TINY_GAN), _GENERATOR)
+    paper, night = (base.but(name=name, **changes) for base in (_DCGAN, _NIGHT_GAN))
+    return Experiment(title, _presets(paper, laptop, _TINY_GAN, night), _GENERATOR)
 
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -193,6 +230,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             _DCGAN,
             {**_SMALL_GAN, "epochs": 3, "snapshots": (3, 5, 10)},
             _TINY_GAN,
+            _DCGAN.but(network=DCGANNetwork(ngf=32, ndf=32)),
         ),
         _GENERATOR,
         in_paper=True,
@@ -200,47 +238,56 @@ EXPERIMENTS: dict[str, Experiment] = {
     "dcgan-32": Experiment(
         "a DCGAN at the data's own 32x32 pixels",
         _presets(
-            _DCGAN.but(name="dcgan-32", image_size=0),
-            {**_SMALL_GAN, "ngf": 32, "ndf": 32, "epochs": 3, "snapshots": (3,)},
+            _DCGAN.but(name="dcgan-32", image_size=None),
+            {**_SMALL_GAN, "network.ngf": 32, "network.ndf": 32, "epochs": 3, "snapshots": (3,)},
             _TINY_GAN,
+            _NIGHT_GAN,
         ),
         _GENERATOR,
+        petaflops=1 / 4,
     ),
     "dcgan-minimax": _altered_dcgan(
         "the DCGAN with the saturating loss of equation 1", "dcgan-minimax", loss="minimax"
     ),
     "dcgan-plain": _altered_dcgan(
-        "the DCGAN without batch norm after its transposed convolutions", "dcgan-plain", norm="none"
+        "the DCGAN without batch norm after its transposed convolutions", "dcgan-plain", **{"network.norm": "none"}
+    ),
+    "dcgan-clipped": _altered_dcgan(
+        "the DCGAN with the gradients of both players clipped to norm 1", "dcgan-clipped", clip_grad=1.0
     ),
     "ddpm-conv": Experiment(
         "the paper's convolutional denoiser",
         _presets(
             _CONV,
             {
-                **_SHORT_PATH,
+                **_SHORT_SCHEDULE,
                 "n_train": 10_000,
                 "batch_size": 64,
-                "hidden_dim": 16,
-                "timestep_embedding_dim": 32,
+                "network.hidden_dim": 16,
+                "network.timestep_embedding_dim": 32,
                 "lr": 1e-3,
                 "epochs": 4,
                 "snapshots": (2, 4),
             },
-            {"hidden_dim": 8, "n_layers": 2, **_TINY_PATH},
+            {"network.hidden_dim": 8, "network.n_layers": 2, **_TINY_SCHEDULE},
+            _NIGHT_CONV,
         ),
         _protocols(
             Sampling(n=2048, batch_size=64, sampler="tutorial"),
             {},
             {},
+            Sampling(n=5000, batch_size=500, sampler="ddim", n_steps=50),
         ),
         in_paper=True,
+        petaflops=1 / 4,
     ),
     "ddpm-mlp": Experiment(
         "a multilayer perceptron as denoiser",
         _presets(
             _MLP,
-            {**_SHORT_PATH, **_SMALL_MLP, "timestep_embedding_dim": 64, "epochs": 3, "snapshots": (3,)},
-            {"hidden_dim": 32, **_TINY_PATH},
+            {**_SHORT_SCHEDULE, **_SMALL_MLP, "epochs": 3, "snapshots": (3,)},
+            {"network.hidden_dim": 32, **_TINY_SCHEDULE},
+            _MLP.but(**{**_NIGHT, "batch_size": 128}, network=MLPNetwork(hidden_dim=512, n_layers=4)),
         ),
         _DDIM,
     ),
@@ -248,17 +295,19 @@ EXPERIMENTS: dict[str, Experiment] = {
         "a U-Net of DDPM's shape in the paper's process",
         _presets(
             _UNET,
-            {**_SHORT_PATH, **_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
-            {**_TINY_UNET, **_TINY_PATH},
+            {**_SHORT_SCHEDULE, **_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
+            {**_TINY_UNET, **_TINY_SCHEDULE},
+            _NIGHT_UNET,
         ),
         _DDIM,
     ),
     "ddpm-unet-64": Experiment(
         "the same U-Net at 64x64 pixels, to which the data are enlarged",
         _presets(
-            _UNET.but(name="ddpm-unet-64", image_size=64, attention=(2,)),
-            {**_SHORT_PATH, **_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
-            {**_TINY_UNET, **_TINY_PATH},
+            _UNET.but(name="ddpm-unet-64", image_size=64, **{"network.attention": (2,)}),
+            {**_SHORT_SCHEDULE, **_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
+            {**_TINY_UNET, **_TINY_SCHEDULE},
+            _NIGHT_UNET.but(image_size=64),
         ),
         _DDIM,
     ),
@@ -266,39 +315,44 @@ EXPERIMENTS: dict[str, Experiment] = {
         "a transformer of DiT's shape in the paper's process",
         _presets(
             _TRANSFORMER,
-            {
-                **_SHORT_PATH,
-                "n_train": 10_000,
-                "batch_size": 64,
-                "hidden_dim": 64,
-                "timestep_embedding_dim": 64,
-                "n_layers": 4,
-                "patch": 4,
-                "precision": "fp32",
-                "ema": 0.995,
-                "lr": 2e-3,
-                "epochs": 4,
-                "snapshots": (4,),
-            },
-            {"hidden_dim": 16, "n_layers": 2, **_TINY_PATH},
+            {**_SHORT_SCHEDULE, **_SMALL_TRANSFORMER, "epochs": 4, "snapshots": (4,)},
+            {**_TINY_TRANSFORMER, **_TINY_SCHEDULE},
+            _NIGHT_TRANSFORMER,
         ),
         _DDIM,
     ),
     "flow-unet": Experiment(
-        "the same U-Net on a straight path, predicting the velocity",
+        "the same U-Net on a straight schedule",
         _presets(
-            _UNET.but(name="flow-unet", path="flow", n_timesteps=None, beta_minmax=None, prediction="v"),
+            _UNET.but(name="flow-unet", **_FLOW),
             {**_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
             _TINY_UNET,
+            _NIGHT_UNET.but(**_NIGHT_FLOW),
+        ),
+        _DDIM,
+    ),
+    "flow-transformer": Experiment(
+        "the same transformer on a straight schedule",
+        _presets(
+            _TRANSFORMER.but(name="flow-transformer", **_FLOW),
+            {**_SMALL_TRANSFORMER, "epochs": 4, "snapshots": (4,)},
+            _TINY_TRANSFORMER,
+            _NIGHT_TRANSFORMER.but(**_NIGHT_FLOW),
         ),
         _DDIM,
     ),
     "ddpm-unet-full": Experiment(
         "DDPM's own U-Net, 35.7M parameters",
         _presets(
-            _UNET.but(name="ddpm-unet-full", widths=(128, 256, 256, 256), flip=True, ema=0.9999, snapshots=(40, 100)),
-            {**_SHORT_PATH, **_SMALL_UNET, "widths": (32, 64, 64), "epochs": 4, "snapshots": (4,)},
-            {**_TINY_UNET, **_TINY_PATH},
+            _UNET.but(
+                name="ddpm-unet-full",
+                flip=True,
+                ema=900_000.0,
+                snapshots=(40, 100),
+                **{"network.widths": (128, 256, 256, 256)},
+            ),
+            {**_SHORT_SCHEDULE, **_SMALL_UNET, "network.widths": (32, 64, 64), "epochs": 4, "snapshots": (4,)},
+            {**_TINY_UNET, **_TINY_SCHEDULE},
         ),
         _DDIM,
     ),
@@ -319,8 +373,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 _LIVE_GAN = GANConfig(
     name="live-gan",
     dataset="shapes",
-    ngf=32,
-    ndf=32,
+    network=DCGANNetwork(ngf=32, ndf=32),
     batch_size=32,
     lrG=4e-4,
     lrD=2e-4,
@@ -331,19 +384,14 @@ _LIVE_GAN = GANConfig(
 _LIVE_DIFFUSION = DiffusionConfig(
     name="live-diffusion",
     dataset="shapes",
-    denoiser="unet",
-    widths=(16, 32, 64),
-    n_blocks=1,
-    attention=(),
-    patch=2,
-    dropout=0.0,
-    path="flow",
+    network=UNetNetwork(widths=(16, 32, 64), n_blocks=1, attention=(), patch=2),
+    schedule="flow",
     prediction="x0",
     times="logit-normal",
     weighting="inverse-std",
     lr=3e-3,
     batch_size=32,
-    ema=0.998,
+    ema=11_000.0,
     epochs=7,
     snapshots=(1, 3, 5, 7),
 )
@@ -351,11 +399,8 @@ _LIVE_DIFFUSION = DiffusionConfig(
 _LIVE_GAN_2D = GANConfig(
     name="live-gan-2d",
     dataset="gaussians",
-    network="mlp",
-    fourier=2,
+    network=PointGANNetwork(ngf=64, ndf=64, fourier=2),
     nz=8,
-    ngf=64,
-    ndf=64,
     lrG=1e-3,
     lrD=1e-3,
     batch_size=256,
@@ -365,16 +410,12 @@ _LIVE_GAN_2D = GANConfig(
 _LIVE_DIFFUSION_2D = DiffusionConfig(
     name="live-diffusion-2d",
     dataset="gaussians",
-    denoiser="mlp",
-    fourier=4,
-    n_layers=3,
-    hidden_dim=64,
-    timestep_embedding_dim=16,
-    path="flow",
+    network=MLPNetwork(n_layers=3, hidden_dim=64, timestep_embedding_dim=16, fourier=4),
+    schedule="flow",
     prediction="v",
     lr=3e-3,
     batch_size=256,
-    ema=0.99,
+    ema=18_000.0,
     epochs=20,
     snapshots=(4, 8, 12, 16, 20),
 )
@@ -384,7 +425,7 @@ _TINY_2D: dict[str, Any] = {"n_train": 1000, "batch_size": 100, "epochs": 2, "sn
 def _live(title: str, config: Config, sampling: Sampling, smoke: dict[str, Any]) -> Experiment:
     return Experiment(
         title,
-        {"paper": config, "laptop": config, "smoke": config.but(**smoke)},
+        {"smoke": config.but(**smoke), "laptop": config, "overnight": config, "paper": config},
         {p: Protocol(sampling if p != "smoke" else sampling.but(n=100), 2000) for p in PRESETS},
     )
 
@@ -394,18 +435,18 @@ EXPERIMENTS |= {
         "a small GAN on shapes",
         _LIVE_GAN,
         Sampling(n=1000, batch_size=100),
-        {"n_train": 400, "batch_size": 50, "epochs": 2, "ngf": 8, "ndf": 8, "snapshots": (1, 2)},
+        {"n_train": 400, "batch_size": 50, "epochs": 2, "snapshots": (1, 2), **_TINY_GAN},
     ),
     "live-diffusion": _live(
         "a small diffusion model on shapes",
         _LIVE_DIFFUSION,
         Sampling(n=1000, batch_size=100, sampler="ddim", n_steps=30),
-        {"n_train": 400, "batch_size": 50, "epochs": 2, "widths": (8, 16), "snapshots": (1, 2)},
+        {"n_train": 400, "batch_size": 50, "epochs": 2, "snapshots": (1, 2), **_TINY_UNET},
     ),
     "live-gan-2d": _live("a GAN in the plane", _LIVE_GAN_2D, Sampling(n=2500, batch_size=2500), _TINY_2D),
     "live-gan-2d-fine": _live(
         "a GAN in the plane whose discriminator sees finer detail",
-        _LIVE_GAN_2D.but(name="live-gan-2d-fine", fourier=4),
+        _LIVE_GAN_2D.but(name="live-gan-2d-fine", **{"network.fourier": 4}),
         Sampling(n=2500, batch_size=2500),
         _TINY_2D,
     ),
@@ -432,13 +473,48 @@ def check_preset(preset: str) -> None:
 
 
 def get(name: str, preset: str = "laptop", *, dataset: str = "", **overrides: Any) -> Config:
-    """The configuration of an experiment in a preset, with fields changed by name.
+    """The configuration of an experiment in a preset, with fields changed by name (`network.ngf` for a part's).
 
     An empty `dataset` keeps the preset's own. ConfigError for an unknown name, preset or field, or a wrong value.
     """
     check_preset(preset)
-    config = experiment(name).presets[preset]
-    return config.but(**({"dataset": dataset} if dataset else {}), **overrides)
+    known = experiment(name)
+    if preset not in known.presets:
+        raise ConfigError(f"experiment {name!r} has no preset {preset}: it has {', '.join(known.presets)}")
+    config = known.presets[preset].but(**({"dataset": dataset} if dataset else {}), **overrides)
+    if preset != "overnight" or config.kind == "classifier" or name.startswith("live-"):
+        return config
+    marks = tuple(sorted({*(at_petaflops(config, p) for p in BUDGETS), *PAPER_EPOCHS}))
+    length = {} if "epochs" in overrides else {"epochs": at_petaflops(config, known.petaflops)}
+    return config.but(**{"snapshots": marks, **length, **{k: overrides[k] for k in ("snapshots",) if k in overrides}})
+
+
+# Where an overnight training keeps snapshots: at doubling budgets, in petaFLOP, and at the epochs that the paper names.
+BUDGETS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+PAPER_EPOCHS = (20.0, 30.0, 40.0, 49.0, 100.0)
+
+
+def at_petaflops(config: Config, petaflops: float) -> float:
+    """The epochs after which a training has done so many operations, in 10^15, rounded to a batch."""
+    n = config.n_train or (50_000 if config.dataset == "cifar10" else len(load(config.dataset).samples))
+    steps = n // config.batch_size
+    images = petaflops * PETA / operations(config)
+    return images_at(images / config.batch_size / steps, steps, config.batch_size) / config.batch_size / steps
+
+
+def operations(config: Config) -> int:
+    """The operations of training one image, counted on a blank one; CIFAR-10 need not be at hand."""
+    return _operations(config.but(epochs=1.0, snapshots=(), seed=0, name="run", batch_size=2, n_train=None))
+
+
+@lru_cache(maxsize=256)
+def _operations(config: Config) -> int:
+    if config.dataset != "cifar10":
+        return operations_per_image(config, load(config.dataset))
+    blank, classes = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), tuple(map(str, range(10)))
+    return operations_per_image(
+        config, Dataset("cifar10", "train", blank, torch.zeros(2).long(), classes, ImageBridge(32))
+    )
 
 
 def protocol(name: str, preset: str = "laptop") -> Protocol:
@@ -452,7 +528,7 @@ def protocol(name: str, preset: str = "laptop") -> Protocol:
 def preset_of(config: Config) -> str:
     """The preset whose size `config` has, whatever its seed and data set; `laptop` where it has none's."""
     known = EXPERIMENTS[config.name].presets if config.name in EXPERIMENTS else {}
-    for preset, mine in reversed(known.items()):  # where sizes are one, as in the live chapter, it is not the paper's
+    for preset, mine in known.items():  # where sizes are one, as in the live chapter, it is not the paper's
         if mine.but(seed=config.seed, dataset=config.dataset).digest == config.digest:
             return preset
     return "laptop"
@@ -464,8 +540,7 @@ def train_command(config: Config) -> str:
         return ""
     preset = preset_of(config)
     base, words = get(config.name, preset), ["gendiff", "train", config.name, "--preset", preset]
-    for name in (f.name for f in fields(config) if getattr(config, f.name) != getattr(base, f.name)):
-        text = config.text(name)
+    for name, text in config.but(snapshots=base.snapshots).words(base).items():
         words += [f"--{name}", text] if name in ("dataset", "epochs", "seed") else ["--set", f"{name}={text}"]
     return shlex.join([*words, "--again"])
 
@@ -479,7 +554,7 @@ def classifier_for(dataset: str, preset: str) -> Config:
 
 def shrunk(config: Config, name: str) -> dict[str, tuple[Any, Any]]:
     """The fields in which `config` differs from the experiment's `paper` preset: name -> (paper's, its own)."""
-    paper, mine = experiment(name).presets["paper"].to_dict(), config.to_dict()
+    paper, mine = experiment(name).presets["paper"].flat(), config.flat()
     skip = ("name", "snapshots", "seed")
     return {k: (v, mine[k]) for k, v in paper.items() if k not in skip and k in mine and v != mine[k]}
 
@@ -487,14 +562,15 @@ def shrunk(config: Config, name: str) -> dict[str, tuple[Any, Any]]:
 # ---------------------------------------------------------------- the book
 
 # The collapse page compares two snapshots of one run of `dcgan`: the paper's 30 and 100 epochs, or the same ratio.
-COLLAPSE: dict[str, tuple[int, int]] = {"paper": (30, 100), "laptop": (3, 10), "smoke": (1, 4)}
+COLLAPSE: dict[str, tuple[int, int]] = {"paper": (30, 100), "overnight": (30, 100), "laptop": (3, 10), "smoke": (1, 4)}
 
 
 def sampler_grid(preset: str) -> dict[str, Sampling]:
     """The samplers that their page compares, by label; equal n for all, so that no distance owes anything to n."""
-    n_timesteps = {"paper": 1000, "laptop": 50, "smoke": 20}[preset]
-    steps = {"paper": (10, 20, 50, 100), "laptop": (5, 10, 20), "smoke": (2, 5)}[preset]
-    base = {"paper": Sampling(n=2048, batch_size=64), "laptop": Sampling(n=256), "smoke": Sampling(n=50)}[preset]
+    n_timesteps = {"paper": 1000, "overnight": 1000, "laptop": 50, "smoke": 20}[preset]
+    steps = {"paper": (10, 20, 50, 100), "overnight": (10, 20, 50), "laptop": (5, 10, 20), "smoke": (2, 5)}[preset]
+    n = {"paper": 2048, "overnight": 500, "laptop": 256, "smoke": 50}[preset]
+    base = Sampling(n=n, batch_size=min(n, 100 if preset == "overnight" else 64))
     grid = {f"ddim {s}": base.but(sampler="ddim", n_steps=s) for s in steps}
     grid |= {f"ddim-eta1 {s}": base.but(sampler="ddim", eta=1.0, n_steps=s) for s in steps[1:2]}
     whole = base.but(n_steps=n_timesteps)

@@ -100,7 +100,10 @@ class PointDiscriminator(nn.Module):
         return torch.sigmoid(self.main(waves(x, self.fourier)).flatten().float())
 
 
-NETWORKS: dict[str, tuple[Any, Any]] = {"dcgan": (Generator, Discriminator), "mlp": (PointGenerator, PointDiscriminator)}
+NETWORKS: dict[str, tuple[Any, Any]] = {
+    "dcgan": (Generator, Discriminator),
+    "mlp": (PointGenerator, PointDiscriminator),
+}
 
 
 def _init(module: nn.Module) -> None:
@@ -235,7 +238,9 @@ class GAN(Method):
         """See Learner.weights: the generator with recomputed batch statistics, and the running ones."""
         generator = deepcopy(self.generator)
         self._recompute(generator)
-        running = {f"running.{k}": v for k, v in self.generator.named_buffers() if not k.endswith("num_batches_tracked")}
+        running = {
+            f"running.{k}": v for k, v in self.generator.named_buffers() if not k.endswith("num_batches_tracked")
+        }
         return {f"generator.{k}": v for k, v in generator.state_dict().items()} | running
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:

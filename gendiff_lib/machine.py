@@ -98,6 +98,9 @@ def commit() -> dict[str, Any]:
 
     try:
         git("ls-files", "--error-unmatch", Path(__file__).name)  # not somebody else's repository around an installation
-        return {"commit": git("log", "-1", "--format=%H", "--", "."), "dirty": bool(git("status", "--porcelain", "--", "."))}
+        return {
+            "commit": git("log", "-1", "--format=%H", "--", "."),
+            "dirty": bool(git("status", "--porcelain", "--", ".")),
+        }
     except (OSError, subprocess.CalledProcessError):
         return {"commit": os.environ.get("GENDIFF_COMMIT"), "dirty": None}

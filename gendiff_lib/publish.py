@@ -1,49 +1,58 @@
 """Publishing: the light half of a run goes into runs/, tracked, with everything its pages show."""
 
-import shutil
 from pathlib import Path
 
 import torch
 
-from . import store
+from . import layout, store
 from .config import GendiffError
 from .images import read_png
 from .runs import Run, read_record
 
-LIGHT = ("run.json", "history.csv", "sheets/*.png", "bits/*.json", "samples/*/sampling.json")
-LIGHT_SAMPLES = ("scores-*.json", "sheet.png", "trajectory-*.safetensors", "neighbours-*.safetensors")
-BUDGET = 25 * 2**20  # bytes of everything in runs/
+BUDGET = 29 * 2**20  # bytes of everything in runs/: the tracked tree stays under 30 MiB
 
 
 def publish(run: Run, *, weights: bool = False) -> Path:
     """Copy the light half of `run` into runs/ and read it back; what was published of it before is replaced.
 
-    `weights` adds the last snapshot's in half precision, the averaged ones alone where there are such.
-    GendiffError for a run that is a published one itself, or where runs/ would outgrow 25 MB.
+    `weights` adds the last snapshot's in half precision, the averaged ones alone where there are such; those that
+    were published before stay in any case. GendiffError for a run that is a published one itself, for one that lacks
+    a part, or where runs/ would outgrow its budget.
     """
     if run.published:
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
     target = store.published_dir() / run.id
     store.check_writable(target.parent, "give yourself the right to")
-    draft = target.with_name(f".draft-{run.id}")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        for pattern in (*LIGHT, *(f"samples/*/{name}" for name in LIGHT_SAMPLES)):
+    store.sweep(target.parent)
+    with store.drafting(target) as draft:
+        for pattern in layout.LIGHT:
             for path in run.folder.glob(pattern):
-                copy = draft / path.relative_to(run.folder)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, copy)
-        if weights:
-            name = f"weights/epoch-{max(run.epochs):04d}.safetensors"
-            full = store.read_tensors(run.folder / name)
-            averaged = {k: v for k, v in full.items() if k.startswith("ema.")}
-            half = {k: v.half() if v.is_floating_point() else v for k, v in (averaged or full).items()}
-            store.write_tensors(draft / name, half)
+                store.copy(path, draft / path.relative_to(run.folder))
+        record = read_record(draft)
+        for seen in map(int, record["snapshots"]):
+            _weights(run, draft, record, seen, make=weights and seen == record["images"])
+        store.write_json(draft / layout.RECORD, record)
         _check(run, draft)
         store.replace_folder(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return target
+
+
+def _weights(run: Run, draft: Path, record: dict[str, dict[str, dict[str, str]]], seen: int, *, make: bool) -> None:
+    """Half-precision weights of a snapshot: made anew, or those that were published before."""
+    before, full = store.published_dir() / run.id / layout.weights(seen), run.folder / layout.weights(seen)
+    if make:
+        store.write_tensors(draft / layout.weights(seen), halved(store.read_tensors(full)))
+    elif before.exists():
+        store.copy(before, draft / layout.weights(seen))
+    if (draft / layout.weights(seen)).exists():
+        record["snapshots"][str(seen)]["half_sha256"] = store.sha256(draft / layout.weights(seen))
+
+
+def halved(full: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights in half precision, of averaged ones those alone. Batch statistics stay whole: they have no bound."""
+    averaged = {k: v for k, v in full.items() if k.startswith("ema.")}
+    whole = ("running_mean", "running_var", "num_batches_tracked")
+    return {k: v if k.endswith(whole) else v.half() for k, v in (averaged or full).items()}
 
 
 def publish_validation(path: Path) -> Path:
@@ -54,9 +63,12 @@ def publish_validation(path: Path) -> Path:
 
 
 def _check(run: Run, draft: Path) -> None:
-    """Read the draft back as a run, and weigh what runs/ would hold."""
+    """Read the draft back as a run without holes, and weigh what runs/ would hold."""
     record = read_record(draft)
-    store.read_table(draft / "history.csv", record["rows"])
+    store.read_table(draft / layout.HISTORY, record["rows"])
+    for seen, entry in record["snapshots"].items():
+        if "sheet" in entry and not (draft / layout.sheet(int(seen))).exists():
+            raise store.damaged(run.folder / layout.sheet(int(seen)), "it is missing")
     for path in draft.rglob("*.json"):
         store.read_json(path)
     for path in draft.rglob("*.png"):
@@ -70,7 +82,12 @@ def _check(run: Run, draft: Path) -> None:
         for name, tensor in store.read_tensors(path).items():
             if not torch.isfinite(tensor).all():
                 raise GendiffError(f"{name} of {run.id} is not finite in half precision: publish it without weights")
-    others = [p for p in store.published_dir().rglob("*") if p.is_file() and run.id not in p.parts]
+    _weigh(run, draft)
+
+
+def _weigh(run: Run, draft: Path) -> None:
+    skip = {run.id, draft.name}
+    others = [p for p in store.published_dir().rglob("*") if p.is_file() and not skip & {*p.parts}]
     total = sum(p.stat().st_size for p in (*others, *draft.rglob("*")) if p.is_file())
     if total > BUDGET:
         raise GendiffError(

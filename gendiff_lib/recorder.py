@@ -1,111 +1,113 @@
 """Recording: train(config) turns a training into a run, idempotent, resumable and atomic."""
 
 import datetime
-import hashlib
 import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from . import images, store
+from . import images, layout, store
 from .classifier import Classifier
 from .config import ClassifierConfig, Config, ConfigError, GendiffError, Sampling
-from .data import Dataset, cache_dir, load
+from .data import Dataset, check_same, load
 from .engine import accelerate, engine_for
 from .learner import Learner, Method
-from .machine import commit, device_name, forget_peak, peak_memory, versions
+from .machine import commit, device_name, forget_peak, packages, peak_memory
+from .progress import Progress, TrainingError
 from .runs import Run, find, folders, read_record
-from .samplers import generator
-from .sources import source_digest
-from .training import Progress, TrainingError, build, check_losses, fit, start
+from .streams import stream
+from .training import build, check_losses, fit, images_at, operations_per_image, start
+from .versions import result_versions
 
 CHECKPOINT_SECONDS = 30.0
-MADE = ("samples", "bits")  # what is made of a finished run, maybe while a longer training goes on from it
 SHEET = Sampling(n=40, seed=0, batch_size=40)  # the fixed noise of the contact sheets over training
+FORMAT = 2  # of run.json
 
 
 class OutOfTime(GendiffError):
     """A training was stopped at its deadline; its checkpoint is kept."""
 
 
-def train(config: Config, deadline: float | None = None, *, again: bool = False) -> Run:
+def train(config: Config, deadline: float | None = None, *, again: bool = False, wait: bool = True) -> Run:
     """The finished run of `config`: from disk where there is one, else trained, from a checkpoint if one is left.
 
-    Another process that trains the same run is waited for. GendiffError where something cannot be done; OutOfTime
-    where time.monotonic() passes `deadline` before the end. `again` counts no published run.
+    Another process that trains the same run is waited for; without `wait` that is store.Busy. GendiffError where
+    something cannot be done; OutOfTime where time.monotonic() passes `deadline` before the end. `again` counts no
+    published run.
     """
     if (run := find(config)) and not (again and run.published):
+        run.check_data()
         return run
-    dataset = load(config.dataset).first(config.n_train, "n_train")
+    dataset = training_data(config)
+    learner = build(config, dataset)  # refuses what does not fit before anything is written
+    with store.lock(f"training-{config.digest}", f"training {config.name} (seed {config.seed})", wait=wait):
+        if (run := find(config)) and not (again and run.published):
+            return run
+        store.sweep(store.runs_dir())
+        training = _Training(config, dataset.to(learner.device), learner)
+        try:
+            return training.run(deadline)
+        finally:
+            if training.hidden.exists() and not (training.hidden / layout.CHECKPOINT).exists():
+                shutil.rmtree(training.hidden)  # nothing in it that could be gone on from
+
+
+def training_data(config: Config) -> Dataset:
+    """What `config` trains on; ConfigError where its fields do not fit that."""
+    dataset = load(config.dataset).choose(config.n_train, "n_train", "n_train")
     if config.flip and not dataset.is_image:
         raise ConfigError(f"flip=true does not apply to {config.dataset}, which holds no images: set flip=false")
     if isinstance(config, ClassifierConfig) and dataset.is_image and config.crop >= dataset.samples.shape[-1]:
         side = dataset.samples.shape[-1]
         raise ConfigError(f"crop={config.crop} shifts images of {side} pixels out of sight: give less than {side}")
-    learner = build(config, dataset)  # refuses what does not fit before anything is written
-    store.check_writable(store.runs_dir())
-    with _alone(config):
-        if (run := find(config)) and not (again and run.published):
-            return run
-        training = _Training(config, dataset.to(learner.device), learner)
-        try:
-            return training.run(deadline)
-        finally:
-            if training.hidden.exists() and not training.checkpoint.exists():
-                shutil.rmtree(training.hidden)  # nothing in it that could be gone on from
-
-
-@contextmanager
-def _alone(config: Config) -> Iterator[None]:
-    """Hold the lock of this run; the system frees it when a process dies.
-
-    Lock files stay behind, since removing one is a race; so they are kept in the user's cache, not among the runs.
-    """
-    place = hashlib.sha256(f"{store.runs_dir().resolve()}/{config.digest}".encode()).hexdigest()[:16]
-    store.check_writable(cache_dir() / "locks", "set XDG_CACHE_HOME to a folder that can")
-    lock = FileLock(cache_dir() / "locks" / place)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"{config.name}: another process trains this run; waiting for it", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+    return dataset
 
 
 class _Training:
-    """One training in its hidden directory, which is renamed when whole."""
+    """One training in its hidden folder, which becomes the run, or is added to it, when it is whole."""
 
     def __init__(self, config: Config, dataset: Dataset, learner: Learner) -> None:
         self.config, self.dataset, self.learner = config, dataset, learner
-        self.hidden = store.runs_dir() / f".training-{config.digest}"
-        self.checkpoint = self.hidden / "checkpoint.pt"
-        self.progress = start(config, learner.device)
-        n_images = config.epochs * len(dataset.samples)
-        self.engine = engine_for(learner, n_images)
+        self.progress = start(config, dataset, learner.device)
+        self.target = self._images(config.epochs)
+        self.wanted = {self._images(e) for e in (*config.snapshots, config.epochs)}
+        self.finished = next((f for f in folders(config) if f.parent == store.runs_dir()), None)
+        self.hidden = self._hidden()
+        self.checkpoint = self.hidden / layout.CHECKPOINT
+        self.engine = engine_for(learner, self.target)
         self.record = self._new_record()
         self.saved_at = time.monotonic()
 
+    def _images(self, epochs: float) -> int:
+        return images_at(epochs, self.progress.steps_per_epoch, self.config.batch_size)
+
+    def _hidden(self) -> Path:
+        """Where this training goes on: apart from a longer one that is under way, which it must not disturb."""
+        usual = store.runs_dir() / layout.training(self.config.digest)
+        longer = _counts(usual / layout.CHECKPOINT) > self.target
+        return usual.with_name(layout.training(self.config.digest, self.target)) if longer else usual
+
     def run(self, deadline: float | None = None) -> Run:
         """Train to the end and return the finished run."""
-        finished = self._begin()
+        self.hidden.mkdir(parents=True, exist_ok=True)
+        self._resume()
+        if self.progress.images < self.target:
+            self._train(deadline)
+        if str(self.target) not in self.record["snapshots"]:  # a checkpoint from just here was taken up
+            self._snapshot(self.progress)
+        return self._finish()
+
+    def _train(self, deadline: float | None) -> None:
         step = accelerate(self.learner, self.engine)  # after a resume: a graph keeps the memory that it was captured on
         forget_peak(self.learner.device)
-        started, before = time.monotonic(), self.record["seconds"]
-        aside = 0.0  # seconds spent on sheets and snapshots, which are no training
+        clock = _Clock(self._begin_segment(), self.record)
         bar = tqdm(
-            total=self.config.epochs * (len(self.dataset.samples) // self.config.batch_size) * self.config.batch_size,
+            total=self.target,
             initial=self.progress.images,
             desc=self.config.name,
             unit="img",
@@ -118,57 +120,36 @@ class _Training:
                 for progress in fit(self.learner, self.dataset, self.config, self.progress, step):
                     bar.update(progress.images - bar.n)
                     due = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
-                    if due or progress.step == 0:
+                    wanted = progress.images in self.wanted
+                    late = deadline is not None and time.monotonic() > deadline and progress.images < self.target
+                    if due or wanted or late:
                         self._wait_for_device()
-                        now = time.monotonic()
-                        self.record["seconds"] = before + now - started - aside
-                        self._pause(bar, progress, due)
-                        aside += time.monotonic() - now
-                    if deadline and time.monotonic() > deadline and progress.epoch < self.config.epochs:
-                        self._wait_for_device()
-                        self.record["seconds"] = before + time.monotonic() - started - aside
-                        self._save()
-                        raise OutOfTime(f"{progress.epoch} epochs and {progress.step} steps are in its checkpoint")
+                        with clock.aside(progress):
+                            self._pause(bar, progress, wanted)
+                    if late:
+                        raise OutOfTime(f"{progress.epochs:.4g} of {self.config.epochs:g} epochs are in its checkpoint")
         except TrainingError as error:
             kept = f"; the last good checkpoint is in {self.hidden}" if self.checkpoint.exists() else ""
             raise TrainingError(f"{self.config.name}: {error}{kept}") from None
-        return self._finish(finished)
 
-    def _pause(self, bar: "tqdm[Any]", progress: Progress, due: bool) -> None:
-        """What is done between steps: show losses, keep a snapshot that is wanted, save a checkpoint that is due."""
-        epoch = progress.epoch
-        if progress.step == 0 and progress.history:
+    def _pause(self, bar: "tqdm[Any]", progress: Progress, wanted: bool) -> None:
+        """What is done between steps: show losses, keep a snapshot that is wanted, save a checkpoint."""
+        if progress.history:
             bar.set_postfix({k: f"{v:.4g}" for k, v in progress.history[-1].items() if k.startswith("loss")})
-        wanted = progress.step == 0 and epoch in (*self.config.snapshots, self.config.epochs)
-        if wanted and str(epoch) not in self.record["snapshots"]:
-            self._snapshot(epoch)
-        if due or wanted:
-            self._save()
+        if wanted and str(progress.images) not in self.record["snapshots"]:
+            check_losses(progress, self.config)
+            self._snapshot(progress)
+        self._save()
 
-    def _begin(self) -> Path | None:
-        """Take up what is there: an interrupted training, or a finished run that is to go on. Returns the latter."""
-        finished = next((f for f in folders(self.config) if f.parent == store.runs_dir()), None)
-        if not self.hidden.exists():
-            longer = finished and max(map(int, read_record(finished)["snapshots"])) < self.config.epochs
-            if finished and longer and (finished / "checkpoint.pt").exists():
-                draft = self.hidden.with_name(f".draft-{self.config.digest}")
-                shutil.rmtree(draft, ignore_errors=True)
-                shutil.copytree(finished, draft, ignore=shutil.ignore_patterns(*MADE))
-                draft.rename(self.hidden)
-            self.hidden.mkdir(exist_ok=True)
-        for draft in self.hidden.glob(".checkpoint.pt.*"):  # of a process that was killed while it wrote
-            draft.unlink()
-        if self.checkpoint.exists():
-            state = store.read_checkpoint(self.checkpoint)
-            with store.understanding(self.checkpoint):
-                epoch, step, _ = state["counts"]
-                done = (epoch, step) == (self.config.epochs, 0) and str(epoch) in state["record"]["snapshots"]
-            if epoch < self.config.epochs or done:
-                self._resume(state)
-        return finished
-
-    def _resume(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint. The record keeps the sources it began with, so a later change makes it stale."""
+    def _resume(self) -> None:
+        """Go on from the checkpoint that is furthest on the way, of this training or of the finished run."""
+        places = [self.checkpoint, *([self.finished / layout.CHECKPOINT] if self.finished else [])]
+        path = max(places, key=lambda p: _counts(p) if _counts(p) <= self.target else -1)
+        if not 0 < _counts(path) <= self.target:
+            return
+        state = store.read_checkpoint(path)
+        data = state["record"]["data"]["digest"]
+        check_same(self.dataset, data, f"the interrupted training of {self.config.name}")
         try:
             self.learner.load_state_dict(state["learner"])
             self.progress.load_state_dict(state)
@@ -176,57 +157,84 @@ class _Training:
             raise
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError):
             device = state["record"]["device"]
-            raise store.damaged(self.checkpoint, f"it does not fit this code and device; it is of {device}") from None
-        self.record |= {k: state["record"][k] for k in ("seconds", "snapshots", "resumed", "sources")}
-        self.record["resumed"] += 1
+            raise store.damaged(path, f"it does not fit this code and device; it is of {device}") from None
+        for key in ("seconds", "processor_seconds", "snapshots", "segments", "versions"):
+            self.record[key] = state["record"][key]  # a later change of the code makes it stale
 
     def _new_record(self) -> dict[str, Any]:
         config, dataset = self.config, self.dataset
         return {
-            "format": 1,
+            "format": FORMAT,
             "kind": config.kind,
             "name": config.name,
             "config": config.to_dict(),
             "digest": config.digest,
             "snapshots": {},
             "seconds": 0.0,
-            "resumed": 0,
+            "processor_seconds": 0.0,
+            "segments": [],
             "data": {"name": dataset.name, "digest": dataset.digest, "samples": len(dataset.samples)},
             "sample_shape": list(dataset.samples.shape[1:]),
             "classes": list(dataset.classes),
             "parameters": {k: sum(p.numel() for p in m.parameters()) for k, m in self.learner.modules.items()},
-            "flops_per_image": flops_per_image(config, dataset),
-            "sources": source_digest(config.kind),
-            "device": device_name(self.learner.device),
-            "engine": self.engine,
-            "tf32": self.learner.device.type == "cuda" and torch.backends.cudnn.allow_tf32,
+            "operations_per_image": operations_per_image(config, dataset),
+            "steps_per_epoch": self.progress.steps_per_epoch,
+            "versions": result_versions(config.kind),
+        }
+
+    def _begin_segment(self) -> dict[str, Any]:
+        """The stretch of training that begins now: what computes it. One that nothing has changed since goes on."""
+        device = self.learner.device
+        made = {
+            "device": device_name(device),
             "threads": torch.get_num_threads(),
-            "versions": versions(),
+            "engine": self.engine,
+            "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
+            "packages": packages(),
             **commit(),
         }
+        self.record |= {k: made[k] for k in ("device", "threads", "engine", "packages", "commit", "dirty")}
+        last = self.record["segments"][-1] if self.record["segments"] else {}
+        if any(last.get(k) != v for k, v in made.items()):
+            counts = {"first_image": self.progress.images, "images": 0, "seconds": 0.0, "processor_seconds": 0.0}
+            self.record["segments"].append(made | counts)
+        segment: dict[str, Any] = self.record["segments"][-1]
+        return segment
 
     def _wait_for_device(self) -> None:
         if self.learner.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def _snapshot(self, epoch: int) -> None:
-        """Keep weights and a contact sheet of this epoch."""
-        weights = {k: v.clone() for k, v in self.learner.weights().items()}
-        store.write_tensors(self.hidden / "weights" / f"epoch-{epoch:04d}.safetensors", weights)
-        entry = {"seconds": self.record["seconds"], "images": self.progress.images, "rows": len(self.progress.history)}
+    def _snapshot(self, progress: Progress) -> None:
+        """Keep weights and a contact sheet."""
+        path = self.hidden / layout.weights(progress.images)
+        store.write_tensors(path, {k: v.clone() for k, v in self.learner.weights().items()})
+        entry = {
+            "epochs": progress.epochs,
+            "images": progress.images,
+            "operations": progress.operations,
+            "seconds": self.record["seconds"],
+            "processor_seconds": self.record["processor_seconds"],
+            "rows": len(progress.history),
+            "sha256": store.sha256(path),
+        }
         if isinstance(self.learner, Classifier):
             test = load(self.config.dataset, "test")
             entry["test_accuracy"] = self.learner.accuracy(test.samples, test.labels)
         if isinstance(self.learner, Method) and self.dataset.is_image:
-            sampling = self.learner.resolve(_sheet_sampling(self.learner))
-            rng = generator(self.learner.device, "sheet", sampling.seed)
-            with torch.compiler.set_stance("force_eager"):  # not worth compiling for another shape
-                last = deque(self.learner.sample(sampling.n, sampling, rng), maxlen=1).pop()
-            path = self.hidden / "sheets" / f"epoch-{epoch:04d}.png"
-            with store.writing(path) as draft:
-                images.save_png(images.sheet(self.dataset.bridge.decode(last.x).cpu(), columns=10), draft)
-            entry["sheet"] = sampling.to_dict()
-        self.record["snapshots"][str(epoch)] = entry
+            entry["sheet"] = self._sheet(self.learner, progress.images)
+        self.record["snapshots"][str(progress.images)] = entry
+
+    def _sheet(self, learner: Method, seen: int) -> dict[str, Any]:
+        """Draw the contact sheet: DDIM in 50 steps for a diffusion model, one pass for a GAN. Returns how."""
+        asked = SHEET if learner.config.kind == "gan" else SHEET.but(sampler="ddim", n_steps=50)
+        sampling = learner.resolve(asked)
+        rng = stream("sheet", sampling.seed, device=learner.device)
+        with torch.compiler.set_stance("force_eager"):  # not worth compiling for another shape
+            last = deque(learner.sample(sampling.n, sampling, rng), maxlen=1).pop()
+        with store.writing(self.hidden / layout.sheet(seen)) as draft:
+            images.save_png(images.sheet(self.dataset.bridge.decode(last.x).cpu(), columns=10), draft)
+        return sampling.to_dict()
 
     def _save(self) -> None:
         """A checkpoint, unless the losses since the last one are not finite: then the last good one stays."""
@@ -235,60 +243,77 @@ class _Training:
         store.write_checkpoint(self.checkpoint, state)
         self.saved_at = time.monotonic()
 
-    def _finish(self, finished: Path | None) -> Run:
-        """Write history and record, then rename. A longer run that is there already only gains this snapshot."""
-        if finished and (old := read_record(finished)) and max(map(int, old["snapshots"])) > self.config.epochs:
-            _add_snapshots(self.hidden, self.record, finished, old)
-            store.write_json(finished / "run.json", old)
-            shutil.rmtree(self.hidden)
-            return Run(finished, old, self.config)
-        if finished:
-            _add_snapshots(finished, read_record(finished), self.hidden, self.record)
-            for name in MADE:
-                if (finished / name).exists():
-                    shutil.copytree(finished / name, self.hidden / name)
-        device = self.learner.device
+    def _finish(self) -> Run:
+        """Write record and history; then the hidden folder becomes the run, or its snapshots are added to it."""
+        seconds = max(self.record["seconds"], 1e-9)
         self.record |= {
             "config": self.config.to_dict(),
             "images": self.progress.images,
-            "images_per_second": self.progress.images / max(self.record["seconds"], 1e-9),
-            "peak_memory": peak_memory(device),
+            "operations": self.progress.operations,
+            "images_per_second": self.progress.images / seconds,
+            "peak_memory": peak_memory(self.learner.device),
             "rows": len(self.progress.history),
+            "first_losses": self.progress.first,
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        store.write_table(self.hidden / "history.csv", self.progress.history)
-        store.write_json(self.hidden / "run.json", self.record)
-        final = store.runs_dir() / f"{self.config.name}-{self.config.digest}" if finished is None else finished
-        store.replace_folder(self.hidden, final)
+        store.write_table(self.hidden / layout.HISTORY, self.progress.history)
+        store.write_json(self.hidden / layout.RECORD, self.record)
+        final = self.finished or store.runs_dir() / f"{self.config.name}-{self.config.digest}"
+        if final.exists():
+            return Run(final, _add(self.hidden, self.record, final), self.config)
+        self.hidden.rename(final)
         return Run(final, self.record, self.config)
 
 
-def _add_snapshots(source: Path, theirs: dict[str, Any], target: Path, mine: dict[str, Any]) -> None:
-    """Copy to the run in `target` the snapshots of `source` that it has not."""
-    for epoch in theirs["snapshots"].keys() - mine["snapshots"].keys():
-        for part in (f"weights/epoch-{int(epoch):04d}.safetensors", f"sheets/epoch-{int(epoch):04d}.png"):
-            if (source / part).exists():
-                (target / part).parent.mkdir(exist_ok=True)
-                shutil.copy(source / part, target / part)
-        mine["snapshots"][epoch] = theirs["snapshots"][epoch]
+class _Clock:
+    """Seconds of a segment, less what was spent aside on sheets and snapshots, which are no training."""
+
+    def __init__(self, segment: dict[str, Any], record: dict[str, Any]) -> None:
+        self.segment, self.record = segment, record
+        self.wall, self.processor = time.monotonic(), time.process_time()
+
+    def aside(self, progress: Progress) -> "_Clock":
+        """Book what was trained until now; as a context, do not count what is done inside."""
+        spent = {"seconds": time.monotonic() - self.wall, "processor_seconds": time.process_time() - self.processor}
+        for name, value in spent.items():
+            self.segment[name] += value
+            self.record[name] += value
+        self.segment["images"] = progress.images - self.segment["first_image"]
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.wall, self.processor = time.monotonic(), time.process_time()
 
 
-def _sheet_sampling(learner: Method) -> Sampling:
-    """DDIM in at most 50 steps for a diffusion model, one pass for a GAN."""
-    if learner.config.kind == "gan":
-        return SHEET
-    return SHEET.but(sampler="ddim", n_steps=50)
+def _counts(checkpoint: Path) -> int:
+    """The images that a checkpoint has seen; 0 where there is none."""
+    if not checkpoint.exists():
+        return 0
+    state = store.read_checkpoint(checkpoint, whole=False)
+    with store.understanding(checkpoint):
+        return int(state["counts"]["images"])
 
 
-def flops_per_image(config: Config, dataset: Dataset) -> int:
-    """Floating-point operations of one training step divided by its images, counted by running one of two images."""
-    with torch.random.fork_rng(devices=[]):  # dropout must not disturb the training that is about to start
-        return _counted_flops(config.but(precision="fp32"), dataset)
+def _add(new: Path, mine: dict[str, Any], final: Path) -> dict[str, Any]:
+    """Add the training in `new` to the run in `final`, whose samples and scores stay; returns its record.
 
-
-def _counted_flops(config: Config, dataset: Dataset) -> int:
-    learner = build(config, dataset, torch.device("cpu"))
-    x = dataset.bridge.encode(dataset.samples[:2].cpu(), config.image_size)
-    with FlopCounterMode(display=False) as counter:
-        learner.step(x, dataset.labels[:2].cpu(), 0.0, torch.Generator().manual_seed(0))
-    return int(counter.get_total_flops()) // 2
+    The record is written last, so that whoever is interrupted does it all once more. A shorter training adds its
+    snapshots alone.
+    """
+    theirs = read_record(final) if (final / layout.RECORD).exists() else None
+    for seen in map(int, mine["snapshots"]):
+        for part in (layout.weights(seen), layout.sheet(seen)):
+            if (new / part).exists():
+                store.copy(new / part, final / part)
+    record = mine if theirs is None or theirs["images"] < mine["images"] else theirs
+    if record is mine:
+        for name in (layout.HISTORY, layout.CHECKPOINT):
+            if (new / name).exists():
+                store.copy(new / name, final / name)
+    record["snapshots"] = (theirs or mine)["snapshots"] | mine["snapshots"]
+    store.write_json(final / layout.RECORD, record)
+    shutil.rmtree(new)
+    return record

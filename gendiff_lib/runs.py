@@ -11,29 +11,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import features, images, store
+from . import features, images, layout, likelihood, memorisation, store
 from .config import Config, ConfigError, GendiffError, Sampling, from_dict
-from .data import Dataset, load
+from .data import Dataset, check_same, load
 from .diffusion import Diffusion
 from .experiments import train_command
 from .features import Extractor
 from .learner import Learner, Method
-from .likelihood import Bits, bound
-from .machine import check_precision, commit, default_device, device_name, versions
-from .memorisation import Memorisation, memorisation
+from .likelihood import Bits
+from .machine import check_precision, commit, default_device, device_name, packages
+from .memorisation import Memorisation
 from .metrics import PointScores, Scores, kept_reference, score, score_points
-from .samplers import generator
-from .sources import likelihood_digest, metrics_digest, sampler_digest, source_digest
-from .training import make
+from .streams import stream
+from .training import images_at, make
+from .versions import outdated, result_versions
 
 REFERENCE = "train"  # the split that scores compare with
 
 
-def outdated(scores: Scores) -> list[str]:
+def outdated_parts(scores: Scores) -> list[str]:
     """What of these scores the present code would make anew: "samples", "scores", both or neither."""
-    now = {"samples": sampler_digest(), "scores": metrics_digest()}
-    then = scores.made.get("sources", [None, None])  # none in scores of an earlier form
-    return [part for part, was in zip(now, then, strict=True) if was != now[part]]
+    raised = outdated(scores.made.get("versions", {"sampling": 0, "metrics": 0}))
+    return (["samples"] if "sampling" in raised else []) + (["scores"] if {"metrics", "features"} & {*raised} else [])
 
 
 def _read_scores(path: Path) -> Scores | None:
@@ -70,14 +69,19 @@ class Run:
         return self.folder.name
 
     @property
-    def epochs(self) -> tuple[int, ...]:
+    def epochs(self) -> tuple[float, ...]:
         """The epochs whose weights are kept."""
-        return tuple(sorted(map(int, self.record["snapshots"])))
+        return tuple(sorted(entry["epochs"] for entry in self.record["snapshots"].values()))
+
+    @property
+    def images(self) -> int:
+        """How many training images this snapshot had seen, each pass counted anew."""
+        return _seen(self.record, self.config.epochs)
 
     @property
     def snapshot(self) -> dict[str, Any]:
-        """Seconds, images seen and more, up to this snapshot."""
-        entry: dict[str, Any] = self.record["snapshots"][str(self.config.epochs)]
+        """Seconds, images seen, operations and more, up to this snapshot."""
+        entry: dict[str, Any] = self.record["snapshots"][str(self.images)]
         return entry
 
     @property
@@ -86,9 +90,9 @@ class Run:
         return (self.record["commit"] or "none")[:10] + (" + changes" if self.record["dirty"] else "")
 
     @property
-    def training_flops(self) -> int:
-        """Floating-point operations of the training up to this snapshot, forward and backward."""
-        return int(self.record["flops_per_image"] * self.snapshot["images"])
+    def training_operations(self) -> int:
+        """Floating-point operations of the training up to this snapshot, forward and backward, as they were done."""
+        return int(self.snapshot["operations"])
 
     @property
     def n_seen(self) -> int:
@@ -102,15 +106,15 @@ class Run:
         return {
             "run": self.id + (" (published)" if self.published else ""),
             "data": f"{record['data']['name']}, {self.n_seen:,}",
-            "epochs": f"{self.config.epochs}",
+            "epochs": f"{self.config.epochs:.5g}",
             "seed": f"{self.config.seed}",
             "precision": self.config.precision,
             "images seen": f"{snapshot['images']:,}",
             "seconds": f"{snapshot['seconds']:.1f}",
-            "GFLOP an image": f"{record['flops_per_image'] / 1e9:.3g}",
-            "TFLOP in all": f"{self.training_flops / 1e12:.4g}",
+            "GFLOP an image": f"{self.training_operations / snapshot['images'] / 1e9:.3g}",
+            "TFLOP in all": f"{self.training_operations / 1e12:.4g}",
             "device": f"{record['device']}, {record['threads']} threads",
-            "torch": record["versions"]["torch"],
+            "torch": record["packages"]["torch"],
             "commit": self.commit,
             "train": train_command(self.config),
         }
@@ -122,30 +126,31 @@ class Run:
 
     @property
     def stale(self) -> bool:
-        """Whether the sources that decide the result have changed since."""
-        return bool(self.record["sources"] != source_digest(self.config.kind))
+        """Whether the code gives another result today. Of the classifier, an instrument, the weights alone count."""
+        return self.config.kind != "classifier" and bool(outdated(self.record["versions"]))
 
-    def at(self, epoch: int) -> "Run":
-        """The same run as it was after `epoch` epochs; GendiffError names the snapshots there are."""
-        if epoch not in self.epochs:
-            known = ", ".join(map(str, self.epochs))
-            raise GendiffError(f"{self.id} keeps no snapshot at epoch {epoch}: it has {known}")
-        return Run(self.folder, self.record, self.config.but(epochs=epoch))
+    def at(self, epochs: float) -> "Run":
+        """The run as it was after so many epochs; GendiffError names the snapshots there are."""
+        if str(_seen(self.record, epochs)) not in self.record["snapshots"]:
+            known = ", ".join(f"{e:.5g}" for e in self.epochs)
+            raise GendiffError(f"{self.id} keeps no snapshot at epoch {epochs:g}: it has {known}")
+        return Run(self.folder, self.record, self.config.but(epochs=float(epochs)))
 
     @cached_property
     def history(self) -> dict[str, list[float]]:
         """Columns of history.csv up to this snapshot: epoch, step, images, losses (each row a tenth of an epoch)."""
         n_rows = read_record(self.folder)["rows"]  # the run may have gone on since
-        rows = store.read_table(self.folder / "history.csv", n_rows)
-        rows = [row for row in rows if row["epoch"] <= self.config.epochs]
-        return {k: [row[k] for row in rows] for k in rows[0]}
+        rows = store.read_table(self.folder / layout.HISTORY, n_rows)[: self.snapshot["rows"]]
+        return {k: [row[k] for row in rows] for k in rows[0]} if rows else {}
 
     @cached_property
     def learner(self) -> Learner:
         """The networks with this snapshot's weights; GendiffError where only the light half of the run is at hand."""
-        path = self.folder / "weights" / f"epoch-{self.config.epochs:04d}.safetensors"
+        path = self.folder / layout.weights(self.images)
         if not path.exists():
             raise self._without_weights()
+        if store.sha256(path) not in (self.snapshot["sha256"], self.snapshot.get("half_sha256")):
+            raise store.damaged(path, "its SHA-256 is not the one that the record tells")
         learner = self._fresh()
         learner.to(default_device())
         weights = {k: v.float() if v.dtype == torch.float16 else v for k, v in store.read_tensors(path).items()}
@@ -163,21 +168,28 @@ class Run:
         command = train_command(self.config) or "gendiff train"
         if self.published:
             return Light(
-                f"{self.id} is published without the weights of epoch {self.config.epochs}: `{command}` makes them"
+                f"{self.id} is published without the weights of epoch {self.config.epochs:.5g}: `{command}` makes them"
             )
         return Light(
-            f"{self.id} has lost the weights of epoch {self.config.epochs}: delete {self.folder}, and `{command}` "
+            f"{self.id} has lost the weights of epoch {self.config.epochs:.5g}: delete {self.folder}, and `{command}` "
             "makes them anew"
         )
 
     @property
     def dataset(self) -> Dataset:
-        """The training split it was made from."""
+        """The training split it was made from; DataError where it is another by now."""
+        self.check_data()
         return load(self.config.dataset)
+
+    def check_data(self) -> None:
+        """DataError where a folder of images has changed since the training."""
+        if self.config.dataset.startswith("folder:"):  # the others cannot change
+            trained_on = load(self.config.dataset).choose(self.config.n_train, "n_train", "n_train")
+            check_same(trained_on, self.record["data"]["digest"], f"run {self.id}")
 
     def sheet(self) -> Tensor:
         """The contact sheet of this snapshot, uint8 (3, H, W): the same noise at every epoch."""
-        path = self.folder / "sheets" / f"epoch-{self.config.epochs:04d}.png"
+        path = self.folder / layout.sheet(self.images)
         try:
             return images.read_png(path)
         except OSError:
@@ -206,10 +218,9 @@ class Run:
 
     def _kept(self, sampling: Sampling, name: str) -> tuple[Path, bool]:
         """Where `name` is kept for a resolved sampling, and whether it is there."""
-        return self._beside(f"samples/{self.config.epochs:04d}-{sampling.digest}", name)
+        return self._beside(layout.samples(self.images, sampling.digest) / name)
 
-    def _beside(self, folder: str, name: str) -> tuple[Path, bool]:
-        part = Path(folder) / name
+    def _beside(self, part: Path) -> tuple[Path, bool]:
         for place in (self.folder, store.runs_dir() / self.id):
             if (place / part).exists():
                 return place / part, True
@@ -220,11 +231,11 @@ class Run:
         assert isinstance(learner, Method)
         check_precision(self.config, learner.device)
         self._check_weights(sampling)
-        return learner.sample(n, sampling, generator(learner.device, "samples", sampling.seed, batch))
+        return learner.sample(n, sampling, stream("samples", sampling.seed, batch, learner.device))
 
     def _check_weights(self, sampling: Sampling) -> None:
         """GendiffError where raw weights are asked for and only the averaged ones were published."""
-        names = store.tensor_names(self.folder / "weights" / f"epoch-{self.config.epochs:04d}.safetensors")
+        names = store.tensor_names(self.folder / layout.weights(self.images))
         if (
             sampling.weights == "raw"
             and not any(name.startswith("net.") for name in names)
@@ -238,20 +249,38 @@ class Run:
         `again` draws anew what older samplers drew.
         """
         sampling = self.resolve(sampling)
-        path, there = self._kept(sampling, "samples.safetensors")
-        if there and not (again and self.sampling_record(sampling).get("sources") != sampler_digest()):
-            with store.understanding(path):
-                return store.read_tensors(path)["samples"]
+        if (kept := self._kept_samples(sampling, again)) is not None:
+            return kept
+        _ = self.learner  # refuses before anything is written
+        with store.lock(f"samples-{self.id}-{self.images}-{sampling.digest}", f"drawing samples of {self.id}"):
+            if (kept := self._kept_samples(sampling, again)) is not None:
+                return kept
+            return self._make_samples(sampling)
+
+    def _kept_samples(self, sampling: Sampling, again: bool) -> Tensor | None:
+        """Samples that were drawn before, checked to be all; None where there are none, or older ones do not count."""
+        path, there = self._kept(sampling, layout.SAMPLES)
+        whole = there and self._kept(sampling, layout.SAMPLING)[1]  # which is written last
+        if not whole or (again and outdated(self.sampling_record(sampling)["versions"])):
+            return None
+        if store.sha256(path) != self.sampling_record(sampling)["sha256"]:
+            raise store.damaged(path, f"its SHA-256 is not the one that {layout.SAMPLING} tells")
+        with store.understanding(path):
+            return store.read_tensors(path)["samples"]
+
+    def _make_samples(self, sampling: Sampling) -> Tensor:
+        path, there = self._kept(sampling, layout.SAMPLES)
+        store.sweep(path.parent)
         made, seconds = self._draw(sampling, path.parent)
-        learner = self.learner
-        record = {"sampling": sampling.to_dict(), "seconds": seconds, "device": device_name(learner.device)}
-        record |= {"threads": torch.get_num_threads(), "sources": sampler_digest(), "versions": versions(), **commit()}
-        store.write_json(path.with_name("sampling.json"), record)
         if self.dataset.is_image:
-            with store.writing(path.with_name("sheet.png")) as draft:
+            with store.writing(path.with_name(layout.SHEET)) as draft:
                 images.save_png(images.sheet(made[:40], columns=10), draft)
         store.write_tensors(path, {"samples": made})
-        store.forget_stream(path.parent / "drawing")
+        record = {"sampling": sampling.to_dict(), "seconds": seconds, "device": device_name(self.learner.device)}
+        record |= {"threads": torch.get_num_threads(), "versions": result_versions("sampling"), **commit()}
+        record |= {"packages": packages(), "sha256": store.sha256(path)}
+        store.write_json(path.with_name(layout.SAMPLING), record)
+        store.forget_stream(path.parent / layout.DRAWING)
         for name in ("trajectory-*", "neighbours-*"):  # of what older samplers drew; scores tell it themselves
             for older in path.parent.glob(name) if there else ():
                 older.unlink()
@@ -263,26 +292,31 @@ class Run:
         It can, since a batch's noise depends on its number alone.
         """
         bridge, like = self.dataset.bridge, self.dataset.samples
-        _ = self.learner  # refuses before anything is written
-        stream = store.Stream(folder / "drawing", like.dtype, like.shape[1:], sampler_digest())
-        for batch in range(stream.batches, -(-sampling.n // sampling.batch_size)):
+        drawn = store.Stream(
+            folder / layout.DRAWING, like.dtype, like.shape[1:], result_versions("sampling")["sampling"]
+        )
+        for batch in range(drawn.batches, -(-sampling.n // sampling.batch_size)):
             started = time.monotonic()
             n = min(sampling.batch_size, sampling.n - batch * sampling.batch_size)
             last = deque(self._states(n, sampling, batch), maxlen=1).pop()
-            stream.append(bridge.decode(last.x).cpu(), time.monotonic() - started)
-        return stream.read(), stream.seconds
+            drawn.append(bridge.decode(last.x).cpu(), time.monotonic() - started)
+        made = drawn.read()
+        if len(made) != sampling.n:
+            store.forget_stream(drawn.path)
+            raise GendiffError(f"{len(made)} of {sampling.n} samples of {self.id} were drawn: draw them once more")
+        return made, drawn.seconds
 
     def sampling_record(self, sampling: Sampling) -> dict[str, Any]:
         """How long these samples took, on what, and the resolved sampling."""
-        path = self._made(sampling, "sampling.json")
+        path = self._made(sampling, layout.SAMPLING)
         record: dict[str, Any] = store.read_json(path)
         with store.understanding(path):
-            _ = record["seconds"], record["device"], record["threads"], record["commit"]
+            _ = [record[k] for k in ("seconds", "device", "threads", "commit", "versions", "sha256")]
         return record
 
     def sample_sheet(self, sampling: Sampling) -> Tensor:
         """The first 40 of these samples as a contact sheet, uint8 (3, H, W)."""
-        return images.read_png(self._made(sampling, "sheet.png"))
+        return images.read_png(self._made(sampling, layout.SHEET))
 
     def _made(self, sampling: Sampling, name: str) -> Path:
         """The path of a file that is written beside the samples, which are made where it is missing."""
@@ -296,7 +330,7 @@ class Run:
         if frames < 2:
             raise ConfigError(f"frames={frames} show no way from noise to the end: give at least 2")
         sampling = self.resolve(sampling)
-        path, there = self._kept(sampling, f"trajectory-{frames}.safetensors")
+        path, there = self._kept(sampling, layout.trajectory(frames))
         if not there:
             n_states = (sampling.n_steps or 1) + 1
             wanted = {round(i * (n_states - 1) / (frames - 1)) for i in range(frames)}
@@ -315,26 +349,26 @@ class Run:
         self,
         sampling: Sampling,
         extractor: Extractor,
-        n_real: int = 0,
+        n_real: int | None = None,
         reference: str = REFERENCE,
         *,
         again: bool = False,
     ) -> Scores:
-        """Scores of these samples against the first n_real (0 for all) images of the split `reference`; kept.
+        """Scores of these samples against n_real images of the split `reference`, a balanced choice (None: all); kept.
 
         `again` makes anew what older sources drew or scored; Light where they are published.
         """
         sampling = self.resolve(sampling)
-        path, there = self._kept(sampling, f"{_scores_name(extractor.name, extractor.digest, reference)}-{n_real}.json")
+        path, there = self._kept(sampling, layout.scores(extractor.name, extractor.digest, reference, n_real))
         kept = _read_scores(path) if there else None
-        if kept and not (again and outdated(kept)):
+        if kept and not (again and outdated_parts(kept)):
             return kept
         if there and self.folder in path.parents and self.published:
             raise Light(
                 f"{self.id} is published with scores of older code: `{train_command(self.config)}` makes it here, "
                 "to be scored and published anew"
             )
-        chosen = load(self.config.dataset, reference).first(n_real)  # refused before anything is drawn
+        chosen = load(self.config.dataset, reference).choose(n_real, "n_real", "n_real")  # refused before drawing
         fake = features.extract(extractor, self.samples(sampling, again=again))
         real = kept_reference(extractor, chosen.samples)
         scores = score(fake, real, extractor, reference=reference, made=self.made(sampling))
@@ -342,15 +376,15 @@ class Run:
         return scores
 
     def kept_scores(
-        self, sampling: Sampling, extractor: str, n_real: int = 0, reference: str = REFERENCE
+        self, sampling: Sampling, extractor: str, n_real: int | None = None, reference: str = REFERENCE
     ) -> Scores | None:
         """Scores by an extractor that need not be at hand, if they were computed before by this very protocol."""
-        part = f"samples/{self.config.epochs:04d}-{self.resolve(sampling).digest}"
-        name = f"{_scores_name(extractor, '*', reference)}-{n_real}.json"
+        part = layout.samples(self.images, self.resolve(sampling).digest)
+        name = layout.scores(extractor, "*", reference, n_real)
         places = (store.runs_dir() / self.id / part, self.folder / part)
         kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
         found = [scores for path in reversed(kept) if (scores := _read_scores(path))]
-        return next((scores for scores in found if not outdated(scores)), found[0] if found else None)
+        return next((scores for scores in found if not outdated_parts(scores)), found[0] if found else None)
 
     def made(self, sampling: Sampling) -> dict[str, Any]:
         """How these samples came about, as their scores carry it: run, seeds, sampler, seconds, device."""
@@ -361,7 +395,7 @@ class Run:
             "training_seed": self.config.seed,
             "training_seconds": self.snapshot["seconds"],
             "training_device": self.record["device"],
-            "training_flops": self.training_flops,
+            "training_operations": self.training_operations,
             "training_command": train_command(self.config),
             "training_commit": self.commit,
             "weights": sampling.weights,
@@ -369,13 +403,14 @@ class Run:
             "n_steps": sampling.n_steps,
             "eta": sampling.eta,
             "clip_x0": sampling.clip_x0,
+            "batchnorm": sampling.batchnorm,
             "batch_size": sampling.batch_size,
             "sampling_seed": sampling.seed,
             "sampling_seconds": record["seconds"],
             "device": record["device"],
             "threads": record["threads"],
-            "sources": [record.get("sources"), metrics_digest()],
-            "versions": versions(),
+            "versions": record["versions"] | result_versions("features", "metrics"),
+            "packages": packages(),
             "commit": record["commit"],
         }
 
@@ -384,22 +419,22 @@ class Run:
         if n < 1:
             raise ConfigError(f"n={n} is no number of images to look at: give at least 1")
         sampling = self.resolve(sampling)
-        path, there = self._kept(sampling, f"neighbours-{extractor.name}-{extractor.digest}-{n}.safetensors")
+        path, there = self._kept(sampling, layout.neighbours(extractor.name, extractor.digest, n))
         if not there:
-            seen = self.dataset.first(self.config.n_train, "n_train").samples
+            seen = self.dataset.choose(self.config.n_train, "n_train", "n_train").samples
             if self.config.flip:
                 seen = torch.cat([seen, seen.flip(-1)])
             fake = self.samples(sampling)[:n]
-            test = load(self.config.dataset, "test").samples[: len(fake)]
-            found = memorisation(fake, seen, test, extractor)
+            test = load(self.config.dataset, "test").choose(len(fake), "checked", "n").samples
+            found = memorisation.memorisation(fake, seen, test, extractor)
             store.write_tensors(path, found._asdict())
         with store.understanding(path):
             return Memorisation(**store.read_tensors(path))
 
     def bits(self, n: int, split: str = "test", weights: str | None = None, seed: int = 0) -> Bits:
-        """Bits per dimension of the first n images of a split by the variational bound; kept.
+        """Bits per dimension of n images of a split, a balanced choice, by the variational bound; kept.
 
-        ConfigError for a run that is no diffusion model of images on a path with steps of its own.
+        ConfigError for a run that is no diffusion model of images on a schedule with steps of its own.
         """
         method = self.method
         if n < 2:
@@ -409,7 +444,7 @@ class Run:
                 f"{self.id} has no bits per dimension: they are a diffusion model's, of images at their own size"
             )
         resolved = self.resolve(Sampling(weights=weights))
-        path, there = self._beside("bits", f"{self.config.epochs:04d}-{resolved.weights}-{split}-{n}-{seed}.json")
+        path, there = self._beside(layout.bits(self.images, resolved.weights, split, n, seed))
         if there:
             with store.understanding(path):
                 kept = dict(store.read_json(path))
@@ -417,18 +452,18 @@ class Run:
         learner = self.learner
         assert isinstance(learner, Diffusion)
         check_precision(self.config, learner.device)
-        chosen = load(self.config.dataset, split).first(n)
+        chosen = load(self.config.dataset, split).choose(n, "checked", "n")
         self._check_weights(resolved)
-        denoise, rng = learner.denoise(resolved), generator(learner.device, "bits", seed)
+        denoise, rng = learner.denoise(resolved), stream("bits", seed, device=learner.device)
         for module in learner.modules.values():  # no dropout
             module.eval()
         started = time.monotonic()
         bounds = [
-            bound(denoise, learner.path, chosen.bridge.encode(part.to(learner.device), 0), rng)
+            likelihood.bound(denoise, learner.schedule, chosen.bridge.encode(part.to(learner.device), None), rng)
             for part in chosen.samples.split(128)
         ]
         how = {"split": split, "seed": seed, "weights": resolved.weights, "device": device_name(learner.device)}
-        how |= {"sources": likelihood_digest(), "commit": commit()["commit"]}
+        how |= {"version": likelihood.VERSION, "commit": commit()["commit"]}
         found = Bits.of(bounds, seconds=time.monotonic() - started, **how)
         store.write_json(path, asdict(found))
         return found
@@ -443,12 +478,14 @@ class Run:
         folder = folder.resolve()
         record = read_record(folder)
         last = max(map(int, record["snapshots"]))
-        with store.understanding(folder / "run.json"):
-            return Run(folder, record, from_dict(record["kind"], record["config"]).but(epochs=last))
+        with store.understanding(folder / layout.RECORD):
+            epochs = float(record["snapshots"][str(last)]["epochs"])
+            return Run(folder, record, from_dict(record["kind"], record["config"]).but(epochs=epochs))
 
 
-def _scores_name(extractor: str, digest: str, reference: str) -> str:
-    return f"scores-{extractor}-{digest}-{reference}"
+def _seen(record: dict[str, Any], epochs: float) -> int:
+    """The images that the training of this record had seen after so many epochs."""
+    return images_at(epochs, record["steps_per_epoch"], record["config"]["batch_size"])
 
 
 def find(config: Config, *, published: bool = False) -> Run | None:
@@ -458,7 +495,7 @@ def find(config: Config, *, published: bool = False) -> Run | None:
     """
     for folder in folders(config, published=published):
         record = read_record(folder)
-        if str(config.epochs) in record["snapshots"]:
+        if str(_seen(record, config.epochs)) in record["snapshots"]:
             return Run(folder, record, config)
     return None
 
@@ -468,7 +505,8 @@ def siblings(config: Config, *, published: bool = False) -> list[Run]:
     found: dict[int, Run] = {}
     for run in all_runs():
         seed = run.config.seed
-        alike = config.but(seed=seed).digest == run.config.digest and config.epochs in run.epochs
+        alike = config.but(seed=seed).digest == run.config.digest
+        alike = alike and str(_seen(run.record, config.epochs)) in run.record["snapshots"]
         if alike and (run.published or not published):
             found.setdefault(seed, run.at(config.epochs))
     return list(found.values())
@@ -477,26 +515,30 @@ def siblings(config: Config, *, published: bool = False) -> list[Run]:
 def folders(config: Config, *, published: bool = False) -> list[Path]:
     """The folders of this identity, whatever their epochs."""
     places = (store.published_dir(),) if published else (store.runs_dir(), store.published_dir())
-    return [f for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}")) if (f / "run.json").exists()]
+    return [f for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}")) if (f / layout.RECORD).exists()]
 
 
 _RECORD_KEYS: dict[str, Any] = {
     "config": dict, "kind": str, "digest": str, "snapshots": dict, "seconds": (int, float), "images": int,
-    "device": str, "versions": dict, "rows": int, "sources": str, "sample_shape": list, "classes": list, "data": dict,
-    "flops_per_image": int, "threads": int, "commit": (str, type(None)), "dirty": (bool, type(None)),
+    "device": str, "versions": dict, "rows": int, "sample_shape": list, "classes": list, "data": dict,
+    "operations_per_image": int, "steps_per_epoch": int, "threads": int, "commit": (str, type(None)),
+    "dirty": (bool, type(None)), "segments": list, "packages": dict, "first_losses": list, "operations": int,
 }  # fmt: skip
+
+
+_ENTRY_KEYS = {"epochs", "images", "operations", "seconds", "rows", "sha256"}
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """A run's record; StoreError where it is damaged."""
-    path = folder / "run.json"
+    path = folder / layout.RECORD
     record = store.read_json(path)
     known: dict[str, Any] = record if isinstance(record, dict) else {}
     if missing := [k for k in _RECORD_KEYS if k not in known]:
         raise store.damaged(path, f"it lacks {', '.join(missing)}")
     wrong = [k for k, kind in _RECORD_KEYS.items() if not isinstance(known[k], kind)]
     entries = known["snapshots"].items() if not wrong else ()
-    if wrong or not entries or not all(e.isdecimal() and {"seconds", "images"} <= set(s) for e, s in entries):
+    if wrong or not entries or not all(e.isdecimal() and set(s) >= _ENTRY_KEYS for e, s in entries):
         raise store.damaged(path, f"{', '.join(wrong) or 'snapshots'} of another kind than a record has")
     return known
 
@@ -504,4 +546,4 @@ def read_record(folder: Path) -> dict[str, Any]:
 def all_runs() -> list[Run]:
     """Every run on this machine, published ones first."""
     places = (store.published_dir(), store.runs_dir())
-    return [Run.read(path.parent) for place in places for path in sorted(place.glob("[!.]*/run.json"))]
+    return [Run.read(path.parent) for place in places for path in sorted(place.glob(f"[!.]*/{layout.RECORD}"))]

@@ -65,7 +65,9 @@ def ddpm(denoise: Denoise, schedule: Schedule, x: Tensor, *, n_steps: int, rng: 
     return _ancestral(denoise, schedule, x, n_steps, rng, large=False)
 
 
-def ddpm_large(denoise: Denoise, schedule: Schedule, x: Tensor, *, n_steps: int, rng: torch.Generator) -> Iterator[Step]:
+def ddpm_large(
+    denoise: Denoise, schedule: Schedule, x: Tensor, *, n_steps: int, rng: torch.Generator
+) -> Iterator[Step]:
     """Ancestral sampling with the large variance, beta itself (DDPM, section 3.2); no noise in the last step."""
     return _ancestral(denoise, schedule, x, n_steps, rng, large=True)
 
@@ -116,7 +118,9 @@ def reverse(schedule: Schedule, t: Tensor, s: Tensor) -> Reverse:
     """The coefficients of the step from t back to s, float64."""
     ratio = schedule.scale(t) / schedule.scale(s)  # sqrt(alpha) of this step
     beta = (schedule.std(t) ** 2 - (ratio * schedule.std(s)) ** 2).clamp(min=0)  # rounding may leave a trace below zero
-    return Reverse(ratio * (schedule.std(s) / schedule.std(t)) ** 2, schedule.scale(s) * beta / schedule.std(t) ** 2, beta)
+    return Reverse(
+        ratio * (schedule.std(s) / schedule.std(t)) ** 2, schedule.scale(s) * beta / schedule.std(t) ** 2, beta
+    )
 
 
 def posterior_std(schedule: Schedule, t: Tensor, s: Tensor) -> Tensor:
@@ -152,7 +156,9 @@ def resolve(sampling: Sampling, schedule: Schedule, *, is_image: bool, has_ema: 
     if sampler.own_steps_only and schedule.n_timesteps is None:
         raise ConfigError(f"sampler {name!r} needs a schedule with steps of its own, linear or cosine: use ddim")
     if sampler.own_steps_only and n_steps != schedule.n_timesteps:
-        raise ConfigError(f"n_steps={n_steps} does not fit sampler {name!r}: it runs the schedule's own {schedule.n_timesteps}")
+        raise ConfigError(
+            f"n_steps={n_steps} does not fit sampler {name!r}: it runs the schedule's own {schedule.n_timesteps}"
+        )
     if sampling.eta is not None and not sampler.takes_eta:
         raise ConfigError(f"eta={sampling.eta} does not apply to sampler {name!r}: only ddim takes it")
     if sampling.clip_x0 and not sampler.clips_x0:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from .config import ConfigError
 
-
 LARGEST_ALPHA_BAR = 0.05  # at the noise end: sampling starts from pure noise, so more would be a step never trained
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -322,10 +322,13 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, draft)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; StoreError where it is damaged. Only data is unpickled, never code."""
+def read_checkpoint(path: Path, *, whole: bool = True) -> dict[str, Any]:
+    """Read a checkpoint; StoreError where it is damaged. Only data is unpickled, never code.
+
+    Without `whole`, tensors stay on disk: for whoever wants its counts alone.
+    """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=not whole)
         return state
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
         raise damaged(path, type(error).__name__) from None
