@@ -484,13 +484,15 @@ def get(name: str, preset: str = "laptop", *, dataset: str = "", **overrides: An
     config = known.presets[preset].but(**({"dataset": dataset} if dataset else {}), **overrides)
     if preset != "overnight" or config.kind == "classifier" or name.startswith("live-"):
         return config
-    marks = tuple(sorted({*(at_petaflops(config, p) for p in BUDGETS), *PAPER_EPOCHS}))
+    named = PAPER_EPOCHS if name in PAPER_PAIR else ()
+    marks = tuple(sorted({*(at_petaflops(config, p) for p in BUDGETS), *named}))
     length = {} if "epochs" in overrides else {"epochs": at_petaflops(config, known.petaflops)}
     return config.but(**{"snapshots": marks, **length, **{k: overrides[k] for k in ("snapshots",) if k in overrides}})
 
 
-# Where an overnight training keeps snapshots: at doubling budgets, in petaFLOP, and at the epochs that the paper names.
+# Where an overnight training keeps snapshots: at doubling budgets, in petaFLOP, and the paper's pair at the epochs that it names.
 BUDGETS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+PAPER_PAIR = ("dcgan-32", "ddpm-conv")
 PAPER_EPOCHS = (20.0, 30.0, 40.0, 49.0, 100.0)
 
 

@@ -16,7 +16,9 @@ from . import images as im
 from .config import GendiffError
 from .data import cache_dir, named_path
 from .machine import default_device, full_precision
-from .sources import metrics_digest
+
+
+VERSION = 1  # of what is extracted: raised when the same images get other features
 
 
 class Features(NamedTuple):
@@ -222,7 +224,7 @@ def image_keys(images: Tensor) -> Tensor:
 
 def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """What `compute` gives, from the user's cache where the same code computed it for this extractor and content."""
-    path = _cache() / f"{extractor.name}-{extractor.digest}-{metrics_digest()}" / f"{content}.pt"
+    path = _cache() / f"{extractor.name}-{extractor.digest}-v{VERSION}" / f"{content}.pt"
     with suppress(Exception):  # missing, or damaged in any of many ways, which is no loss: it is made again
         kept: Any = torch.load(path, weights_only=True)
         if kept["check"] == digest_of(kept["tensors"]):

@@ -17,6 +17,7 @@ from .images import to_images, to_model
 from .samplers import Denoise, noise, posterior_std, reverse
 from .schedules import Schedule, like
 
+VERSION = 1  # of what the bound computes: raised when the same model gets other bits
 HALF_BIN = 1 / 255  # half the distance between neighbouring byte values in [-1, 1]
 
 
@@ -55,7 +56,7 @@ class Bits:
     weights: str
     seconds: float
     device: str
-    sources: str  # digest of the code that computed it
+    version: int  # of the code that computed it
     commit: str | None
 
     @classmethod
@@ -82,8 +83,8 @@ def bound(denoise: Denoise, schedule: Schedule, x0: Tensor, rng: torch.Generator
     (section 3.2). Each t draws its own noise, so every term is unbiased on its own. An image costs T evaluations of
     the network, which keeps its own precision (and which the caller has put in eval mode); the terms are float64.
 
-    With these variances no model is free: on the paper's schedule an oracle that knows x0 still pays 2.2 bits for a byte
-    inside the range (0.5 for the steps' variance, 1.7 for a decoder wider than a byte).
+    With these variances no model is free: on the paper's schedule an oracle that knows x0 still pays 2.2 bits for a
+    byte inside the range (0.5 for the steps' variance, 1.7 for a decoder wider than a byte).
 
     GendiffError for values that are no bytes; ConfigError for a schedule without steps of its own.
     """

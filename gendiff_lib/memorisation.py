@@ -11,6 +11,7 @@ from .images import check_images
 from .machine import default_device
 from .metrics import squared_distances
 
+VERSION = 1  # of what is found here: raised when the same images get other neighbours
 CHUNK = 250  # images whose distances to the whole training set are held at once
 NEAR = 0.01  # a generated image is suspect if it is nearer than this share of the test images
 

@@ -22,6 +22,7 @@ from .data import Dataset
 from .features import Extractor, Features, content_digest, extract, keep, source_of
 from .machine import default_device
 
+VERSION = 1  # of what scores are computed here: raised when the same features get other scores
 SPLITS = 10  # of the Inception Score
 NEIGHBOURS = 3  # k of precision and recall (Kynkaanniemi et al. 2019)
 DENSITY_NEIGHBOURS = 5  # k of density and coverage (Naeem et al. 2020)

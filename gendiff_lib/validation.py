@@ -23,7 +23,7 @@ from .data import Dataset, load
 from .features import Extractor, Features, extract
 from .machine import commit, default_device, device_name
 from .metrics import Reference, Scores, kept_reference, score
-from .sources import metrics_digest
+from .versions import result_versions
 
 SEED = 0  # of noise and of the choice of images
 
@@ -141,7 +141,7 @@ def validate(judge: Extractor, dataset: str, n_train: int = 0, n_test: int = 0) 
         "seconds": time.monotonic() - started,
         "device": device_name(default_device()),
         "threads": torch.get_num_threads(),
-        "sources": metrics_digest(),
+        "versions": result_versions("features", "metrics"),
         **commit(),
     }
     return Validation(dataset, tuple(rows), made)
