@@ -108,10 +108,13 @@ class Value(BaseModel):
         if dot and isinstance(mine := getattr(self, part), Value):
             return mine.parse(inner, text)
         if chosen := _parts(field.annotation).get(text):
-            return chosen()
+            return chosen.model_validate({})
         try:
             value = _parse(field.annotation, text)
-            TypeAdapter(Annotated[field.annotation, field], config=self.model_config).validate_python(value)
+            checker: TypeAdapter[Any] = TypeAdapter(
+                typing.cast(Any, Annotated[field.annotation, field]), config=self.model_config
+            )
+            checker.validate_python(value)
         except ValidationError as error:
             raise _refusal(type(self), error, name, text) from None
         except ValueError:
@@ -183,6 +186,11 @@ def _options(kind: Any) -> tuple[Any, ...]:
 def _parts(kind: Any) -> dict[str, type["Part"]]:
     """The parts that a type chooses from, by their tag."""
     return {o.tag(): o for o in _options(kind) if isinstance(o, type) and issubclass(o, Part)}
+
+
+def parts_of(kind: type[Value], name: str) -> list[type["Part"]]:
+    """The parts that the field `name` chooses from; none for a plain field."""
+    return list(_parts(kind.field(name).annotation).values())
 
 
 def _parse(kind: Any, text: str) -> Any:

@@ -17,7 +17,6 @@ from .config import GendiffError
 from .data import cache_dir, named_path
 from .machine import default_device, full_precision
 
-
 VERSION = 1  # of what is extracted: raised when the same images get other features
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -431,7 +431,7 @@ class Run:
         with store.understanding(path):
             return Memorisation(**store.read_tensors(path))
 
-    def bits(self, n: int, split: str = "test", weights: str | None = None, seed: int = 0) -> Bits:
+    def bits(self, n: int, split: str = "test", weights: Literal["raw", "ema"] | None = None, seed: int = 0) -> Bits:
         """Bits per dimension of n images of a split, a balanced choice, by the variational bound; kept.
 
         ConfigError for a run that is no diffusion model of images on a schedule with steps of its own.
