@@ -1,4 +1,4 @@
-"""The command line: train, replay, sample, score, bits, validate, publish, runs, list, bench."""
+"""The command line: train, replay, sample, score, bits, validate, publish, runs, prune, list, bench."""
 
 import argparse
 import dataclasses
@@ -34,6 +34,7 @@ from .experiments import (
 from .metrics import estimate
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .parsing import whole_number
+from .prune import KINDS, found, prune, size
 from .publish import publish, publish_validation
 from .recorder import train
 from .replay import replay
@@ -147,6 +148,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--weights", action="store_true", help="with fp16 weights of the last snapshot")
     sub = command("runs", "Show which runs exist, are published, missing or stale.")
     _add_presets(sub)
+    sub = command("prune", "Free space: remove what can be made again. Without words: what there is, and its size.")
+    sub.add_argument("kinds", nargs="*", metavar="KIND", help=f"what to remove: {', '.join(KINDS)}")
     sub = command("list", "List experiments, data sets, samplers, denoisers, schedules and the rest.")
     sub.add_argument("--preset", help="what each experiment costs in this size: operations, epochs, hours here")
     command("bench", "Measure speed beside other projects' loops (from a checkout).", add_help=False)
@@ -332,17 +335,40 @@ def _publish(args: argparse.Namespace) -> None:
 def _runs(args: argparse.Namespace) -> None:
     if args.dataset:
         data.check_name(args.dataset)
-    rows = [("run", "epochs", "state", "seconds", "device")]
+    rows = [("run", "epochs", "state", "seconds", "MiB", "device")]
     for run in all_runs():
         state = ("published" if run.published else "local") + (", stale" if run.stale else "")
         epochs = ",".join(f"{e:.4g}" for e in run.epochs)
-        rows.append((run.id, epochs, state, f"{run.record['seconds']:.0f}", run.record["device"]))
+        rows.append(
+            (
+                run.id,
+                epochs,
+                state,
+                f"{run.record['seconds']:.0f}",
+                f"{size(run.folder) / 2**20:.1f}",
+                run.record["device"],
+            )
+        )
     for config in book_configs(args.preset, dataset=args.dataset):
         if find(config) is None:
             begun = (store.runs_dir() / layout.training(config.digest)).exists()
             epochs = f"{config.epochs:.4g}"
-            rows.append((f"{config.name}-{config.digest}", epochs, "begun" if begun else "missing", "", ""))
+            rows.append((f"{config.name}-{config.digest}", epochs, "begun" if begun else "missing", "", "", ""))
     _print_table(rows)
+
+
+def _prune(args: argparse.Namespace) -> None:
+    kinds = list(dict.fromkeys(args.kinds)) or list(KINDS)
+    there = {kind: found(kind) for kind in kinds}  # refuses a wrong word before anything is removed
+    if not args.kinds:
+        rows: list[Sequence[str]] = [("kind", "MiB", "without it")]
+        for kind, paths in there.items():
+            rows.append((kind, f"{sum(map(size, paths)) / 2**20:.1f}", KINDS[kind].cost))
+        _print_table(rows)
+        return
+    for kind in kinds:
+        for path, freed in prune(kind):
+            print(f"removed {path} ({freed / 2**20:.1f} MiB)", flush=True)
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
@@ -422,6 +448,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "validate": _validate,
     "publish": _publish,
     "runs": _runs,
+    "prune": _prune,
     "list": _list,
 }
 

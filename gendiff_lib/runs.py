@@ -22,6 +22,7 @@ from .likelihood import Bits
 from .machine import check_precision, commit, default_device, device_name, packages
 from .memorisation import Memorisation
 from .metrics import PointScores, Scores, kept_reference, score, score_points
+from .parsing import whole_number
 from .streams import stream
 from .training import images_at, make
 from .versions import outdated, result_versions
@@ -538,7 +539,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise store.damaged(path, f"it lacks {', '.join(missing)}")
     wrong = [k for k, kind in _RECORD_KEYS.items() if not isinstance(known[k], kind)]
     entries = known["snapshots"].items() if not wrong else ()
-    if wrong or not entries or not all(e.isdecimal() and set(s) >= _ENTRY_KEYS for e, s in entries):
+    if wrong or not entries or not all(whole_number(e) is not None and set(s) >= _ENTRY_KEYS for e, s in entries):
         raise store.damaged(path, f"{', '.join(wrong) or 'snapshots'} of another kind than a record has")
     return known
 
