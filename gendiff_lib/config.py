@@ -288,7 +288,7 @@ class Config(Value):
     flip: bool = setting(False, "flip half of each batch left to right", absent=False)
     batch_size: int = setting(128, "samples in one update", absent=128, ge=1)
     epochs: float = setting(
-        1.0, "passes over the training samples, rounded to a batch", absent=1.0, gt=0.0, le=1e6, identity=False
+        1.0, "passes over the training samples, rounded to a batch", absent=1.0, gt=0.0, le=1e9, identity=False
     )
     snapshots: tuple[Annotated[float, Field(gt=0.0)], ...] = setting(
         (), "epochs whose weights are kept", absent=(), identity=False

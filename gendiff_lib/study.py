@@ -35,7 +35,7 @@ TUTORIAL_N = 500  # samples by the tutorial's thousand steps
 
 
 def study() -> list[Config]:
-    """Every training of the preset `overnight`, in the order in which it is wanted. A later one may go on from an earlier."""
+    """Every training of the preset `overnight`, in the order in which it is wanted."""
     night = "overnight"
     pair, others = [get(n, night) for n in PAIR], [get(n, night) for n in OTHERS]
     long = [get(n, night, epochs=100.0) for n in PAIR]
