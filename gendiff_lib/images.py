@@ -22,19 +22,19 @@ def check_images(images: Tensor) -> Tensor:
     return images
 
 
-def to_model(images: Tensor, size: int = 0) -> Tensor:
+def to_model(images: Tensor, size: int | None = None) -> Tensor:
     """uint8 (N, 3, H, W) to float32 in [-1, 1], enlarged or shrunk (bilinear, antialiased) to `size` where given."""
     return resize(images.float().div(127.5).sub(1), size)
 
 
-def to_images(x: Tensor, size: int = 0) -> Tensor:
+def to_images(x: Tensor, size: int | None = None) -> Tensor:
     """Float (N, 3, H, W) to uint8, rounded and clipped; the exact inverse of `to_model` on the 256 byte values."""
     return resize(x.float(), size).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def resize(x: Tensor, size: int) -> Tensor:
-    """Bilinear, with an antialiasing filter when shrinking. `size` 0, or the one it has, returns `x` itself."""
-    if size in (0, x.shape[-1]):
+def resize(x: Tensor, size: int | None) -> Tensor:
+    """Bilinear, with an antialiasing filter when shrinking. `size` None, or the one it has, returns `x` itself."""
+    if size is None or size == x.shape[-1]:
         return x
     return F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False, antialias=size < x.shape[-1])
 

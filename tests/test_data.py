@@ -1,22 +1,20 @@
 import hashlib
+import itertools
+import json
 import pickle
+import pwd
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.testing import assert_close
 
 from gendiff_lib import data
-from gendiff_lib.data import DATASETS, DataError, Dataset, ImageBridge, PointBridge, batches, load
+from gendiff_lib.data import DATASETS, DataError, Dataset, ImageBridge, PointBridge, batches, check_same, load
+from gendiff_lib.streams import stream
 
-
-@pytest.fixture(autouse=True)
-def _forget():
-    """Folders differ from test to test under names that may not."""
-    yield
-    if load.cache_info().currsize > 2:
-        load.cache_clear()
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "data.json").read_text(encoding="utf-8"))
 
 
 def numbered(n=20, size=4):
@@ -47,6 +45,15 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert order(seed=1) != first
     assert order(epoch=1) != first
     assert order(flip=True) == first
+
+
+def test_order_and_flips_are_streams_of_their_own():
+    dataset = numbered(200)
+    x, labels = next(batches(dataset, 200, seed=5, epoch=2, flip=True))
+    order = torch.randperm(200, generator=stream("order", 5, 2))
+    mirrored = torch.rand(200, generator=stream("flip", 5, 2)) < 0.5
+    assert labels.tolist() == order.tolist()
+    assert (x[:, 0, 0, -1] == 1).tolist() == mirrored.tolist()  # the white column stands last
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -92,6 +99,97 @@ def test_the_first_n_samples():
         numbered().first(21)
 
 
+def sorted_by_class(*sizes):
+    """Labels in the order of the classes, as a folder's are; sample i is grey i."""
+    labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    images = torch.arange(len(labels)).byte()[:, None, None, None].repeat(1, 3, 8, 8)
+    return Dataset("sorted", "train", images, labels, tuple(map(str, range(len(sizes)))), ImageBridge(8))
+
+
+def chosen(dataset, n, purpose="n_train"):
+    return dataset.choose(n, purpose).samples[:, 0, 0, 0].tolist()
+
+
+def test_a_choice_is_of_every_class_alike_though_the_data_set_is_sorted_by_class():
+    dataset = sorted_by_class(40, 40, 40)
+    assert dataset.first(30).labels.unique().tolist() == [0]
+    for n in (1, 2, 3, 7, 30, 100, 120):
+        counts = torch.bincount(dataset.choose(n, "n_train").labels, minlength=3)
+        assert counts.sum() == n
+        assert counts.max() - counts.min() <= 1
+
+
+def test_every_prefix_of_a_choice_is_balanced_and_its_classes_come_in_no_fixed_order():
+    labels = sorted_by_class(40, 40, 40).choose(90, "n_train").labels.reshape(30, 3)
+    assert labels.sort(1).values.unique(dim=0).tolist() == [[0, 1, 2]]
+    assert len(labels.unique(dim=0)) == 6
+
+
+def test_where_a_class_has_too_few_the_others_give_the_rest():
+    counts = torch.bincount(sorted_by_class(2, 40, 40).choose(42, "n_real").labels)
+    assert counts.tolist() == [2, 20, 20]
+    assert torch.bincount(sorted_by_class(2, 5, 40).choose(47, "n_real").labels).tolist() == [2, 5, 40]
+
+
+def test_samples_are_chosen_once_with_their_labels_and_at_random():
+    dataset = sorted_by_class(40, 40, 40)
+    part = dataset.choose(60, "checked")
+    grey = part.samples[:, 0, 0, 0].long()
+    assert len(grey.unique()) == 60
+    assert (grey // 40).tolist() == part.labels.tolist()
+    for label in range(3):
+        mine = grey[part.labels == label] - 40 * label
+        assert mine.tolist() != sorted(mine.tolist())
+        assert mine.max() >= 25  # not the first twenty of a class
+    assert sorted(chosen(dataset, 120)) == list(range(120))
+
+
+def test_a_larger_choice_of_one_purpose_begins_with_the_smaller():
+    dataset = sorted_by_class(30, 7, 60)
+    whole = chosen(dataset, 97)
+    assert all(chosen(dataset, n) == whole[:n] for n in range(1, 97))
+
+
+def test_purposes_choose_differently_and_each_the_same_again():
+    dataset = sorted_by_class(50, 50)
+    choices = {p: chosen(dataset, 20, p) for p in ("n_train", "n_real", "checked", "validation")}
+    assert all(a != b for a, b in itertools.combinations(choices.values(), 2))
+    torch.randn(3)
+    assert choices == {p: chosen(dataset, 20, p) for p in choices}
+
+
+def test_none_chooses_all_as_they_stand():
+    dataset = sorted_by_class(3, 4)
+    assert dataset.choose(None, "n_train") is dataset
+
+
+def test_points_are_chosen_by_class_too():
+    points = load("gaussians", "test")
+    some = points.choose(60, "n_real")
+    assert sorted(torch.bincount(some.labels).tolist()) == [2] * 15 + [3] * 10
+    assert (some.samples - points.modes[some.labels]).abs().max() < 0.5
+    assert some.modes is points.modes
+
+
+@pytest.mark.parametrize(("n", "words"), [(-1, "give at least 1"), (0, "give at least 1"), (21, "more than the 20")])
+def test_a_choice_of_too_few_or_too_many_is_refused_by_the_name_of_its_field(n, words):
+    with pytest.raises(DataError, match=rf"^n_train={n} is .*{words}.*leave it out for all of them$"):
+        numbered(20).choose(n, "n_train", "n_train")
+
+
+def test_a_data_set_whose_content_has_changed_is_refused_with_a_remedy():
+    dataset, digest = numbered(), numbered().digest
+    check_same(dataset, digest, "run a")
+    with pytest.raises(DataError) as refused:
+        check_same(numbered(19), digest, "run a")
+    assert str(refused.value) == (
+        f"data set numbered (train) is not the one that run a was made with (its digest is {numbered(19).digest}, "
+        f"not {digest}): use the versions of gendiff and torch that made it, or make run a anew"
+    )
+    with pytest.raises(DataError, match="restore its images, or give the changed folder another name"):
+        check_same(data.replace(numbered(19), name="folder:x"), digest, "run a")
+
+
 def test_a_data_set_is_known_by_its_content():
     assert numbered().digest == numbered().digest
     assert numbered().digest != numbered(19).digest
@@ -104,7 +202,12 @@ def test_a_data_set_is_known_by_its_content():
     [
         ("mnist", "'mnist' is unknown: there are cifar10, shapes"),
         ("shapes:7", "from 8 to 256"),
+        ("shapes:257", "from 8 to 256"),
         ("shapes:big", "from 8 to 256"),
+        ("shapes:٣٢", "from 8 to 256"),
+        ("shapes:²", "from 8 to 256"),
+        ("shapes:032", "from 8 to 256"),
+        ("shapes:8\n", r"^shapes:8\\n is no data set"),
         ("gaussians:3", "takes no argument"),
         ("moons:3", "takes no argument"),
         ("cifar10:3", "takes no argument"),
@@ -134,11 +237,42 @@ def test_shapes_are_deterministic_and_balanced_and_differ_by_split():
     assert train.samples.dtype == torch.uint8
     assert train.digest == again.digest
     assert torch.bincount(train.labels).tolist() == [1000] * 10
-    assert torch.bincount(train.first(100).labels).tolist() == [10] * 10
     test = load("shapes:8", "test")
     assert len(test.samples) == 2000
     assert test.digest != train.digest
     assert load("shapes:8") is train
+
+
+def test_generated_data_do_not_repeat_each_other():
+    """Pictures of another split or side, and points of another set, are not the same draws once more."""
+    names = ("shapes:8", "shapes:9", "gaussians", "moons")
+    streams = [data._data_stream(name, split) for name in names for split in ("train", "test")]
+    assert len({torch.rand((), generator=rng, dtype=torch.float64).item() for rng in streams}) == 8
+    train, test = load("gaussians"), load("gaussians", "test")
+    assert not set(train.samples[:, 0].tolist()[:1000]) & set(test.samples[:, 0].tolist()[:1000])
+
+
+def test_shapes_are_of_32_pixels_where_no_side_is_given():
+    assert load("shapes", "test").digest == load("shapes:32", "test").digest
+
+
+@pytest.mark.parametrize("name", ["shapes", "shapes:16", "gaussians", "moons"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_generated_data_sets_have_not_moved(name, split):
+    """Where this fails, every run on the data set is of other data: see `check_same`."""
+    assert load(name, split).digest == GOLDEN["digests"][f"{name} {split}"]
+
+
+def test_the_order_of_the_first_batch_has_not_moved():
+    indexed = data.replace(load("moons"), labels=torch.arange(20_000))
+    _, order = next(batches(indexed, 16, seed=0, epoch=0))
+    assert order.tolist() == GOLDEN["first batch of 20000, seed 0, epoch 0"]
+
+
+@pytest.mark.parametrize("purpose", ["n_train", "n_real", "checked", "validation"])
+def test_choices_have_not_moved(purpose):
+    indexed = data.replace(load("moons"), samples=torch.arange(20_000))
+    assert indexed.choose(16, purpose).samples.tolist() == GOLDEN["first choices of moons"][purpose]
 
 
 def test_shapes_of_different_classes_differ_and_stand_out():
@@ -159,7 +293,7 @@ def test_points_are_deterministic_balanced_and_of_about_unit_variance_inside(nam
     assert len(load(name, "test").samples) == 10_000
     assert train.digest == DATASETS[name]("train", "").digest != load(name, "test").digest
     assert torch.bincount(train.labels).tolist() == [20_000 // n_labels] * n_labels
-    inside = train.bridge.encode(train.samples, 0)
+    inside = train.bridge.encode(train.samples, None)
     assert inside.mean(0).abs().max() < 0.05
     assert (inside.std() - 1).abs() < 0.15
     assert_close(train.bridge.decode(inside), train.samples)
@@ -174,69 +308,14 @@ def test_the_25_gaussians_are_where_they_are_said_to_be():
 
 
 def test_bridges_tell_the_models_shape():
-    assert ImageBridge(32).shape(0) == (3, 32, 32)
+    assert ImageBridge(32).shape(None) == (3, 32, 32)
     assert ImageBridge(32).shape(64) == (3, 64, 64)
     assert ImageBridge(32).decode(torch.zeros(1, 3, 64, 64)).shape == (1, 3, 32, 32)
-    assert PointBridge(2.0).shape(0) == (2,)
-    with pytest.raises(DataError, match="image_size=32 does not apply to points"):
+    assert ImageBridge(32).encode(torch.zeros(1, 3, 32, 32).byte(), None).shape == (1, 3, 32, 32)
+    assert ImageBridge(32).encode(torch.zeros(1, 3, 32, 32).byte(), 64).shape == (1, 3, 64, 64)
+    assert PointBridge(2.0).shape(None) == (2,)
+    with pytest.raises(DataError, match="image_size=32 does not apply to points in the plane: leave it out"):
         PointBridge(2.0).shape(32)
-
-
-def paint(path, colour, size=(12, 10)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
-
-
-def test_a_folder_of_images_is_a_data_set(tmp_path):
-    for i in range(7):
-        paint(tmp_path / "cats" / f"{i}.png", (200 + i, 0, 0))
-        paint(tmp_path / "dogs" / f"{i}.png", (0, 100 + i, 0), size=(14, 30))
-    train, test = load(f"folder:{tmp_path}"), load(f"folder:{tmp_path}", "test")
-    assert train.classes == ("cats", "dogs")
-    assert train.samples.shape == (12, 3, 10, 10)
-    assert train.labels.tolist() == [0] * 6 + [1] * 6
-    assert train.samples[0, :, 5, 5].tolist() == [200, 0, 0]
-    assert test.samples[:, :, 5, 5].tolist() == [[205, 0, 0], [0, 105, 0]]  # every sixth of each class
-    assert 205 not in train.samples[:, 0]
-    assert train.bridge == ImageBridge(10)
-
-
-def test_a_folder_may_bring_its_own_splits(tmp_path):
-    paint(tmp_path / "train" / "a" / "1.png", (1, 1, 1))
-    paint(tmp_path / "test" / "a" / "1.png", (9, 9, 9))
-    assert load(f"folder:{tmp_path}").samples.unique().tolist() == [1]
-    assert load(f"folder:{tmp_path}", "test").samples.unique().tolist() == [9]
-
-
-def test_large_images_are_cut_to_their_central_square_and_brought_to_64(tmp_path):
-    (tmp_path / "a").mkdir()
-    wide = np.zeros((128, 256, 3), np.uint8)
-    wide[:, 64:192] = 250
-    Image.fromarray(wide).save(tmp_path / "a" / "wide.png")
-    samples = load(f"folder:{tmp_path}").samples
-    assert samples.shape == (1, 3, 64, 64)
-    assert samples.min() == 250
-
-
-def test_a_folder_without_sub_folders_of_images_is_refused(tmp_path):
-    with pytest.raises(DataError, match="holds no images in sub-folders"):
-        load(f"folder:{tmp_path}")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty"):
-        load(f"folder:{tmp_path}")
-
-
-def test_a_folder_too_small_for_a_test_split_is_refused(tmp_path):
-    paint(tmp_path / "a" / "1.png", (1, 1, 1))
-    with pytest.raises(DataError, match="at least six images a class"):
-        load(f"folder:{tmp_path}", "test")
-
-
-def test_a_file_that_is_no_image_is_named(tmp_path):
-    paint(tmp_path / "a" / "1.png", (1, 1, 1))
-    (tmp_path / "a" / "broken.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"broken\.png is no image"):
-        load(f"folder:{tmp_path}")
 
 
 def test_cifar10_missing_from_the_named_folder_is_not_downloaded(tmp_path, monkeypatch):
@@ -254,6 +333,68 @@ def test_a_damaged_or_missing_cifar10_file_is_named(tmp_path, monkeypatch):
         load("cifar10")
     (folder / "data_batch_1").write_bytes(b"damaged")
     with pytest.raises(DataError, match=f"{folder}/data_batch_1 is damaged: restore"):
+        load("cifar10")
+
+
+def test_cifar10_is_read_from_the_folder_that_is_named_now(tmp_path, monkeypatch):
+    sources = []
+    for name in "ab":
+        monkeypatch.setenv("GENDIFF_DATA_DIR", str(tmp_path / name))
+        sources.append(data._source("cifar10", ""))
+    assert sources == [str(tmp_path / "a"), str(tmp_path / "b")]
+
+
+def test_a_cifar10_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    from torchvision.datasets import utils
+
+    def forbidden(path, md5):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(utils, "check_integrity", forbidden)
+    monkeypatch.setenv("GENDIFF_DATA_DIR", str(tmp_path))
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    with pytest.raises(DataError, match=r"data_batch_1 cannot be read \(Permission denied\): make it readable"):
+        load("cifar10")
+
+
+@pytest.mark.parametrize("variable", ["GENDIFF_DATA_DIR", "GENDIFF_RUNS"])
+def test_a_path_may_begin_with_the_users_home(variable, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv(variable, "~/some where")
+    assert data.named_path(variable) == Path("/home/ada/some where")
+    monkeypatch.setenv(variable, "")
+    assert data.named_path(variable) is None
+
+
+def test_the_cache_is_where_xdg_says(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("XDG_CACHE_HOME", "~/kept")
+    assert data.cache_dir() == Path("/home/ada/kept/gendiff")
+    for unset in (lambda: monkeypatch.setenv("XDG_CACHE_HOME", ""), lambda: monkeypatch.delenv("XDG_CACHE_HOME")):
+        unset()
+        assert data.cache_dir() == Path("/home/ada/.cache/gendiff")
+    assert data.data_dir() == Path("/home/ada/.cache/gendiff/data")
+
+
+def test_where_no_home_is_known_a_path_is_asked_for(monkeypatch):
+    def nobody(uid):
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(DataError, match=r"^no home is known to keep the cache in: set XDG_CACHE_HOME to a folder$"):
+        load("cifar10")
+    monkeypatch.setenv("GENDIFF_DATA_DIR", "~/data")
+    with pytest.raises(DataError, match=r"^GENDIFF_DATA_DIR=~/data names a home that is not known"):
+        load("cifar10")
+
+
+def test_a_home_that_is_a_file_gives_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "home").write_text("a file")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(DataError, match=r"^CIFAR-10 is neither in .*home.* nor downloadable .*set GENDIFF_DATA_DIR"):
         load("cifar10")
 
 
