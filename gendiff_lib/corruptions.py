@@ -20,7 +20,7 @@ def blur(images: Tensor, level: float) -> Tensor:
 
 def noise(images: Tensor, level: float) -> Tensor:
     """Gaussian noise; `level` is its deviation, in the 255 steps of a byte."""
-    noisy: Tensor = images + level * torch.randn(images.shape, generator=stream("validation", 0))
+    noisy: Tensor = images + level * torch.randn(images.shape, generator=stream("validation", 0, 1))
     return noisy.round().clamp(0, 255).byte()
 
 

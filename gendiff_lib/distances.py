@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .machine import default_device
-from .statistics import GROUPS, Resampled
+from .uncertainty import GROUPS, Resampled
 
 KERNEL_SUBSETS, KERNEL_SUBSET_SIZE = 100, 1000
 KERNEL_SEED = 2020  # of numpy's RandomState, not of a stream of ours: these subsets are torch-fidelity's

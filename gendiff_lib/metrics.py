@@ -23,7 +23,7 @@ from .features import Extractor, Features, content_digest, extract, keep, source
 from .neighbours import DENSITY_NEIGHBOURS, NEIGHBOURS, neighbour_scores, real_balls, squared_distances
 from .points import PointScores, score_points, sliced_wasserstein
 from .scores import VALUES, ScoreError, Scores, check_alike, protocol_of
-from .statistics import GROUPS, Estimate, Resampled, count_error, differ, draw_groups, estimate, noise
+from .uncertainty import GROUPS, Estimate, Resampled, count_error, differ, draw_groups, estimate, noise
 
 __all__ = [
     "DENSITY_NEIGHBOURS", "GROUPS", "KERNEL_SUBSET_SIZE", "NEIGHBOURS", "SPLITS", "VALUES", "VERSION", "Estimate",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .machine import default_device
-from .statistics import GROUPS, Resampled
+from .uncertainty import GROUPS, Resampled
 
 NEIGHBOURS = 3  # k of precision and recall (Kynkaanniemi et al. 2019)
 DENSITY_NEIGHBOURS = 5  # k of density and coverage (Naeem et al. 2020)

@@ -22,9 +22,6 @@ from .machine import commit, default_device, device_name
 from .metrics import Reference, Scores, kept_reference, score
 from .streams import stream
 
-SEED = 0  # of the stream "validation": index 0 is the corruption's noise, the permutations have the next ones
-
-
 UNITS = {
     "blur": "deviation in pixels",
     "noise": "deviation in bytes",
@@ -33,6 +30,7 @@ UNITS = {
     "dropped classes": "classes dropped",
 }
 INDEPENDENT = 10  # disjoint sets, whose spread shows how good the standard errors are
+STREAM = 2  # of "validation" the first of the permutations' indices: 0 is of choices, 1 of corruptions
 PERMUTATIONS = 10  # of the images, each cut into such sets: the spread that one of them shows is half an accident
 
 
@@ -187,7 +185,7 @@ def _independent(judge: Extractor, held_out: Features, against_train: Reference)
     n = len(held_out.keys) // INDEPENDENT
     rows = []
     for level in range(PERMUTATIONS):
-        order = torch.randperm(len(held_out.keys), generator=stream("validation", SEED, 1 + level))
+        order = torch.randperm(len(held_out.keys), generator=stream("validation", 0, STREAM + level))
         for i, places in enumerate(order[: INDEPENDENT * n].split(n)):
             what = f"test images, permutation {level + 1}, set {i + 1}"
             scores = score(held_out.cut(places), against_train, judge, reference="train")
