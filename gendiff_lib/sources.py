@@ -15,7 +15,7 @@ _TRAINED_BY = {
 _SHARED = ("images", "data.batches", "learner", "training")  # what was loaded is in the record by content
 _BOUND_BY = ("likelihood", "samplers.noise", "samplers.reverse", "samplers.posterior_std", "samplers.generator")
 _SCORED_BY = (
-    "features", "metrics", "scoring.offline", "scoring._fused", "classifier", "images.to_model", "images.resize",
+    "features", "metrics", "scoring.offline", "classifier", "images.to_model", "images.resize",
 )  # fmt: skip
 
 
