@@ -23,6 +23,7 @@ from .machine import check_precision, commit, default_device, device_name, packa
 from .memorisation import Memorisation
 from .metrics import PointScores, Scores, kept_reference, score, score_points
 from .parsing import whole_number
+from .statistics import published_statistics
 from .streams import stream
 from .training import images_at, make
 from .versions import outdated, result_versions
@@ -372,7 +373,9 @@ class Run:
         chosen = load(self.config.dataset, reference).choose(n_real, "n_real", "n_real")  # refused before drawing
         fake = features.extract(extractor, self.samples(sampling, again=again))
         real = kept_reference(extractor, chosen.samples)
-        scores = score(fake, real, extractor, reference=reference, made=self.made(sampling))
+        whole = published_statistics(self.config.dataset, extractor, reference)  # of all images, where published
+        made = self.made(sampling)
+        scores = score(fake, real, extractor, reference=reference, statistics=whole, made=made)
         store.write_json(path, asdict(scores))
         return scores
 
