@@ -18,7 +18,7 @@ MARGIN = 1.15  # for snapshots, sheets and checkpoints
 
 def seconds_of(text: str) -> float:
     """A span such as 90s, 25m or 1.5h in seconds; ConfigError for anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", text.strip())
     if not found or not float(found[1]):
         raise ConfigError(f"--budget must be a span such as 90s, 25m or 1.5h, not {text!r}")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
