@@ -15,7 +15,7 @@ from typing import NoReturn
 import torch
 
 from . import data, images, layout, store
-from .budget import by_worth, seconds_of, seconds_of_image
+from .budget import by_worth, check_patience, seconds_of, seconds_of_image
 from .claims import to_score
 from .config import Config, ConfigError, GendiffError, Sampling, parts_of
 from .denoisers import DENOISERS
@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", help="seed of weights, data order and noise")
     sub.add_argument("--publish", action="store_true", help="with --all: score and publish each run, with a commit")
     sub.add_argument("--threads", help="threads to compute on (default: as many as torch takes)")
+    sub.add_argument("--yes", action="store_true", help="though it takes longer than 20 minutes here")
     sub.add_argument("--again", action="store_true", help="train it here though a published run is there")
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field by name")
 
@@ -197,6 +198,7 @@ def _train(args: argparse.Namespace) -> None:
         if args.budget is not None or args.seeds != "1" or args.publish:
             raise ConfigError("--budget, --seeds and --publish go with --all: leave them out, or name no experiment")
         configs = [get(args.name, args.preset, dataset=args.dataset).told(_overrides(args))]
+        check_patience(configs[0], math.inf if args.yes or args.again else None, "add --yes, or lower --epochs")
     for config in configs:
         there = find(config)
         before = None if args.again and there and there.published else there

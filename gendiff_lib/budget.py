@@ -1,19 +1,22 @@
-"""Training within a budget of time: in order of worth, nothing begun that cannot finish, nothing lost."""
+"""What a training takes on this machine, in which order trainings are worth it, and how long one may be waited for."""
 
 import re
+import sys
 import time
 from collections.abc import Sequence
 
 import torch
 
-from .config import Config, ConfigError
+from .config import Config, ConfigError, GendiffError
 from .engine import WARM_UP, accelerate
-from .experiments import WORTH
+from .experiments import WORTH, operations, samples_of
 from .recorder import training_data
+from .runs import all_runs, find
 from .training import build, fit, start
 
 PROBE_SECONDS = 5.0  # how long a training's speed is measured before it is begun
-MARGIN = 1.15  # for snapshots, sheets and checkpoints
+PATIENCE = 20 * 60.0  # seconds that a training may take without being asked for twice
+SLOWEST = 5e9  # operations a second that any machine reaches: what is short even so need not be measured
 
 
 def seconds_of(text: str) -> float:
@@ -22,6 +25,31 @@ def seconds_of(text: str) -> float:
     if not found or not float(found[1]):
         raise ConfigError(f"--budget must be a span such as 90s, 25m or 1.5h, not {text!r}")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def seconds_left(config: Config) -> float:
+    """How long this machine will train, from what was done of it before; 0 for a run that is there."""
+    if find(config):
+        return 0.0
+    done = max(
+        (r.record["images"] for r in all_runs() if r.config.digest == config.digest and not r.published), default=0
+    )
+    images = max(config.epochs * samples_of(config) - done, 0)
+    if images * operations(config) < SLOWEST * PATIENCE:
+        return images * operations(config) / SLOWEST
+    return images * seconds_of_image(config)
+
+
+def check_patience(config: Config, hours: float | None, remedy: str) -> None:
+    """Say how long a training will take, where that is long; GendiffError with the remedy where it is longer than
+    `hours`, or than PATIENCE where that is None."""
+    seconds = seconds_left(config)
+    allowed = PATIENCE if hours is None else hours * 3600
+    if seconds > min(allowed, 60.0):
+        told = f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.0f} minutes"
+        if seconds > allowed:
+            raise GendiffError(f"{config.name} to {config.epochs:.5g} epochs takes about {told} here: {remedy}")
+        print(f"{config.name} to {config.epochs:.5g} epochs takes about {told} here", file=sys.stderr)
 
 
 def by_worth(configs: Sequence[Config], seeds: int = 1) -> list[Config]:

@@ -1,9 +1,10 @@
 import pytest
 
 from gendiff_lib import budget
-from gendiff_lib.budget import by_worth, seconds_of, seconds_of_image
-from gendiff_lib.config import ClassifierConfig, ConfigError
+from gendiff_lib.budget import by_worth, check_patience, seconds_left, seconds_of, seconds_of_image
+from gendiff_lib.config import ClassifierConfig, ConfigError, GendiffError
 from gendiff_lib.experiments import WORTH, book_configs
+from gendiff_lib.recorder import train
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("25m", 1500), ("1.5h", 5400), (" 2m ", 120)])
@@ -36,3 +37,26 @@ def test_a_classifier_has_one_seed():
 def test_the_speed_of_a_training_is_measured_by_its_own_steps(conv, monkeypatch):
     monkeypatch.setattr(budget, "PROBE_SECONDS", 0.01)
     assert 0 < seconds_of_image(conv.but(epochs=100)) < 1
+
+
+def test_a_long_training_is_told_and_refused_with_a_remedy_that_works(conv, capsys, monkeypatch):
+    monkeypatch.setattr(budget, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(budget, "seconds_of_image", lambda config: 1.0)
+    long = conv.but(epochs=10.0**7)
+    with pytest.raises(GendiffError, match=r"conv to 1e\+07 epochs takes about 177777.8 hours here: do this"):
+        check_patience(long, None, "do this")
+    check_patience(long, 10.0**6, "do this")
+    assert "takes about 177777.8 hours" in capsys.readouterr().err
+    check_patience(conv, None, "do this")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_is_there_takes_no_time(conv):
+    train(conv)
+    assert seconds_left(conv) == 0
+    assert (
+        0
+        < seconds_left(conv.but(epochs=2))
+        < seconds_left(conv.but(epochs=3))
+        < seconds_left(conv.but(seed=1, epochs=3))
+    )
