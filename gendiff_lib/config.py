@@ -116,10 +116,13 @@ class Value(BaseModel):
         if dot:
             raise self._no_part(name)
         if chosen := _parts(field.annotation).get(text):
-            return chosen()
+            return chosen.model_validate({})
         try:
             value = _parse(field.annotation, text)
-            TypeAdapter(Annotated[field.annotation, field], config=self.model_config).validate_python(value)
+            checker: TypeAdapter[Any] = TypeAdapter(
+                typing.cast(Any, Annotated[field.annotation, field]), config=self.model_config
+            )
+            checker.validate_python(value)
         except ValidationError as error:
             raise _refusal(type(self), error, name, text) from None
         except ValueError:
@@ -192,6 +195,11 @@ def _options(kind: Any) -> tuple[Any, ...]:
 def _parts(kind: Any) -> dict[str, type["Part"]]:
     """The parts that a type chooses from, by their tag."""
     return {o.tag(): o for o in _options(kind) if isinstance(o, type) and issubclass(o, Part)}
+
+
+def parts_of(kind: type[Value], name: str) -> list[type["Part"]]:
+    """The parts that the field `name` chooses from; none for a plain field."""
+    return list(_parts(kind.field(name).annotation).values())
 
 
 def _parse(kind: Any, text: str) -> Any:
@@ -289,7 +297,7 @@ class Config(Value):
     flip: bool = setting(False, "flip half of each batch left to right", absent=False)
     batch_size: int = setting(128, "samples in one update", absent=128, ge=1)
     epochs: float = setting(
-        1.0, "passes over the training samples, rounded to a batch", absent=1.0, gt=0.0, le=1e6, identity=False
+        1.0, "passes over the training samples, rounded to a batch", absent=1.0, gt=0.0, le=1e9, identity=False
     )
     snapshots: tuple[Annotated[float, Field(gt=0.0)], ...] = setting(
         (), "epochs whose weights are kept", absent=(), identity=False

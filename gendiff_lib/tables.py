@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .cards import Number, over, plain, score_number, score_protocol
-from .metrics import VALUES, Scores, check_alike, differ, estimate, noise
+from .metrics import Scores, check_alike, differ, estimate, noise
 
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
@@ -38,7 +38,7 @@ def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> di
     """A row of one model: each value over its seeds, the Fréchet distance against both splits."""
     one = train[0]
     row: dict[str, Any] = {"": label}
-    for name in VALUES:
+    for name in one.labels:
         if name != "frechet_distance":
             row[one.labels[name]] = score_number(train, name)
             continue
@@ -57,7 +57,7 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
     """
     check_alike(one[1], other[1])
     rows = []
-    for name in VALUES:
+    for name in one[1][0].labels:
         a, b = estimate(one[1], name), estimate(other[1], name)
         shown = score_number(one[1], name), score_number(other[1], name)
         apart, label = abs(a.mean - b.mean), one[1][0].labels[name]

@@ -5,6 +5,10 @@ from gendiff_lib import store
 from gendiff_lib.config import ConvNetwork, DCGANNetwork, DiffusionConfig, GANConfig, MLPNetwork
 
 
+def pytest_addoption(parser):
+    parser.addoption("--golden", action="store_true", help="write the numbers of a raised VERSION into tests/golden")
+
+
 @pytest.fixture(autouse=True)
 def _private_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "runs"))

@@ -8,8 +8,8 @@ import gendiff_lib
 SOURCES = {p.stem: p for p in Path(gendiff_lib.__file__).parent.glob("*.py") if p.stem != "__init__"}
 LAYERS = (
     ("config", "images", "machine", "anatomy", "svg"),
-    ("data", "paths", "denoisers", "features", "experiments", "store"),
-    ("samplers", "likelihood", "metrics", "objectives"),
+    ("data", "paths", "denoisers", "features", "experiments", "store", "weights_files"),
+    ("samplers", "likelihood", "metrics", "objectives", "statistics", "inception", "vgg16", "efficientnet"),
     ("learner", "plots", "column", "drawings", "processes", "memorisation", "cards", "tables", "views", "engine"),
     ("gan", "diffusion", "classifier"),
     ("training",),
@@ -31,7 +31,13 @@ LAYERS = (
     ("__main__",),
 )
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
-BESIDE = {("images", "config"), ("machine", "config"), ("features", "data"), ("store", "data")}
+BESIDE = {
+    ("images", "config"),
+    ("machine", "config"),
+    ("features", "data"),
+    ("store", "data"),
+    ("weights_files", "data"),
+}
 BESIDE |= {("likelihood", "samplers"), ("engine", "learner"), ("tables", "cards"), ("drawings", "column")}
 BESIDE |= {(b, a) for i, a in enumerate(LAYERS[6]) for b in LAYERS[6][i + 1 :]}  # a chain
 DRAWERS = {"plots", "svg", "anatomy", "column", "drawings", "processes"}
