@@ -53,11 +53,11 @@ def test_the_classifier_extracts_on_the_gpu_what_it_extracts_on_the_cpu(monkeypa
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # which the compiler reads of a GAN's fakes
 def test_captured_and_compiled_steps_agree_with_eager_ones(name, how):
     config = get(name, "smoke", epochs=1)
-    dataset = load(config.dataset).first(config.n_train)
+    dataset = load(config.dataset).choose(config.n_train, "n_train")
     found = {}
     for engine in ("eager", how):
         learner = build(config, dataset)
-        progress = start(config, learner.device)
+        progress = start(config, dataset, learner.device)
         step = accelerate(learner, engine)
         for _ in fit(learner, dataset.to(learner.device), config, progress, step):
             pass
