@@ -158,8 +158,7 @@ class _Training:
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError):
             device = state["record"]["device"]
             raise store.damaged(path, f"it does not fit this code and device; it is of {device}") from None
-        for key in ("seconds", "processor_seconds", "snapshots", "segments", "versions"):
-            self.record[key] = state["record"][key]  # a later change of the code makes it stale
+        self.record |= state["record"]  # with the versions that it began with: a raised one makes it stale
 
     def _new_record(self) -> dict[str, Any]:
         config, dataset = self.config, self.dataset
@@ -246,17 +245,18 @@ class _Training:
     def _finish(self) -> Run:
         """Write record and history; then the hidden folder becomes the run, or its snapshots are added to it."""
         seconds = max(self.record["seconds"], 1e-9)
+        history, first = self.progress.so_far(check_losses(self.progress, self.config), self.learner.diagnose())
         self.record |= {
             "config": self.config.to_dict(),
             "images": self.progress.images,
             "operations": self.progress.operations,
             "images_per_second": self.progress.images / seconds,
             "peak_memory": peak_memory(self.learner.device),
-            "rows": len(self.progress.history),
-            "first_losses": self.progress.first,
+            "rows": len(history),
+            "first_losses": first,
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        store.write_table(self.hidden / layout.HISTORY, self.progress.history)
+        store.write_table(self.hidden / layout.HISTORY, history)
         store.write_json(self.hidden / layout.RECORD, self.record)
         final = self.finished or store.runs_dir() / f"{self.config.name}-{self.config.digest}"
         if final.exists():
