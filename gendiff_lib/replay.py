@@ -20,7 +20,7 @@ TOLERANCE = {"gan": 2e-2, "diffusion": 1e-4, "classifier": 2e-2}
 
 
 class Replay(NamedTuple):
-    """`verdict` is "bit-equal", "close" (within its kind's TOLERANCE, where the machine is another), "differs" or "cannot"."""
+    """`verdict` is "bit-equal", "close" (within TOLERANCE, where the machine is another), "differs" or "cannot"."""
 
     verdict: str
     why: str

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .config import GendiffError
@@ -106,11 +106,12 @@ def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> Gendiff
 
 def sweep(folder: Path) -> None:
     """Remove the drafts that processes of this machine left in `folder`, or below it, when they were killed."""
-    for path in folder.rglob(".*"):
-        told = _DRAFT.fullmatch(path.name)
-        if told and not _alive(int(told[1])):
-            with suppress(OSError):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for place, folders, files in os.walk(folder):  # which passes over what vanishes meanwhile
+        for path in (Path(place, name) for name in (*folders, *files)):
+            told = _DRAFT.fullmatch(path.name)
+            if told and not _alive(int(told[1])):
+                with suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _alive(pid: int) -> bool:
@@ -212,10 +213,10 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write rows of numbers as CSV; floats keep every digit."""
+    """Write rows of numbers as CSV; floats keep every digit. Without rows there are no names either."""
     with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(rows[0])
+        writer.writerow(rows[0] if rows else [])
         writer.writerows([repr(v) for v in row.values()] for row in rows)
 
 
@@ -241,7 +242,8 @@ def read_table(path: Path, n_rows: int) -> list[dict[str, float]]:
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write named tensors as safetensors."""
     with writing(path) as draft:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, draft)
+        whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+        draft.write_bytes(save(whole))  # safetensors' own files are for their owner alone, whatever the umask
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -341,6 +343,17 @@ def replace_folder(new: Path, old: Path) -> None:
         os.replace(old, grave)
     os.replace(new, old)
     shutil.rmtree(grave, ignore_errors=True)
+
+
+@contextmanager
+def removing(folder: Path) -> Iterator[None]:
+    """Take a folder away, and remove it at the end. Who is interrupted leaves a draft, which is swept."""
+    grave = folder.with_name(f".{folder.name}.{_HOST}.{os.getpid()}")
+    os.replace(folder, grave)
+    try:
+        yield
+    finally:
+        shutil.rmtree(grave, ignore_errors=True)
 
 
 @contextmanager

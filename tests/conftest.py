@@ -60,4 +60,6 @@ def conv():
 
 @pytest.fixture
 def gan():
-    return GANConfig(name="gan", dataset="shapes:8", n_train=64, batch_size=16, nz=4, network=DCGANNetwork(ngf=4, ndf=4))
+    return GANConfig(
+        name="gan", dataset="shapes:8", n_train=64, batch_size=16, nz=4, network=DCGANNetwork(ngf=4, ndf=4)
+    )

@@ -114,7 +114,11 @@ def test_a_run_knows_what_made_it(conv):
     assert record == run.record
     assert record["config"] == config.to_dict()
     assert record["digest"] == config.digest
-    assert record["data"] == {"name": "shapes:8", "digest": load("shapes:8").choose(64, "n_train").digest, "samples": 64}
+    assert record["data"] == {
+        "name": "shapes:8",
+        "digest": load("shapes:8").choose(64, "n_train").digest,
+        "samples": 64,
+    }
     assert record["sample_shape"] == [3, 8, 8]
     assert record["parameters"] == {"net": sum(p.numel() for p in run.learner.net.parameters())}
     assert record["images"] == 3 * 64

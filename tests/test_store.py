@@ -1,6 +1,9 @@
 import errno
 import os
 import resource
+import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +33,13 @@ def test_what_is_written_is_read_and_nothing_else_is_left(tmp_path, kind):
     write(path, value)
     assert_close(read(path), value, rtol=0, atol=0)
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_table_without_rows_is_read_as_one(tmp_path):
+    store.write_table(tmp_path / "t.csv", [])
+    assert store.read_table(tmp_path / "t.csv", 0) == []
+    with pytest.raises(StoreError, match="it has 0 rows instead of 1"):
+        store.read_table(tmp_path / "t.csv", 1)
 
 
 def test_a_table_keeps_every_digit(tmp_path):
@@ -101,7 +111,7 @@ def test_a_disk_that_takes_no_more_leaves_the_old_file_and_nothing_else(tmp_path
 @pytest.mark.parametrize("kind", ["json", "csv", "pt"])
 def test_a_full_device_is_named_with_the_remedy(tmp_path, kind):
     path = tmp_path / f"file.{kind}"
-    (tmp_path / f".{path.name}.{os.getpid()}").symlink_to("/dev/full")
+    (tmp_path / f".{path.name}.{store._HOST}.{os.getpid()}").symlink_to("/dev/full")
     with pytest.raises(StoreError, match=f"no space is left to write {path}: free some, or set GENDIFF_RUNS"):
         KINDS[kind][0](path, KINDS[kind][3])
     assert os.listdir(tmp_path) == []
@@ -223,3 +233,78 @@ def test_a_damaged_published_file_is_to_be_restored(published):
         StoreError, match=r"run\.json is damaged \(it is no JSON\): it is tracked, so restore it with git"
     ):
         store.read_json(path)
+
+
+# ---------------------------------------------------------------- drafts, locks, modes
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that is no more."""
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_drafts_of_dead_processes_are_swept_and_those_of_living_ones_stay(tmp_path, dead):
+    mine = f".run.json.{store._HOST}.{os.getpid()}"
+    gone = (f"run/.run.json.{store._HOST}.{dead}", f".folder.{store._HOST}.{dead}/x", f".a.old.{store._HOST}.{dead}/y")
+    kept = (mine, f"run/.run.json.elsewhere.{dead}", "run/.hidden", ".training-0123456789ab/checkpoint.pt", "run/a.b.1")
+    for name in (*gone, *kept):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    store.sweep(tmp_path)
+    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == set(kept)
+    assert not list(tmp_path.glob(f".folder.{store._HOST}.*"))
+
+
+def test_what_vanishes_while_it_is_swept_is_passed_over(tmp_path, dead, monkeypatch):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f".draft.{store._HOST}.{dead}").touch()
+    asked = []
+
+    def alive(pid):
+        asked.append(pid)
+        for name in "ab":  # as another process may, for which both were its own
+            shutil.rmtree(tmp_path / name, ignore_errors=True)
+        return False
+
+    monkeypatch.setattr(store, "_alive", alive)
+    store.sweep(tmp_path)
+    assert asked == [dead]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_is_held_by_one_process_at_a_time(tmp_path):
+    code = "from gendiff_lib import store\ntry:\n with store.lock('a', 'training a', wait=False): print('held')\n"
+    code += "except store.Busy as error: print(error)"
+
+    def other():
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+    with store.lock("a", "training a"):
+        assert other() == "another process is training a"
+    assert other() == "held"
+    assert os.listdir(store.runs_dir() / ".locks") == ["a"]
+
+
+@EVERY_KIND
+@pytest.mark.parametrize(("umask", "mode", "folder"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
+def test_modes_follow_the_users_mask(tmp_path, kind, umask, mode, folder):
+    write, _, value, _ = KINDS[kind]
+    path, before = tmp_path / "new" / f"file.{kind}", os.umask(umask)
+    try:
+        write(path, value)
+        store.copy(path, tmp_path / "copied" / path.name)
+    finally:
+        os.umask(before)
+    assert {p.stat().st_mode & 0o777 for p in (path, tmp_path / "copied" / path.name)} == {mode}
+    assert {p.stat().st_mode & 0o777 for p in (path.parent, tmp_path / "copied")} == {folder}
+
+
+def test_the_sum_of_a_file_is_that_of_its_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert store.sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    with pytest.raises(StoreError, match=r"missing is damaged \(it is missing\)"):
+        store.sha256(tmp_path / "missing")
