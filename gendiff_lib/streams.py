@@ -22,6 +22,7 @@ PURPOSES = (
     "n_real",  # which part the fakes are compared with
     "checked",  # which images are coded or searched for copies
     "validation",  # damage and choice of real images
+    "calibration",  # which of many samples make a draw
     "scores",  # subsets and resamples inside a score
 )
 
