@@ -85,6 +85,10 @@ class Progress:
         row: dict[str, float] = {"epoch": self.epochs, "step": self.updates, "images": self.images}
         row |= {k: v.double().nanmean().item() for k, v in table.items()}
         self.history.append(row | {k: v.item() for k, v in diagnostics.items()})
-        for i in range(min(FIRST - len(self.first), len(self.losses))):
-            self.first.append({k: v[i].item() for k, v in table.items() if k.startswith("loss")})
+        self.first = self.first_losses()
         self.losses = []
+
+    def first_losses(self) -> list[dict[str, float]]:
+        """The losses of the first updates one by one, those of the row under way included."""
+        under_way = self.losses[: FIRST - len(self.first)]
+        return self.first + [{k: v.item() for k, v in row.items() if k.startswith("loss")} for row in under_way]

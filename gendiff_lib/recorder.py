@@ -1,7 +1,6 @@
 """Recording: train(config) turns a training into a run, idempotent, resumable and atomic."""
 
 import datetime
-import shutil
 import sys
 import time
 from collections import deque
@@ -27,6 +26,7 @@ from .versions import result_versions
 CHECKPOINT_SECONDS = 30.0
 SHEET = Sampling(n=40, seed=0, batch_size=40)  # the fixed noise of the contact sheets over training
 FORMAT = 2  # of run.json
+OF_LAST_SEGMENT = ("device", "threads", "engine", "packages", "commit", "dirty")  # told in the record itself, too
 
 
 class OutOfTime(GendiffError):
@@ -40,6 +40,7 @@ def train(config: Config, deadline: float | None = None, *, again: bool = False,
     something cannot be done; OutOfTime where time.monotonic() passes `deadline` before the end. `again` counts no
     published run.
     """
+    store.sweep(store.runs_dir())
     if (run := find(config)) and not (again and run.published):
         run.check_data()
         return run
@@ -48,13 +49,13 @@ def train(config: Config, deadline: float | None = None, *, again: bool = False,
     with store.lock(f"training-{config.digest}", f"training {config.name} (seed {config.seed})", wait=wait):
         if (run := find(config)) and not (again and run.published):
             return run
-        store.sweep(store.runs_dir())
         training = _Training(config, dataset.to(learner.device), learner)
         try:
             return training.run(deadline)
         finally:
             if training.hidden.exists() and not (training.hidden / layout.CHECKPOINT).exists():
-                shutil.rmtree(training.hidden)  # nothing in it that could be gone on from
+                with store.removing(training.hidden):
+                    pass  # nothing in it could be gone on from
 
 
 def training_data(config: Config) -> Dataset:
@@ -158,7 +159,7 @@ class _Training:
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError):
             device = state["record"]["device"]
             raise store.damaged(path, f"it does not fit this code and device; it is of {device}") from None
-        for key in ("seconds", "processor_seconds", "snapshots", "segments", "versions"):
+        for key in ("seconds", "processor_seconds", "snapshots", "segments", "versions", *OF_LAST_SEGMENT):
             self.record[key] = state["record"][key]  # a later change of the code makes it stale
 
     def _new_record(self) -> dict[str, Any]:
@@ -193,7 +194,7 @@ class _Training:
             "packages": packages(),
             **commit(),
         }
-        self.record |= {k: made[k] for k in ("device", "threads", "engine", "packages", "commit", "dirty")}
+        self.record |= {k: made[k] for k in OF_LAST_SEGMENT}
         last = self.record["segments"][-1] if self.record["segments"] else {}
         if any(last.get(k) != v for k, v in made.items()):
             counts = {"first_image": self.progress.images, "images": 0, "seconds": 0.0, "processor_seconds": 0.0}
@@ -253,7 +254,7 @@ class _Training:
             "images_per_second": self.progress.images / seconds,
             "peak_memory": peak_memory(self.learner.device),
             "rows": len(self.progress.history),
-            "first_losses": self.progress.first,
+            "first_losses": self.progress.first_losses(),
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
         store.write_table(self.hidden / layout.HISTORY, self.progress.history)
@@ -300,7 +301,7 @@ def _counts(checkpoint: Path) -> int:
 def _add(new: Path, mine: dict[str, Any], final: Path) -> dict[str, Any]:
     """Add the training in `new` to the run in `final`, whose samples and scores stay; returns its record.
 
-    The record is written last, so that whoever is interrupted does it all once more. A shorter training adds its
+    The record is written last, so that whoever is interrupted finishes it from the checkpoint. A shorter training adds its
     snapshots alone.
     """
     theirs = read_record(final) if (final / layout.RECORD).exists() else None
@@ -310,10 +311,10 @@ def _add(new: Path, mine: dict[str, Any], final: Path) -> dict[str, Any]:
                 store.copy(new / part, final / part)
     record = mine if theirs is None or theirs["images"] < mine["images"] else theirs
     if record is mine:
-        for name in (layout.HISTORY, layout.CHECKPOINT):
-            if (new / name).exists():
-                store.copy(new / name, final / name)
+        store.copy(new / layout.HISTORY, final / layout.HISTORY)
+        if _counts(new / layout.CHECKPOINT) > _counts(final / layout.CHECKPOINT):
+            store.copy(new / layout.CHECKPOINT, final / layout.CHECKPOINT)
     record["snapshots"] = (theirs or mine)["snapshots"] | mine["snapshots"]
-    store.write_json(final / layout.RECORD, record)
-    shutil.rmtree(new)
+    with store.removing(new):  # by now the finished run holds what a training goes on from
+        store.write_json(final / layout.RECORD, record)
     return record

@@ -346,6 +346,17 @@ def replace_folder(new: Path, old: Path) -> None:
 
 
 @contextmanager
+def removing(folder: Path) -> Iterator[None]:
+    """Take a folder away, and remove it at the end. Who is interrupted leaves a draft, which is swept, not half of it."""
+    grave = folder.with_name(f".{folder.name}.{_HOST}.{os.getpid()}")
+    os.replace(folder, grave)
+    try:
+        yield
+    finally:
+        shutil.rmtree(grave, ignore_errors=True)
+
+
+@contextmanager
 def drafting(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, removed at the end; what is to stay is put in its place before."""
     draft = folder.with_name(f".{folder.name}.{_HOST}.{os.getpid()}")
