@@ -39,9 +39,8 @@ def moments(features: Tensor) -> tuple[Tensor, Tensor]:
 def frechet_distance(fake: Tensor, groups: Tensor, mean: Tensor, covariance: Tensor) -> Resampled:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of fakes (N, D) and a mean and covariance (Heusel et al. 2017).
 
-    All in float64. `groups` (N,) are those of the fakes. A group is
-    left out of sums that all cases have in common, so that each costs the eigenvalues of one matrix, of N or of D rows:
-    the fewer.
+    All in float64. `groups` (N,) are those of the fakes. A group is left out of sums that all cases have in common, so
+    that each costs the eigenvalues of one matrix, of N or of D rows: the fewer.
     """
     x = fake.double().cpu() - mean
     middle = x.mean(0)  # centred, the sums lose fewer digits
@@ -94,7 +93,7 @@ def kernel_distance(fake: Tensor, real: Tensor, groups: Tensor, n_subsets: int, 
     (Binkowski et al. 2018.) The subsets are those that torch-fidelity draws from KERNEL_SEED. A group (`groups` (N,)
     are those of the fakes) is left out of each subset.
     """
-    rng = np.random.RandomState(KERNEL_SEED)
+    rng, device = np.random.RandomState(KERNEL_SEED), default_device()
 
     def subset(features: Tensor) -> Tensor:
         return torch.from_numpy(rng.choice(len(features), size, replace=False))
@@ -102,8 +101,8 @@ def kernel_distance(fake: Tensor, real: Tensor, groups: Tensor, n_subsets: int, 
     found = []
     for _ in range(n_subsets):
         of_fake, of_real = subset(fake), subset(real)
-        a, b = fake[of_fake].to(default_device()), real[of_real].to(default_device())
-        member = torch.nn.functional.one_hot(groups[of_fake], GROUPS).to(a.device, torch.float64)
+        a, b = fake[of_fake].to(device), real[of_real].to(device)
+        member = torch.nn.functional.one_hot(groups[of_fake], GROUPS).to(device, torch.float64)
         found.append(_squared_mmd(a, b, member).cpu())
     values = torch.stack(found)
     return Resampled(values[:, 0].mean().item(), values[:, 1:].mean(0)), values[:, 0].std(correction=0).item()

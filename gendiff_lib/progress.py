@@ -82,13 +82,17 @@ class Progress:
 
     def end_row(self, table: dict[str, Tensor], diagnostics: dict[str, Tensor]) -> None:
         """Turn the losses of the row under way into means, with what the learner tells of itself at its end."""
-        row: dict[str, float] = {"epoch": self.epochs, "step": self.updates, "images": self.images}
-        row |= {k: v.double().nanmean().item() for k, v in table.items()}
-        self.history.append(row | {k: v.item() for k, v in diagnostics.items()})
-        self.first = self.first_losses()
+        self.history, self.first = self.so_far(table, diagnostics)
         self.losses = []
 
-    def first_losses(self) -> list[dict[str, float]]:
-        """The losses of the first updates one by one, those of the row under way included."""
-        under_way = self.losses[: FIRST - len(self.first)]
-        return self.first + [{k: v.item() for k, v in row.items() if k.startswith("loss")} for row in under_way]
+    def so_far(
+        self, table: dict[str, Tensor], diagnostics: dict[str, Tensor]
+    ) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+        """The history and the first losses as if the row under way ended here; where it has no step, as they are."""
+        if not table:
+            return self.history, self.first
+        row: dict[str, float] = {"epoch": self.epochs, "step": self.updates, "images": self.images}
+        row |= {k: v.double().nanmean().item() for k, v in table.items()}
+        row |= {k: v.item() for k, v in diagnostics.items()}
+        losses = [{k: v[i].item() for k, v in table.items() if k.startswith("loss")} for i in range(len(self.losses))]
+        return [*self.history, row], [*self.first, *losses[: max(FIRST - len(self.first), 0)]]

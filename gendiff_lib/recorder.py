@@ -26,7 +26,6 @@ from .versions import result_versions
 CHECKPOINT_SECONDS = 30.0
 SHEET = Sampling(n=40, seed=0, batch_size=40)  # the fixed noise of the contact sheets over training
 FORMAT = 2  # of run.json
-OF_LAST_SEGMENT = ("device", "threads", "engine", "packages", "commit", "dirty")  # told in the record itself, too
 
 
 class OutOfTime(GendiffError):
@@ -159,8 +158,7 @@ class _Training:
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError):
             device = state["record"]["device"]
             raise store.damaged(path, f"it does not fit this code and device; it is of {device}") from None
-        for key in ("seconds", "processor_seconds", "snapshots", "segments", "versions", *OF_LAST_SEGMENT):
-            self.record[key] = state["record"][key]  # a later change of the code makes it stale
+        self.record |= state["record"]  # with the versions that it began with: a raised one makes it stale
 
     def _new_record(self) -> dict[str, Any]:
         config, dataset = self.config, self.dataset
@@ -194,7 +192,7 @@ class _Training:
             "packages": packages(),
             **commit(),
         }
-        self.record |= {k: made[k] for k in OF_LAST_SEGMENT}
+        self.record |= {k: made[k] for k in ("device", "threads", "engine", "packages", "commit", "dirty")}
         last = self.record["segments"][-1] if self.record["segments"] else {}
         if any(last.get(k) != v for k, v in made.items()):
             counts = {"first_image": self.progress.images, "images": 0, "seconds": 0.0, "processor_seconds": 0.0}
@@ -247,17 +245,18 @@ class _Training:
     def _finish(self) -> Run:
         """Write record and history; then the hidden folder becomes the run, or its snapshots are added to it."""
         seconds = max(self.record["seconds"], 1e-9)
+        history, first = self.progress.so_far(check_losses(self.progress, self.config), self.learner.diagnose())
         self.record |= {
             "config": self.config.to_dict(),
             "images": self.progress.images,
             "operations": self.progress.operations,
             "images_per_second": self.progress.images / seconds,
             "peak_memory": peak_memory(self.learner.device),
-            "rows": len(self.progress.history),
-            "first_losses": self.progress.first_losses(),
+            "rows": len(history),
+            "first_losses": first,
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        store.write_table(self.hidden / layout.HISTORY, self.progress.history)
+        store.write_table(self.hidden / layout.HISTORY, history)
         store.write_json(self.hidden / layout.RECORD, self.record)
         final = self.finished or store.runs_dir() / f"{self.config.name}-{self.config.digest}"
         if final.exists():
@@ -301,8 +300,8 @@ def _counts(checkpoint: Path) -> int:
 def _add(new: Path, mine: dict[str, Any], final: Path) -> dict[str, Any]:
     """Add the training in `new` to the run in `final`, whose samples and scores stay; returns its record.
 
-    The record is written last, so that whoever is interrupted finishes it from the checkpoint. A shorter training adds its
-    snapshots alone.
+    The record is written last, so that whoever is interrupted finishes it from the checkpoint. A shorter training adds
+    its snapshots alone.
     """
     theirs = read_record(final) if (final / layout.RECORD).exists() else None
     for seen in map(int, mine["snapshots"]):

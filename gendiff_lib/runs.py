@@ -142,7 +142,7 @@ class Run:
     def history(self) -> dict[str, list[float]]:
         """Columns of history.csv up to this snapshot: epoch, step, images, losses (each row a tenth of an epoch)."""
         n_rows = read_record(self.folder)["rows"]  # the run may have gone on since
-        rows = store.read_table(self.folder / layout.HISTORY, n_rows)[: self.snapshot["rows"]]
+        rows = [r for r in store.read_table(self.folder / layout.HISTORY, n_rows) if r["images"] <= self.images]
         return {k: [row[k] for row in rows] for k in rows[0]} if rows else {}
 
     @cached_property

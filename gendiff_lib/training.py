@@ -11,7 +11,7 @@ from .classifier import Classifier
 from .config import ClassifierConfig, Config, ConfigError, DiffusionConfig, GANConfig
 from .data import DataError, Dataset, batches
 from .diffusion import Diffusion
-from .engine import Step
+from .engine import Step, lay_out
 from .gan import GAN
 from .learner import Learner
 from .machine import check_precision, default_device
@@ -43,9 +43,7 @@ def build(config: Config, dataset: Dataset, device: torch.device | None = None) 
     steps_per_epoch(config, dataset)
     learner = make(config, dataset.bridge.shape(config.image_size), len(dataset.classes))
     learner.to(device)
-    if config.kind != "diffusion":  # GroupNorm is slow in this layout, batch norm and strided convolutions are fast
-        for module in learner.modules.values():
-            module.to(memory_format=torch.channels_last)
+    lay_out(learner)
     return learner
 
 

@@ -124,6 +124,14 @@ def test_the_extractors_own_batch_size_holds_where_none_is_given():
     assert found.logits.shape == (7, 0)
 
 
+def test_what_was_kept_without_logits_is_not_given_to_who_has_them(network):
+    bare = Extractor("test", "d1", lambda x: (network(x)[0], x.new_empty(len(x), 0)), has_logits=False)
+    assert extract(bare, images()).logits.shape == (7, 0)
+    assert extract(Extractor("test", "d1", network), images()).logits.shape == (7, 2)
+    assert extract(bare, images()).logits.shape == (7, 0)
+    assert network.seen == 14
+
+
 def test_a_terminal_is_shown_how_far_it_is(network, monkeypatch, broken_off):
     shown = []
 

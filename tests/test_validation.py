@@ -65,6 +65,10 @@ def scored_keys():
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory, scored_keys):
+    def spied(fake, *args, **how):
+        scored_keys.append(fake.keys.tolist())
+        return score(fake, *args, **how)
+
     place = tmp_path_factory.mktemp("validation")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENDIFF_RUNS", str(place / "runs"))
