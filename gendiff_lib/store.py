@@ -347,7 +347,7 @@ def replace_folder(new: Path, old: Path) -> None:
 
 @contextmanager
 def removing(folder: Path) -> Iterator[None]:
-    """Take a folder away, and remove it at the end. Who is interrupted leaves a draft, which is swept."""
+    """Take a folder away, and remove it at the end: who is interrupted leaves a draft, which is swept."""
     grave = folder.with_name(f".{folder.name}.{_HOST}.{os.getpid()}")
     os.replace(folder, grave)
     try:

@@ -6,10 +6,9 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from gendiff_lib import publish as publishing
 from gendiff_lib import data, layout, runs, store, versions
+from gendiff_lib import publish as publishing
 from gendiff_lib.config import ClassifierConfig, ConfigError, GendiffError, Sampling
-from gendiff_lib.data import load
 from gendiff_lib.features import Extractor
 from gendiff_lib.memorisation import memorisation
 from gendiff_lib.recorder import train

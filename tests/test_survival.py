@@ -83,9 +83,8 @@ def timeless(value):
 def everything(config):
     """A training, samples of it, a longer training, and a shorter one in between."""
     train(config.but(epochs=1.0)).samples(FEW)
-    run = train(config.but(epochs=3.0))
-    run.samples(FEW)
-    train(config.but(epochs=2.0))
+    train(config.but(epochs=2.0)).samples(FEW)
+    train(config.but(epochs=1.5))
 
 
 CALLS = ("replace", "rename", "rmdir")
@@ -100,8 +99,8 @@ def killed_at(k, work):
         def counted(call):
             def made(*arguments, **more):
                 nonlocal done
-                done += 1
-                if done == k:
+                done += not str(arguments[-1]).endswith("probe")  # of a folder that can be written
+                if done >= k:
                     os._exit(KILLED)
                 return call(*arguments, **more)
 
@@ -132,7 +131,7 @@ def test_whoever_is_killed_at_any_write_goes_on_to_what_an_uninterrupted_one_mak
         everything(config)
         assert tree(tmp_path / "cut") == whole, k
         shutil.rmtree(tmp_path / "cut")
-    assert k > 40, k
+    assert k > 35
 
 
 def test_a_half_removed_training_is_swept_by_the_next_command(points):
