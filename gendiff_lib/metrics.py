@@ -419,7 +419,7 @@ def estimate(scores: Sequence[Scores], name: str) -> Estimate:
 # What of `Scores.made` may differ between scores that are averaged: the seeds, and where and when it was computed.
 _FREE = {
     "run", "training_seed", "sampling_seed", "training_seconds", "sampling_seconds", "training_device", "device",
-    "threads", "commit", "training_command", "training_commit", "versions",
+    "threads", "commit", "training_command", "training_commit", "versions", "packages",
 }  # fmt: skip
 
 

@@ -2,16 +2,20 @@
 
 from contextlib import suppress
 
+from .asking import READ, training_allowed
 from .claims import to_score
 from .config import Sampling
-from .experiments import CODED, COMPARED, LIVE_IMAGES, sampler_grid
+from .experiments import CODED, COMPARED, LIVE_IMAGES, LIVE_POINTS, POINT_SEEDS, sampler_grid
 from .report import Page
 from .runs import Light, Run
 
 
-def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
-    """Draw and score what the notebooks show, one run at a time, so that the seconds they tell are true."""
+def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = None) -> None:
+    """Draw and score what the notebooks show; of presets that are only read, the points in the plane alone."""
     page = Page(preset=preset, epochs=epochs, dataset=dataset)
+    _prepare_plane(page)
+    if preset in READ and not training_allowed():
+        return
     page.validation()
     print("extractor validated", flush=True)
     runs = {name: page.run(name) for name in (*COMPARED, *LIVE_IMAGES)}
@@ -26,16 +30,24 @@ def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
             for split in ("test", "train"):
                 page.bits(run, split)
         print(f"{run.id}: sampled, scored and checked", flush=True)
-    long, conv = page.run("dcgan", long=True), runs["ddpm-conv"]
+    long, conv = page.run(page.pair[0], long=True), runs["ddpm-conv"]
     for run in (*map(long.at, page.until(long)), *map(conv.at, page.until(conv))):
         _score_once(page, run)
-    conv.trajectory(page.sampling(conv, n=4, batch_size=4))
-    for label, sampling in sampler_grid(page.preset_of(conv)).items():
+    for label, sampling in sampler_grid(preset).items():
         _score_once(page, conv, sampling)
         if label.startswith(("ddpm ", "tutorial ")):
-            conv.trajectory(sampling.but(n=4, batch_size=4))
+            page.trajectory(conv, sampling.but(n=4, batch_size=4))
     print(f"{long.id}, {conv.id}: snapshots and samplers compared", flush=True)
     _score_claimed(page)
+
+
+def _prepare_plane(page: Page) -> None:
+    """Every run in the plane, and its points."""
+    for data, methods in LIVE_POINTS.items():
+        for name in methods.values():
+            for seed in POINT_SEEDS:
+                run = page.run(name, dataset=data, seed=seed)
+                run.samples(page.sampling(run))
 
 
 def _score_claimed(page: Page) -> None:

@@ -9,6 +9,7 @@ from .cards import Number, over, plain, score_number, score_protocol
 from .metrics import VALUES, Scores, check_alike, differ, estimate, noise
 
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
+NO_LOGITS = "none: no logits"  # of an extractor whose file holds features alone
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
 
 Rows = Sequence[Mapping[str, Any]]
@@ -36,18 +37,33 @@ def details(title: str, body: str) -> str:
 
 def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> dict[str, Any]:
     """A row of one model: each value over its seeds, the Fréchet distance against both splits."""
-    one = train[0]
+    one, called = train[0], label_of(train[0])
     row: dict[str, Any] = {"": label}
     for name in VALUES:
         if name != "frechet_distance":
-            row[one.labels[name]] = score_number(train, name)
+            row[called[name]] = cell(train, name)
             continue
-        fd = one.labels[name]
-        row[f"{fd} (train)"] = score_number(train, name)
-        row[f"{fd} (test)"] = score_number(test, name) if test else "not computed"
+        row[f"{called[name]} (train)"] = cell(train, name)
+        row[f"{called[name]} (test)"] = cell(test, name) if test else "not computed"
     if one.shares:
         row["classes"] = f"{min(s.classes_covered for s in train)} of {len(one.shares)}"
     return row | {"n": f"{one.n_fake:,}", "over": over(train)}
+
+
+def label_of(scores: Scores) -> dict[str, str]:
+    """What each value is called by this extractor, those included that it does not give."""
+    return dict(zip(VALUES, (*scores.names, *VALUES[3:]), strict=True))
+
+
+def cell(scores: Sequence[Scores], name: str) -> Number | str:
+    """A value over its seeds; a word where the extractor gives none, having no classes."""
+    return score_number(scores, name) if getattr(scores[0], name) is not None else NO_LOGITS
+
+
+def operations(run_operations: int, protocol: Mapping[str, str]) -> Number:
+    """The operations of a training, in 10^15."""
+    what = {"what": "operations of the training, forward and backward, counted, in 10^15"}
+    return Number(f"{run_operations / 1e15:.3g}", run_operations / 1e15, what | dict(protocol))
 
 
 def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scores]]) -> list[dict[str, Any]]:
@@ -58,6 +74,8 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
     check_alike(one[1], other[1])
     rows = []
     for name in VALUES:
+        if getattr(one[1][0], name) is None:
+            continue
         a, b = estimate(one[1], name), estimate(other[1], name)
         shown = score_number(one[1], name), score_number(other[1], name)
         apart, label = abs(a.mean - b.mean), one[1][0].labels[name]

@@ -121,14 +121,15 @@ def thinned(labels: Tensor, dropped: int, n: int, n_classes: int) -> Tensor:
     return torch.cat(picks)
 
 
-def validate(judge: Extractor, dataset: str, n_train: int = 0, n_test: int = 0) -> Validation:
+def validate(judge: Extractor, dataset: str, n_train: int | None = None, n_test: int | None = None) -> Validation:
     """Score sets of real images with `judge`: floors, corruptions, dropped classes, sizes, and independent sets.
 
-    n_train and n_test (0 for all) cut the splits. References are the train split, and, where train images themselves
+    n_train and n_test (None for all) cut the splits. References are the train split, and, where train images themselves
     are scored, the test split or the other half.
     """
     started = time.monotonic()
-    train, test = load(dataset).first(n_train), load(dataset, "test").first(n_test)
+    train = load(dataset).choose(n_train, "validation", "n_train")
+    test = load(dataset, "test").choose(n_test, "validation", "n_test")
     against_train = kept_reference(judge, train.samples)
     held_out, seen = extract(judge, test.samples), extract(judge, train.samples)
     rows = [
@@ -210,19 +211,29 @@ def _independent(judge: Extractor, held_out: Features, against_train: Reference)
 # ---------------------------------------------------------------- kept on disk
 
 
-def validation_path(folder: Path, judge: Extractor, dataset: str, n_train: int = 0, n_test: int = 0) -> Path:
+def validation_path(
+    folder: Path, judge: Extractor, dataset: str, n_train: int | None = None, n_test: int | None = None
+) -> Path:
     """Where it is kept: named by the extractor, its weights, the data set's content and how it was cut."""
     content = load(dataset, "test").digest
-    return folder / "validation" / f"{judge.name}-{judge.digest}-{content}-{n_train}-{n_test}.json"
+    cut = "-".join("all" if n is None else str(n) for n in (n_train, n_test))
+    return folder / "validation" / f"{judge.name}-{judge.digest}-{content}-{cut}.json"
 
 
-def kept_validation(judge: Extractor, dataset: str, n_train: int = 0, n_test: int = 0) -> Validation:
+def kept_validation(
+    judge: Extractor, dataset: str, n_train: int | None = None, n_test: int | None = None
+) -> Validation:
     """`validate`, from disk where it was done before: the published one first."""
     places = (store.published_dir(), store.runs_dir())
     paths = [validation_path(folder, judge, dataset, n_train, n_test) for folder in places]
     path = next((p for p in paths if p.exists()), paths[-1])
     if not path.exists():
         store.write_json(path, asdict(validate(judge, dataset, n_train, n_test)))
+    return read_validation(path)
+
+
+def read_validation(path: Path) -> Validation:
+    """A validation that was kept; ScoreError where its scores lack what scores have now."""
     kept = store.read_json(path)
     rows = tuple(Row(**{**row, "scores": Scores.from_dict(row["scores"])}) for row in kept["rows"])
     return Validation(kept["dataset"], rows, kept["made"])
