@@ -1,11 +1,25 @@
 """From the parameters of a notebook to runs, samplings and scores."""
 
 import os
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor
 
 from . import layout, plots, realsheets, store
 from .config import Config, ConfigError, GendiffError, Sampling
-from .experiments import COLLAPSE, LIVE_POINTS, PAPER_PAIR, Protocol, check_preset, get, protocol
+from .experiments import (
+    COLLAPSE,
+    LIVE_POINTS,
+    PAPER_PAIR,
+    POINT_SEEDS,
+    Protocol,
+    check_preset,
+    get,
+    protocol,
+    sampler_grid,
+)
 from .features import Extractor
 from .likelihood import Bits
 from .memorisation import Memorisation
@@ -16,7 +30,10 @@ from .runs import Light, Run, Trajectory, find, folders, siblings
 from .scoring import offline
 from .validation import Validation, kept_validation, read_validation
 
+T = TypeVar("T")
+
 READ = ("overnight", "paper")  # presets that take hours: a build reads what is there of them, and trains none of it
+FAMOUS = ("inception", "efficientnet", "vgg16")  # extractors that the literature knows, the foremost first
 PLANE = {name for methods in LIVE_POINTS.values() for name in methods.values()}  # seconds each: always trained
 
 
@@ -178,11 +195,37 @@ class Asking:
         self._must_keep(run, self._samples(run, sampling) / layout.trajectory(21))
         return run.trajectory(sampling, 21)
 
+    def sheet(self, run: Run, sampling: Sampling | None = None) -> Tensor:
+        """The first of a run's samples as a contact sheet."""
+        sampling = sampling or self.sampling(run)
+        self._must_keep(run, self._samples(run, sampling) / layout.SHEET)
+        return run.sample_sheet(sampling)
+
+    def faithful(self, run: Run) -> Sampling:
+        """Four samples by the tutorial's sampler, in all the steps of the run's schedule."""
+        tutorial = next(s for label, s in sampler_grid(self.preset).items() if label.startswith("tutorial "))
+        return tutorial.but(n=4, batch_size=4)
+
+    def plane(self) -> dict[str, list[Run]]:
+        """The runs in the plane by method and data set, one of each seed."""
+        return {
+            f"{label}, {data}": [self.run(name, dataset=data, seed=seed) for seed in POINT_SEEDS]
+            for data, methods in LIVE_POINTS.items()
+            for label, name in methods.items()
+        }
+
     @staticmethod
-    def _samples(run: Run, sampling: Sampling) -> Any:
+    def pick(found: Mapping[str, T], *names: str) -> list[T]:
+        """What is found under some names; Unpublished where one of them was left out."""
+        if lacking := [name for name in names if name not in found]:
+            raise Unpublished(f"{', '.join(lacking)}: not there yet")
+        return [found[name] for name in names]
+
+    @staticmethod
+    def _samples(run: Run, sampling: Sampling) -> Path:
         return layout.samples(run.images, run.resolve(sampling).digest)
 
-    def _must_keep(self, run: Run, part: Any) -> None:
+    def _must_keep(self, run: Run, part: Path) -> None:
         """Unpublished where this page only reads, and a part of a run that it asks for is not there."""
         if self.reads(run.config.name) and not run.keeps(part):
             raise Unpublished(f"{run.id} is published without {part.name}")

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from . import plots, views
+from .asking import FAMOUS
 from .cards import score_number
 from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit
 from .experiments import COMPARED, PAPER_PAIR, TABLE1, get, protocol
 from .metrics import ScoreError, Scores
 from .realsheets import count, offline_name
-from .report import FAMOUS
 from .runs import Run, find
 from .tables import NO_BETTER, cell, lead_rows, operations
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from .asking import READ, training_allowed
 from .claims import to_score
 from .config import Sampling
-from .experiments import CODED, COMPARED, LIVE_IMAGES, LIVE_POINTS, POINT_SEEDS, sampler_grid
+from .experiments import CODED, COMPARED, LIVE_IMAGES, sampler_grid
 from .report import Page
 from .runs import Light, Run
 
@@ -43,11 +43,9 @@ def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = N
 
 def _prepare_plane(page: Page) -> None:
     """Every run in the plane, and its points."""
-    for data, methods in LIVE_POINTS.items():
-        for name in methods.values():
-            for seed in POINT_SEEDS:
-                run = page.run(name, dataset=data, seed=seed)
-                run.samples(page.sampling(run))
+    for several in page.plane().values():
+        for run in several:
+            run.samples(page.sampling(run))
 
 
 def _score_claimed(page: Page) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from . import store
-from .asking import Unpublished
+from .asking import FAMOUS, Unpublished
 from .cards import Number, data_links, merged, numbered, over, plain, score_number, spanned
 from .claims import Claim, Recorded, Ruling, audit
 from .config import Sampling
@@ -40,7 +40,6 @@ from .versions import outdated
 T = TypeVar("T")
 
 MISSING = "not computed here"
-FAMOUS = ("inception", "efficientnet", "vgg16")  # extractors that the literature knows, the foremost first
 TABLE1_ALIKE = tuple((name, name) for name in ("precision", "recall", "density", "coverage"))
 
 

@@ -103,6 +103,8 @@ def told_apart(a: Scores, b: Scores, name: str) -> str:
 def lowest(found: Mapping[str, tuple[float, float]]) -> str:
     """A sentence: which of several (value, standard error) is lowest, if any is beyond the noise."""
     ranked = sorted(found, key=lambda k: found[k][0])
+    if len(ranked) == 1:
+        return "there is {}: {:.3f} ± {:.3f}.".format(ranked[0], *found[ranked[0]])
     (a, error_a), (b, error_b) = found[ranked[0]], found[ranked[1]]
     shown = f"{a:.3f} ± {error_a:.3f} against {b:.3f} ± {error_b:.3f} of {ranked[1]}"
     if b - a > 3 * math.hypot(error_a, error_b):
