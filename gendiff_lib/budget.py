@@ -1,30 +1,55 @@
-"""Training within a budget of time: in order of worth, nothing begun that cannot finish, nothing lost."""
+"""What a training takes on this machine, in which order trainings are worth it, and how long one may be waited for."""
 
 import re
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 
-from . import store
 from .config import Config, ConfigError, GendiffError
-from .data import Dataset, load
 from .engine import WARM_UP, accelerate
-from .experiments import WORTH
-from .recorder import OutOfTime, train
-from .runs import find, folders
+from .experiments import WORTH, operations, samples_of
+from .recorder import training_data
+from .runs import all_runs, find
 from .training import build, fit, start
 
 PROBE_SECONDS = 5.0  # how long a training's speed is measured before it is begun
-MARGIN = 1.15  # for snapshots, sheets and checkpoints
+PATIENCE = 20 * 60.0  # seconds that a training may take without being asked for twice
+SLOWEST = 5e9  # operations a second that any machine reaches: what is short even so need not be measured
 
 
 def seconds_of(text: str) -> float:
     """A span such as 90s, 25m or 1.5h in seconds; ConfigError for anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", text.strip())
     if not found or not float(found[1]):
         raise ConfigError(f"--budget must be a span such as 90s, 25m or 1.5h, not {text!r}")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def seconds_left(config: Config) -> float:
+    """How long this machine will train, from what was done of it before; 0 for a run that is there."""
+    if find(config):
+        return 0.0
+    done = max(
+        (r.record["images"] for r in all_runs() if r.config.digest == config.digest and not r.published), default=0
+    )
+    images = max(config.epochs * samples_of(config) - done, 0)
+    if images * operations(config) < SLOWEST * PATIENCE:
+        return images * operations(config) / SLOWEST
+    return images * seconds_of_image(config)
+
+
+def check_patience(config: Config, hours: float | None, remedy: str) -> None:
+    """Say how long a training will take, where that is long; GendiffError with the remedy where it is longer than
+    `hours`, or than PATIENCE where that is None."""
+    seconds = seconds_left(config)
+    allowed = PATIENCE if hours is None else hours * 3600
+    if seconds > min(allowed, 60.0):
+        told = f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.0f} minutes"
+        if seconds > allowed:
+            raise GendiffError(f"{config.name} to {config.epochs:.5g} epochs takes about {told} here: {remedy}")
+        print(f"{config.name} to {config.epochs:.5g} epochs takes about {told} here", file=sys.stderr)
 
 
 def by_worth(configs: Sequence[Config], seeds: int = 1) -> list[Config]:
@@ -33,32 +58,18 @@ def by_worth(configs: Sequence[Config], seeds: int = 1) -> list[Config]:
     There is one classifier, and the live chapter has the seeds that it shows.
     """
     known = {name: place for place, name in enumerate(WORTH)}
-    ranked = sorted(configs, key=lambda c: known.get(f"{c.name} {c.epochs}", known.get(c.name, len(known))))
+    ranked = sorted(configs, key=lambda c: known.get(f"{c.name} {c.epochs:g}", known.get(c.name, len(known))))
     again = [c for c in ranked if c.kind != "classifier" and not c.name.startswith("live-")]
     return list(dict.fromkeys(ranked + [c.but(seed=c.seed + i) for i in range(1, seeds) for c in again]))
 
 
-def seconds_needed(config: Config) -> float:
-    """How long the rest of a training will take on this machine, by a short trial of its own steps."""
-    dataset = load(config.dataset).first(config.n_train, "n_train")
-    per_image = _seconds_per_image(config, dataset)
-    steps = len(dataset.samples) // config.batch_size
-    return MARGIN * per_image * (config.epochs * steps * config.batch_size - _images_done(config))
-
-
-def _images_done(config: Config) -> int:
-    """Of a training that was interrupted, or is finished at fewer epochs: it will go on from there."""
-    places = (store.runs_dir() / f".training-{config.digest}", *folders(config))
-    kept = [place / "checkpoint.pt" for place in places if (place / "checkpoint.pt").exists()]
-    epoch, _, images = store.read_checkpoint(kept[0])["counts"] if kept else (0, 0, 0)
-    return int(images) if epoch < config.epochs else 0
-
-
-def _seconds_per_image(config: Config, dataset: Dataset) -> float:
+def seconds_of_image(config: Config) -> float:
+    """How long this machine trains on one image, by a short trial of the training's own steps."""
+    dataset = training_data(config)
     learner = build(config, dataset)
     device = learner.device
     # the graph alone: compiling for a trial would cost more than it tells, so long trainings are faster than this
-    trial = fit(learner, dataset.to(device), config, start(config, device), accelerate(learner, "graph"))
+    trial = fit(learner, dataset.to(device), config, start(config, dataset, device), accelerate(learner, "graph"))
     images, started = 0, time.monotonic()
     for i, progress in enumerate(trial):
         if i == WARM_UP:  # the first steps allocate and capture
@@ -73,29 +84,3 @@ def _seconds_per_image(config: Config, dataset: Dataset) -> float:
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
-
-
-def train_within(configs: Sequence[Config], budget: float) -> Iterator[str]:
-    """Train what is missing, a line of news each, until `budget` seconds are used; then say what is left."""
-    deadline, left = time.monotonic() + budget, []
-    for config in configs:
-        name = f"{config.name}, {config.epochs} epochs, seed {config.seed}"
-        if find(config):
-            yield f"{name}: is there"
-            continue
-        remaining = deadline - time.monotonic()
-        try:
-            needed = seconds_needed(config) if remaining > 0 else float("inf")
-            remaining = deadline - time.monotonic()
-            if needed > remaining:
-                left.append(f"{name} (needs about {needed:.0f} s)" if needed < float("inf") else name)
-                continue
-            run = train(config, deadline)
-        except OutOfTime as stopped:
-            left.append(f"{name} (begun: {stopped})")
-            continue
-        except (GendiffError, torch.OutOfMemoryError) as error:  # one that fails costs no other its time
-            left.append(f"{name} (failed: {str(error).splitlines()[0]})")
-            continue
-        yield f"{run.id}, {config.epochs} epochs: trained in {run.snapshot['seconds']:.1f} s ({run.folder})"
-    yield f"left: {'; '.join(left)}" if left else "nothing is left"

@@ -85,8 +85,8 @@ def distinct(values: Iterable[Any]) -> str:
 def over(scores: Sequence[Scores]) -> str:
     """What a mean ± std was taken over, in words."""
     found = estimate(scores, "frechet_distance")
-    if found.n == 1:
-        return f"1 set, by its {found.source}"
+    if found.source == "groups":
+        return f"1 set in {scores[0].groups} groups"
     return f"{found.n} {found.source}"
 
 
@@ -121,7 +121,7 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
         "sampled on": f"{several('device')}, {several('threads')} threads",
         "extractor": f"{one.extractor} {one.extractor_digest}",
         "n": f"{one.n_fake:,}",
-        "real images": f"{one.n_real:,} {one.reference}",
+        "real images": one.reals.replace(" images", ""),
         "k": f"{one.neighbours} and {one.density_neighbours}",
         "scored with": distinct(map(_packages, scores)),
         "sampled at commit": distinct((s.made.get("commit") or "none")[:10] for s in scores),
@@ -131,7 +131,7 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
 def score_number(scores: Sequence[Scores], name: str) -> Number:
     """A value of `Scores` over its seeds, which opens to all that made it, the commands that make it again included."""
     found = estimate(scores, name)
-    deviation = "standard error" if found.n == 1 else "std"
+    deviation = "standard error" if found.source == "groups" else "std"
     spread = {"what": scores[0].labels[name], "± is": f"the {deviation} over {over(scores)}"}
     again = numbered("train", [s.made.get("training_command", "") for s in scores])
     commands = [_command(s) for s in scores if "run" in s.made]

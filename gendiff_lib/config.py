@@ -76,18 +76,24 @@ class Value(BaseModel):
         return cls.fields()[name]
 
     def but(self, **changes: Any) -> Self:
-        """A copy with some fields changed, in order; `part.name` is a field of a part. ConfigError as ever."""
+        """A copy with some fields changed; `part.name` is a field of a part, all of which change at once, after it."""
         values = {name: getattr(self, name) for name in self.fields()}
+        inside: dict[str, dict[str, Any]] = {}
         for name, value in changes.items():
             part, dot, inner = name.partition(".")
             self.field(part)
-            if not dot:
-                values[part] = value
-            elif isinstance(values[part], Value):
-                values[part] = values[part].but(**{inner: value})
+            if dot:
+                inside.setdefault(part, {})[inner] = value
             else:
-                raise ConfigError(f"{name!r} is no field of {type(self).__name__}: {part} has no parts")
+                values[part] = value
+        for part, fields in inside.items():
+            if not isinstance(values[part], Value):
+                raise self._no_part(f"{part}.{next(iter(fields))}")
+            values[part] = values[part].but(**fields)
         return type(self)(**values)
+
+    def _no_part(self, name: str) -> ConfigError:
+        return ConfigError(f"{name!r} is no field of {type(self).__name__}: {name.partition('.')[0]} has no parts")
 
     def flat(self) -> dict[str, Any]:
         """Every field by its dotted name, parts after the field that names their type."""
@@ -107,11 +113,16 @@ class Value(BaseModel):
         field = self.field(part)
         if dot and isinstance(mine := getattr(self, part), Value):
             return mine.parse(inner, text)
+        if dot:
+            raise self._no_part(name)
         if chosen := _parts(field.annotation).get(text):
-            return chosen()
+            return chosen.model_validate({})
         try:
             value = _parse(field.annotation, text)
-            TypeAdapter(Annotated[field.annotation, field], config=self.model_config).validate_python(value)
+            checker: TypeAdapter[Any] = TypeAdapter(
+                typing.cast(Any, Annotated[field.annotation, field]), config=self.model_config
+            )
+            checker.validate_python(value)
         except ValidationError as error:
             raise _refusal(type(self), error, name, text) from None
         except ValueError:
@@ -121,8 +132,9 @@ class Value(BaseModel):
     def told(self, words: dict[str, str]) -> Self:
         """A copy with the fields that command-line words name; a part's type before the part's own fields."""
         made = self
-        for name in sorted(words, key=lambda w: w.count(".")):
-            made = made.but(**{name: made.parse(name, words[name])})
+        for dotted in (False, True):
+            mine = {name: word for name, word in words.items() if ("." in name) == dotted}
+            made = made.but(**{name: made.parse(name, word) for name, word in mine.items()})
         return made
 
     def text(self, name: str) -> str:
@@ -131,11 +143,11 @@ class Value(BaseModel):
 
     def words(self, base: "Value") -> dict[str, str]:
         """The command-line words that make this of `base`, by field: `base.told(words)` is this again."""
-        made, found = base, {}
-        for name, value in self.flat().items():
-            if name not in made.flat() or made.flat()[name] != value:
-                found[name] = as_text(value)
-                made = made.told({name: found[name]})
+        found: dict[str, str] = {}
+        for dotted in (False, True):
+            there = base.told(found).flat()
+            mine = {name: value for name, value in self.flat().items() if ("." in name) == dotted}
+            found |= {name: as_text(value) for name, value in mine.items() if there[name] != value}
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -185,6 +197,11 @@ def _parts(kind: Any) -> dict[str, type["Part"]]:
     return {o.tag(): o for o in _options(kind) if isinstance(o, type) and issubclass(o, Part)}
 
 
+def parts_of(kind: type[Value], name: str) -> list[type["Part"]]:
+    """The parts that the field `name` chooses from; none for a plain field."""
+    return list(_parts(kind.field(name).annotation).values())
+
+
 def _parse(kind: Any, text: str) -> Any:
     """A command-line word as a value of `kind`; ValueError where it is none."""
     options = _options(kind)
@@ -230,7 +247,7 @@ def _range(field: FieldInfo, context: dict[str, Any]) -> str:
     marks = {k: getattr(m, k) for m in field.metadata for k in ("ge", "gt", "le") if hasattr(m, k)} or context
     low = f"{marks['ge']:g}" if "ge" in marks else "more than 0" if "gt" in marks else ""
     if marks.get("le", LARGEST) != LARGEST or (low and "le" in context):
-        return f"between {marks.get('ge', 0):g} and {marks['le']:.10g}"
+        return f"between {low} and {marks['le']:.10g}" if "gt" not in marks else f"{low}, at most {marks['le']:.10g}"
     return low if "gt" in marks else f"at least {low}"
 
 
@@ -280,7 +297,7 @@ class Config(Value):
     flip: bool = setting(False, "flip half of each batch left to right", absent=False)
     batch_size: int = setting(128, "samples in one update", absent=128, ge=1)
     epochs: float = setting(
-        1.0, "passes over the training samples, rounded to a batch", absent=1.0, gt=0.0, le=1e6, identity=False
+        1.0, "passes over the training samples, rounded to a batch", absent=1.0, gt=0.0, le=1e9, identity=False
     )
     snapshots: tuple[Annotated[float, Field(gt=0.0)], ...] = setting(
         (), "epochs whose weights are kept", absent=(), identity=False

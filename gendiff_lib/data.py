@@ -152,7 +152,7 @@ def _balanced_order(labels: Tensor, purpose: str) -> Tensor:
     rng = stream(purpose, 0)
     order = torch.randperm(len(labels), generator=rng)
     within = torch.rand(len(labels), generator=rng, dtype=torch.float64)  # where in its round a sample stands
-    return order[(_rank_in_class(labels[order]) + within).argsort()]
+    return order[(_rank_in_class(labels[order]) + within).argsort(stable=True)]
 
 
 def _rank_in_class(labels: Tensor) -> Tensor:
@@ -183,7 +183,9 @@ def batches(
     device = dataset.samples.device
     n = len(dataset.samples)
     if n < batch_size:
-        raise DataError(f"batch_size={batch_size} is more than the {n} training samples of {dataset.name}: lower it")
+        raise DataError(
+            f"batch_size={batch_size} is more than the {n} training samples of {legible(dataset.name)}: lower it"
+        )
     order = torch.randperm(n, generator=stream("order", seed, epoch)).to(device)
     mirror = (torch.rand(n, generator=stream("flip", seed, epoch)) < 0.5).to(device)
     for start in range(skip * batch_size, n - batch_size + 1, batch_size):

@@ -369,6 +369,41 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
 }
 
+
+def _trial(title: str, base: Config, **changes: Any) -> Experiment:
+    """A setting that was tried for the best pair: at 1/32 petaFLOP, in the preset `overnight` alone."""
+    sampled = _DDIM if base.kind == "diffusion" else _GENERATOR
+    return Experiment(
+        title, {"overnight": base.but(**changes, seed=0)}, {"overnight": sampled["overnight"]}, petaflops=1 / 32
+    )
+
+
+_TUNED_GAN = _NIGHT_GAN.but(batch_size=64, lrG=2e-4, lrD=2e-4)
+EXPERIMENTS |= {
+    "trial-gan-rates": _trial("both rates 2e-4, batch 64", _TUNED_GAN, name="trial-gan-rates"),
+    "trial-gan-narrow": _trial(
+        "half the width, both rates 4e-4, batch 64",
+        _TUNED_GAN,
+        name="trial-gan-narrow",
+        lrG=4e-4,
+        lrD=4e-4,
+        network=DCGANNetwork(ngf=16, ndf=16),
+    ),
+    "trial-gan-batch": _trial("both rates 2e-4, batch 32", _TUNED_GAN, name="trial-gan-batch", batch_size=32),
+    "trial-gan-smooth": _trial(
+        "rates 4e-4 and 2e-4, batch 64, real label 0.9",
+        _TUNED_GAN,
+        name="trial-gan-smooth",
+        lrG=4e-4,
+        real_label=0.9,
+    ),
+    "trial-flow-velocity": _trial(
+        "the flow transformer, predicting the velocity at uniform times",
+        _NIGHT_TRANSFORMER.but(**_FLOW),
+        name="trial-flow-velocity",
+    ),
+}
+
 # The live chapter's have one size in `laptop` and `paper`: they always train on the reader's own machine.
 _LIVE_GAN = GANConfig(
     name="live-gan",
@@ -490,7 +525,7 @@ def get(name: str, preset: str = "laptop", *, dataset: str = "", **overrides: An
     return config.but(**{"snapshots": marks, **length, **{k: overrides[k] for k in ("snapshots",) if k in overrides}})
 
 
-# Where an overnight training keeps snapshots: at doubling budgets, in petaFLOP, and the paper's pair at the epochs that it names.
+# Where an overnight training keeps snapshots: at doubling budgets, in petaFLOP, and the paper's pair at its epochs too.
 BUDGETS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 PAPER_PAIR = ("dcgan-32", "ddpm-conv")
 PAPER_EPOCHS = (20.0, 30.0, 40.0, 49.0, 100.0)
@@ -498,10 +533,14 @@ PAPER_EPOCHS = (20.0, 30.0, 40.0, 49.0, 100.0)
 
 def at_petaflops(config: Config, petaflops: float) -> float:
     """The epochs after which a training has done so many operations, in 10^15, rounded to a batch."""
-    n = config.n_train or (50_000 if config.dataset == "cifar10" else len(load(config.dataset).samples))
-    steps = n // config.batch_size
+    steps = samples_of(config) // config.batch_size
     images = petaflops * PETA / operations(config)
     return images_at(images / config.batch_size / steps, steps, config.batch_size) / config.batch_size / steps
+
+
+def samples_of(config: Config) -> int:
+    """How many samples a configuration trains on; CIFAR-10 need not be at hand."""
+    return config.n_train or (50_000 if config.dataset == "cifar10" else len(load(config.dataset).samples))
 
 
 def operations(config: Config) -> int:
@@ -528,12 +567,12 @@ def protocol(name: str, preset: str = "laptop") -> Protocol:
 
 
 def preset_of(config: Config) -> str:
-    """The preset whose size `config` has, whatever its seed and data set; `laptop` where it has none's."""
+    """The preset whose size `config` has, whatever its seed and data set; where none's, `laptop` or the only one."""
     known = EXPERIMENTS[config.name].presets if config.name in EXPERIMENTS else {}
     for preset, mine in known.items():  # where sizes are one, as in the live chapter, it is not the paper's
         if mine.but(seed=config.seed, dataset=config.dataset).digest == config.digest:
             return preset
-    return "laptop"
+    return next(iter(known)) if len(known) == 1 else "laptop"
 
 
 def train_command(config: Config) -> str:
@@ -607,8 +646,8 @@ CLAIMED = (
 CLAIM_SEEDS = 3  # fewer training seeds give no verdict
 
 
-def page_configs(preset: str, *, dataset: str = "", epochs: int = 0) -> list[Config]:
-    """Every training that the pages show, the longest of each identity first. `epochs` 0: the preset's own."""
+def page_configs(preset: str, *, dataset: str = "", epochs: float | None = None) -> list[Config]:
+    """Every training that the pages show, the longest of each identity first. `epochs` None: the preset's own."""
     check_preset(preset)
     chosen = {"epochs": epochs} if epochs else {}
     configs = [get("dcgan", preset, dataset=dataset, epochs=epochs or COLLAPSE[preset][1])]
@@ -619,7 +658,7 @@ def page_configs(preset: str, *, dataset: str = "", epochs: int = 0) -> list[Con
     return list(dict.fromkeys(configs))
 
 
-def book_configs(preset: str, *, dataset: str = "", epochs: int = 0) -> list[Config]:
+def book_configs(preset: str, *, dataset: str = "", epochs: float | None = None) -> list[Config]:
     """Every training the book needs in a preset: what its pages show, and at the paper's size what its claims need."""
     configs = page_configs(preset, dataset=dataset, epochs=epochs)
     claims = claim_configs() if preset == "paper" and not epochs and not dataset else []

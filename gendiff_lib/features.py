@@ -1,30 +1,38 @@
 """Feature extractors: images in, features and class logits out. What is extracted is kept, keyed by content."""
 
+import copy
 import hashlib
 import os
-import pickle
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from tqdm.auto import tqdm
 
 from . import images as im
 from .config import GendiffError
 from .data import cache_dir, named_path
-from .machine import default_device, full_precision
+from .machine import full_precision
 
+VERSION = 1  # of what extraction gives: raised when a feature moves, so that what was kept is made anew
+PART_SECONDS = 30.0  # of extraction after which what there is goes to disk
 
-VERSION = 1  # of what is extracted: raised when the same images get other features
+Net = TypeVar("Net", bound=nn.Module)
 
 
 class Features(NamedTuple):
     """Of N images: features float32 (N, D), class logits float32 (N, K), and a key int64 (N,) of each image's bytes.
 
-    `source` names extractor and image size: features of unlike sources do not compare.
+    K is 0 where the extractor has no logits. `source` names extractor and image size: features of unlike sources do not
+    compare.
     """
 
     features: Tensor
@@ -48,10 +56,12 @@ class Extractor:
 
     name: str
     digest: str
-    network: Callable[[Tensor], tuple[Tensor, Tensor]]  # uint8 (N, 3, H, W) to features and logits
+    network: Callable[[Tensor], tuple[Tensor, Tensor]]  # uint8 (N, 3, H, W) to features (N, D) and logits (N, K)
     resize: str = "none"  # what is done to the images' side before the network
     dtype: str = "float32"  # what the network computes in
     own_classes: bool = False  # whether its classes are those of the data set it judges, so that shares tell something
+    has_logits: bool = True  # without them (K is 0) there is no classifier score
+    batch_size: int = 250  # images at once: what bounds the memory
 
     @property
     def is_inception(self) -> bool:
@@ -68,136 +78,92 @@ def digest_of(state: dict[str, Tensor]) -> str:
     return h.hexdigest()[:12]
 
 
-# ---------------------------------------------------------------- the networks that the literature scores with
+def images_at_once(device: torch.device) -> int:
+    """How many images an ImageNet network takes at once: on a CPU few, whose maps stay in its cache."""
+    return 25 if device.type == "cpu" else 250
 
 
-@dataclass(frozen=True)
-class WeightsFile:
-    """A published file of weights: where it is looked for, where it comes from, and how it is known."""
+def folded(net: Net) -> Net:
+    """A copy of `net` in evaluation mode with each batch norm inside its convolution, and channels last.
 
-    variable: str
-    url: str
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        """The file's own name."""
-        return self.url.rpartition("/")[2]
-
-    @property
-    def remedy(self) -> str:
-        """What to do where it is not to be had."""
-        return f"set {self.variable} to the file {self.name}, or run where {self.url} can be downloaded"
-
-
-INCEPTION = WeightsFile(
-    "GENDIFF_INCEPTION",
-    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
-    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-)
-VGG16 = WeightsFile(
-    "GENDIFF_VGG16",
-    "https://download.pytorch.org/models/vgg16-397923af.pth",
-    "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-)
-
-
-def weights_path(file: WeightsFile) -> Path:
-    """The file, checked by SHA-256: the one its variable names, else torch's own cache, else downloaded into it.
-
-    GendiffError where it is not to be had, damaged, or another file.
+    The same function, on a CPU in half the time. A norm belongs to the convolution that stands right before it among
+    the parts of one module.
     """
-    if path := named_path(file.variable):
-        if not path.is_file():
-            raise GendiffError(f"{file.variable}={path} is no file: {file.remedy}")
-    else:
-        path = Path(torch.hub.get_dir()) / "checkpoints" / file.name
-        if not path.is_file():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                torch.hub.download_url_to_file(file.url, str(path), file.sha256[:8], progress=False)
-            except Exception as error:  # the network's own, of many kinds
-                raise GendiffError(
-                    f"{file.name} could not be downloaded ({type(error).__name__}): {file.remedy}"
-                ) from None
-    try:
-        with path.open("rb") as opened:
-            found = hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise GendiffError(f"{path} cannot be read ({error.strerror}): {file.remedy}") from None
-    if found != file.sha256:
-        raise GendiffError(
-            f"{path} is damaged or another file (its SHA-256 begins {found[:8]}, not {file.sha256[:8]}): {file.remedy}"
-        )
-    return path
-
-
-def _network(file: WeightsFile, make: Callable[[str], torch.nn.Module]) -> torch.nn.Module:
-    path = weights_path(file)
-    try:
-        return make(str(path)).to(default_device())
-    except torch.OutOfMemoryError:  # a RuntimeError too, but the file is whole
-        raise
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise GendiffError(f"{path} holds no weights of this network ({why}): {file.remedy}") from None
-
-
-def inception(layer: str = "2048") -> Extractor:
-    """torch-fidelity's Inception-v3 (the 2015 weights): 2048 features, unbiased logits.
-
-    Other layers ("64", "192", "768") give other scores, under the name inception-LAYER, which are no FID.
-    """
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3 as Network
-
-    net = _network(INCEPTION, lambda path: Network("inception", [layer, "logits_unbiased"], path))
-
-    def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        found, logits = net(images.to(default_device()))
-        return found, logits
-
-    name = "inception" if layer == "2048" else f"inception-{layer}"
-    return Extractor(name, digest_of(net.state_dict()), run, "bilinear as in TensorFlow 1, 299 px")
-
-
-def vgg16() -> Extractor:
-    """torch-fidelity's VGG16 (ImageNet weights), whose 4096 features precision and recall were first defined on.
-
-    Its logits are those of the last layer, which torch-fidelity leaves out.
-    """
-    from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16 as Network
-
-    net = _network(VGG16, lambda path: Network("vgg16", ["fc2_relu"], path))
-    last = torch.load(weights_path(VGG16), weights_only=True, map_location=default_device())
-    weight, bias = last["classifier.6.weight"], last["classifier.6.bias"]
-
-    def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        (found,) = net(images.to(default_device()))
-        return found, torch.nn.functional.linear(found, weight, bias)
-
-    return Extractor("vgg16", digest_of(net.state_dict()), run, "bilinear as in TensorFlow 1, 224 px")
+    net = copy.deepcopy(net).eval()
+    for module in net.modules():
+        for (name, convolution), (after, norm) in pairwise(list(module.named_children())):
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, name, fuse_conv_bn_eval(convolution, norm))
+                setattr(module, after, nn.Identity())
+    return net.to(memory_format=torch.channels_last)
 
 
 # ---------------------------------------------------------------- extraction, once for each set of images
 
 
-@torch.no_grad()
-def extract(extractor: Extractor, images: Tensor, batch_size: int = 250) -> Features:
+def extract(extractor: Extractor, images: Tensor, batch_size: int = 0) -> Features:
     """Features of uint8 (N, 3, H, W), computed once for each set of images and each extractor, in batches.
 
-    They are kept in the user's cache (GENDIFF_CACHE moves it) under a digest of the images themselves.
+    They are kept in the user's cache (GENDIFF_CACHE moves it) under a digest of the images themselves. What was
+    interrupted goes on after the last part that was kept. `batch_size` 0 is the extractor's own.
     """
     im.check_images(images)
     if images.max() == 1:
         raise GendiffError("images hold no byte but 0 and 1: if they were floats in [0, 1], multiply them by 255 first")
+    # one space may come with and without logits: what was kept without them lacks them for whoever has them
+    content = content_digest(images) + ("" if extractor.has_logits else "-features")
 
     def compute() -> dict[str, Tensor]:
-        with full_precision():
-            parts = [extractor.network(batch) for batch in images.split(batch_size)]
-        found, logits = (torch.cat([p[i].float().cpu() for p in parts]) for i in (0, 1))
-        return {"features": found, "logits": logits, "keys": image_keys(images)}
+        parts = list(_parts(extractor, images, batch_size or extractor.batch_size, content))
+        features, logits = (torch.cat([part[name] for part in parts]) for name in ("features", "logits"))
+        return {"features": features, "logits": logits, "keys": image_keys(images)}
 
-    return Features(**keep(extractor, content_digest(images), compute), source=source_of(extractor, images))
+    tensors = keep(extractor, content, compute)
+    with suppress(OSError):
+        for part in _folder(extractor).glob(f"{content}-from-*.pt"):
+            part.unlink()
+    return Features(**tensors, source=source_of(extractor, images))
+
+
+def _parts(extractor: Extractor, images: Tensor, batch_size: int, content: str) -> Iterator[dict[str, Tensor]]:
+    """Features and logits part by part, each part that PART_SECONDS made from the cache where it is there.
+
+    The last part is not kept by itself: what it completes is.
+    """
+    start = 0
+    with _progress(extractor.name, len(images)) as bar:
+        while start < len(images):
+            path = _folder(extractor) / f"{content}-from-{start}.pt"
+            kept = _read(path)
+            part = _compute(extractor, images[start:], batch_size, bar) if kept is None else kept
+            start += len(part["features"])
+            if kept is not None:
+                bar.initial = start  # the time left is told from what is computed now
+                bar.update(start - bar.n)
+            elif start < len(images):
+                _write(path, part)
+            yield part
+
+
+def _progress(name: str, total: int) -> "tqdm[Any]":
+    """A bar with the time left, on a terminal and in a notebook alone, and only where it takes a while."""
+    shown = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return tqdm(total=total, desc=f"features by {name}", unit="img", delay=2.0, leave=False, disable=not shown)
+
+
+@torch.no_grad()
+def _compute(extractor: Extractor, images: Tensor, batch_size: int, bar: "tqdm[Any]") -> dict[str, Tensor]:
+    """Of as many images as PART_SECONDS allow, one batch at least."""
+    batches: list[tuple[Tensor, ...]] = []
+    started = time.monotonic()
+    with full_precision():
+        for batch in images.split(batch_size):
+            batches.append(tuple(found.float().cpu() for found in extractor.network(batch)))
+            bar.update(len(batch))
+            if time.monotonic() - started >= PART_SECONDS:
+                break
+    features, logits = (torch.cat(side) for side in zip(*batches, strict=True))
+    return {"features": features, "logits": logits}
 
 
 def source_of(extractor: Extractor, images: Tensor) -> str:
@@ -223,24 +189,37 @@ def image_keys(images: Tensor) -> Tensor:
 
 
 def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What `compute` gives, from the user's cache where the same code computed it for this extractor and content."""
-    path = _cache() / f"{extractor.name}-{extractor.digest}-v{VERSION}" / f"{content}.pt"
-    with suppress(Exception):  # missing, or damaged in any of many ways, which is no loss: it is made again
+    """What `compute` gives, from the user's cache where the same version computed it for this extractor and content."""
+    path = _folder(extractor) / f"{content}.pt"
+    kept = _read(path)
+    if kept is None:
+        kept = compute()
+        _write(path, kept)
+    return kept
+
+
+def _read(path: Path) -> dict[str, Tensor] | None:
+    """What `_write` wrote; None where it is missing, or damaged in any of many ways: then it is made again."""
+    with suppress(Exception):
         kept: Any = torch.load(path, weights_only=True)
-        if kept["check"] == digest_of(kept["tensors"]):
-            tensors: dict[str, Tensor] = kept["tensors"]
+        tensors: dict[str, Tensor] = kept["tensors"]
+        if kept["check"] == digest_of(tensors):
             return tensors
-    found = compute()
+    return None
+
+
+def _write(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Into the cache, whole or not at all: a full or closed one is no loss."""
     draft = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"tensors": found, "check": digest_of(found)}, draft)
+        torch.save({"tensors": tensors, "check": digest_of(tensors)}, draft)
         draft.replace(path)
-    except (OSError, RuntimeError):  # a full or closed cache is no loss either
+    except (OSError, RuntimeError):
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-    return found
 
 
-def _cache() -> Path:
-    return (named_path("GENDIFF_CACHE") or cache_dir()) / "features"
+def _folder(extractor: Extractor) -> Path:
+    cache = named_path("GENDIFF_CACHE") or cache_dir()
+    return cache / "features" / f"{extractor.name}-{extractor.digest}-v{VERSION}"

@@ -63,7 +63,10 @@ def splits(argument: str) -> Splits:
 
 
 def state(found: Splits) -> str:
-    """A digest of names, sizes, inodes and times: another one wherever a file was changed, added, moved or removed."""
+    """A digest of names, sizes and times: another one wherever a file was changed, added, moved or removed.
+
+    The time of the last change of a file's entry (ctime) tells where its time of writing was put back or kept.
+    """
     h = hashlib.sha256()
     for split, classes in found.items():
         for name, files in classes.items():
@@ -149,7 +152,7 @@ def _files(folder: str, above: tuple[str, ...]) -> Iterator[File]:
         if stat.S_ISDIR(about.st_mode):
             yield from _files(path, (*above, here))
         elif stat.S_ISREG(about.st_mode):
-            yield File(path, (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
+            yield File(path, (about.st_size, about.st_mtime_ns, about.st_ctime_ns))
         else:  # to open a pipe would wait for ever
             raise DataError(f"{legible(path)} is no image but a device, pipe or socket: remove it")
 
@@ -158,7 +161,9 @@ def _about(path: str) -> os.stat_result:
     try:
         return os.stat(path)
     except OSError as error:
-        raise DataError(f"{legible(path)} leads to no file ({error.strerror}): remove it") from None
+        raise DataError(
+            f"{legible(path)} cannot be reached ({error.strerror}): mend its link or permission, or remove it"
+        ) from None
 
 
 def _same_classes(argument: str, found: Splits) -> Splits:
@@ -196,18 +201,21 @@ def _opened(path: str) -> Iterator[Image.Image]:
                 yield picture
     except DataError:
         raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        limit = f"{Image.MAX_IMAGE_PIXELS:,} pixels"
-        raise DataError(f"{legible(path)} is an image of more than {limit}: shrink or remove it") from None
-    except UnidentifiedImageError:
-        raise DataError(
-            f"{legible(path)} is no image of a kind that is read ({', '.join(FORMATS)}): convert or remove it"
-        ) from None
     except Exception as error:  # for damaged files Pillow raises whatever its decoders ran into
-        said = legible(getattr(error, "strerror", None) or str(error) or type(error).__name__)
-        raise DataError(
-            f"{legible(path)} is no image that can be read ({said}): save it again without metadata, or remove it"
-        ) from None
+        raise _refusal(legible(path), error) from None
+
+
+def _refusal(path: str, error: Exception) -> DataError:
+    """What Pillow or the system said of a file, with the remedy."""
+    if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
+        return DataError(f"{path} is an image of more than {Image.MAX_IMAGE_PIXELS:,} pixels: shrink or remove it")
+    if isinstance(error, UnidentifiedImageError):
+        kinds = ", ".join(FORMATS)
+        return DataError(f"{path} is no image of a kind that is read ({kinds}): convert or remove it")
+    if isinstance(error, OSError) and error.strerror:
+        return DataError(f"{path} cannot be read ({error.strerror}): make it readable, or remove it")
+    said = legible(str(error) or type(error).__name__)
+    return DataError(f"{path} is no image that can be read ({said}): save it again without metadata, or remove it")
 
 
 def _shortest_side(path: str) -> int:

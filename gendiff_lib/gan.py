@@ -236,11 +236,9 @@ class GAN(Method):
 
     def weights(self) -> dict[str, Tensor]:
         """See Learner.weights: the generator with recomputed batch statistics, and the running ones."""
-        generator = deepcopy(self.generator)
-        self._recompute(generator)
-        running = {
-            f"running.{k}": v for k, v in self.generator.named_buffers() if not k.endswith("num_batches_tracked")
-        }
+        generator = self._with_statistics("recomputed")
+        buffers = self.running or dict(self.generator.named_buffers())
+        running = {f"running.{k}": v for k, v in buffers.items() if not k.endswith("num_batches_tracked")}
         return {f"generator.{k}": v for k, v in generator.state_dict().items()} | running
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:

@@ -17,7 +17,7 @@ from .images import to_images, to_model
 from .samplers import Denoise, noise, posterior_std, reverse
 from .schedules import Schedule, like
 
-VERSION = 1  # of what the bound computes: raised when the same model gets other bits
+VERSION = 1  # of the bound: raised whenever one of its numbers moves
 HALF_BIN = 1 / 255  # half the distance between neighbouring byte values in [-1, 1]
 
 
@@ -56,12 +56,12 @@ class Bits:
     weights: str
     seconds: float
     device: str
-    version: int  # of the code that computed it
     commit: str | None
+    version: int = VERSION  # of the code that computed it
 
     @classmethod
     def of(cls, bounds: Sequence[Bound], **how: Any) -> "Bits":
-        """The means over batches of bounds; `how` names split, seed, weights, seconds, device and code."""
+        """The means over batches of bounds; `how` names split, seed, weights, seconds, device and commit."""
         prior, steps, decoder = (torch.cat(parts).cpu() for parts in zip(*bounds, strict=True))
         total = Bound(prior, steps, decoder).total
         return cls(

@@ -9,9 +9,9 @@ from .config import GendiffError
 from .features import Extractor, content_digest, extract, keep
 from .images import check_images
 from .machine import default_device
-from .metrics import squared_distances
+from .neighbours import squared_distances
 
-VERSION = 1  # of what is found here: raised when the same images get other neighbours
+VERSION = 1  # of nearest neighbours and what is said of them: raised whenever one of these numbers moves
 CHUNK = 250  # images whose distances to the whole training set are held at once
 NEAR = 0.01  # a generated image is suspect if it is nearer than this share of the test images
 
@@ -92,7 +92,7 @@ def memorisation(fake: Tensor, training: Tensor, test: Tensor, extractor: Extrac
         return {"pixel": found[0].distance, "feature": found[1].distance}
 
     # the test images' own distances are the same for every model of this data set
-    known = keep(extractor, f"{content_digest(test)}-{content_digest(training)}-nearest", of_test)
+    known = keep(extractor, f"{content_digest(test)}-{content_digest(training)}-nearest-{VERSION}", of_test)
 
     def closest(found: Nearest) -> Tensor:
         first = found.distance.argsort()[:shown]

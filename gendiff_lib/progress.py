@@ -73,9 +73,9 @@ class Progress:
         """
         table = {k: torch.stack([row[k].cpu() for row in self.losses]) for k in self.losses[0]} if self.losses else {}
         for name, values in table.items():
-            bad = (~values.isfinite()).nonzero() if name.startswith("loss") else ()
-            if len(bad):
-                update = self.updates - len(self.losses) + int(bad[0]) + 1
+            bad = (~values.isfinite()).nonzero().flatten().tolist() if name.startswith("loss") else []
+            if bad:
+                update = self.updates - len(self.losses) + bad[0] + 1
                 epoch, step = divmod(update - 1, self.steps_per_epoch)
                 raise TrainingError(f"{name} became {values[bad[0]].item()} at step {step + 1} of epoch {epoch + 1}")
         return table

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-import torch
-
 from . import store
 from .asking import FAMOUS, Unpublished
 from .cards import Number, data_links, merged, numbered, over, plain, score_number, spanned
@@ -17,7 +15,7 @@ from .experiments import FIG16, FIG17, TABLE1
 from .front import claim_block, claim_rows, tally
 from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
-from .metrics import VALUES, Scores
+from .metrics import Scores
 from .realsheets import offline_name
 from .runs import Run, outdated_parts
 from .tables import (
@@ -34,7 +32,7 @@ from .tables import (
     table,
     where,
 )
-from .validation import Validation
+from .validation import PERMUTATIONS, Validation
 from .versions import outdated
 
 T = TypeVar("T")
@@ -235,14 +233,14 @@ class Page(Exhibits):
 
     def validation_table(self, found: Validation, *families: str) -> None:
         """The rows of some families of an extractor's validation."""
-        if outdated(found.made.get("versions", {"metrics": 0})):
+        if found.stale:
             self._warn("These scores are older than the code that computes scores now.")
         rows = [
             {
                 "images, against": row.what,
                 "n": f"{row.scores.n_fake:,}",
                 "real": f"{row.scores.n_real:,}",
-                **{row.scores.labels[v]: score_number([row.scores], v) for v in VALUES},
+                **{label: score_number([row.scores], v) for v, label in row.scores.labels.items()},
             }
             for family in families
             for row in found.family(family)
@@ -260,16 +258,17 @@ class Page(Exhibits):
     def calibration_table(self, found: Validation) -> dict[str, float]:
         """The spread of disjoint sets beside the standard errors that each of them shows alone; their ratios."""
         rows, ratios, how = [], {}, self._judged(found)
-        for value in VALUES:
-            _, values, errors = found.response("independent sets", value)
-            spread = torch.tensor(values).double().std().item()
-            told = sum(errors) / len(errors)
-            name = found.rows[0].scores.labels[value]
+        for value, name in found.rows[0].scores.labels.items():
+            spread, told = found.calibration(value)
             ratios[name] = told / spread
             shown = {"spread of sets": spread, "standard error told": told, "told / spread": ratios[name]}
             rows.append({"": name} | {k: Number(plain(v), v, how) for k, v in shown.items()})
         sets = found.family("independent sets")
-        self.table(rows, f"{len(sets)} disjoint sets of {sets[0].scores.n_fake:,} test images each.")
+        self.table(
+            rows,
+            f"{len(sets)} sets of {sets[0].scores.n_fake:,} test images, "
+            f"disjoint within each of {PERMUTATIONS} permutations.",
+        )
         return ratios
 
     def memory_table(self, runs: Mapping[str, Run]) -> dict[str, Memorisation]:

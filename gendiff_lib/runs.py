@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ from .likelihood import Bits
 from .machine import check_precision, commit, default_device, device_name, packages
 from .memorisation import Memorisation
 from .metrics import PointScores, Scores, kept_reference, score, score_points
+from .parsing import whole_number
+from .statistics import published_statistics
 from .streams import stream
 from .training import images_at, make
 from .versions import outdated, result_versions
@@ -375,7 +377,9 @@ class Run:
         chosen = load(self.config.dataset, reference).choose(n_real, "n_real", "n_real")  # refused before drawing
         fake = features.extract(extractor, self.samples(sampling, again=again))
         real = kept_reference(extractor, chosen.samples)
-        scores = score(fake, real, extractor, reference=reference, made=self.made(sampling))
+        whole = published_statistics(self.config.dataset, extractor, reference)  # of all images, where published
+        made = self.made(sampling)
+        scores = score(fake, real, extractor, reference=reference, statistics=whole, made=made)
         store.write_json(path, asdict(scores))
         return scores
 
@@ -435,7 +439,7 @@ class Run:
         with store.understanding(path):
             return Memorisation(**store.read_tensors(path))
 
-    def bits(self, n: int, split: str = "test", weights: str | None = None, seed: int = 0) -> Bits:
+    def bits(self, n: int, split: str = "test", weights: Literal["raw", "ema"] | None = None, seed: int = 0) -> Bits:
         """Bits per dimension of n images of a split, a balanced choice, by the variational bound; kept.
 
         ConfigError for a run that is no diffusion model of images on a schedule with steps of its own.
@@ -543,7 +547,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise store.damaged(path, f"it lacks {', '.join(missing)}")
     wrong = [k for k, kind in _RECORD_KEYS.items() if not isinstance(known[k], kind)]
     entries = known["snapshots"].items() if not wrong else ()
-    if wrong or not entries or not all(e.isdecimal() and set(s) >= _ENTRY_KEYS for e, s in entries):
+    if wrong or not entries or not all(whole_number(e) is not None and set(s) >= _ENTRY_KEYS for e, s in entries):
         raise store.damaged(path, f"{', '.join(wrong) or 'snapshots'} of another kind than a record has")
     return known
 

@@ -1,28 +1,39 @@
-"""Extractors that need a run: the offline one is the project's own classifier, trained where it is missing."""
+"""Extractors by name. The offline one is the project's own classifier, trained where it is missing."""
 
-import copy
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
 
-from .classifier import Classifier, ResNet9
+from . import store
+from .classifier import Classifier
 from .config import ConfigError, GendiffError
+from .data import load
+from .efficientnet import efficientnet
 from .experiments import classifier_for
-from .features import Extractor, digest_of, inception, vgg16
+from .features import Extractor, digest_of, folded
 from .images import to_model
+from .inception import inception
 from .machine import default_device
 from .recorder import train
+from .runs import Run
+from .vgg16 import vgg16
+
+# The published classifiers are instruments: read as they are, whatever has become of the code that trained them.
+INSTRUMENTS = {"cifar10": "classifier-dba9206a4ea5"}
 
 
 def offline(dataset: str, preset: str = "laptop") -> Extractor:
-    """The classifier of `dataset` as an extractor, its weights rounded to the half precision they are published in."""
-    run = train(classifier_for(dataset, preset))
+    """The classifier of `dataset` as an extractor, its weights rounded to the half precision they are published in.
+
+    GendiffError where it tells its classes apart too seldom to be a measure.
+    """
+    run = _classifier(dataset, preset)
+    _check_measure(dataset, run)
     learner = run.learner
     assert isinstance(learner, Classifier)
     rounded = learner.net.to(torch.device("cpu")).half().float().eval()
-    net = _fused(rounded).to(default_device())
+    net = folded(rounded).to(default_device())
 
     expected = tuple(run.record["sample_shape"])
 
@@ -38,20 +49,41 @@ def offline(dataset: str, preset: str = "laptop") -> Extractor:
     return Extractor(name, digest_of(rounded.state_dict()), features, own_classes=True)
 
 
-def _fused(net: ResNet9) -> ResNet9:
-    """The same function with each batch norm inside its convolution, and channels last: on a CPU twice as fast."""
-    net = copy.deepcopy(net)
-    for block in (module for module in net.modules() if isinstance(module, nn.Sequential)):
-        convolution, norm = block[0], block[1]
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            block[0], block[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
-    return net.to(memory_format=torch.channels_last)
+def _classifier(dataset: str, preset: str) -> Run:
+    """The run of the classifier: the published instrument where there is one, else trained where it is missing."""
+    if dataset in INSTRUMENTS:
+        folder = store.published_dir() / INSTRUMENTS[dataset]
+        if (folder / "run.json").exists():
+            return Run.read(folder)
+    _check_classes(dataset, len(load(dataset).classes))
+    return train(classifier_for(dataset, preset))
+
+
+def _check_classes(dataset: str, n_classes: int) -> None:
+    if n_classes < 2:
+        raise GendiffError(
+            f"{dataset} has {n_classes} class, so a classifier of it learns nothing to measure by: "
+            "give two classes or more, or --extractor efficientnet"
+        )
+
+
+def _check_measure(dataset: str, run: Run) -> None:
+    """GendiffError for accuracy below twice chance; of two classes, where that would be all, below three quarters."""
+    n_classes, accuracy = len(run.record["classes"]), float(run.snapshot["test_accuracy"])
+    _check_classes(dataset, n_classes)
+    least = min(2 / n_classes, (1 + 1 / n_classes) / 2)
+    if accuracy < least:
+        raise GendiffError(
+            f"the classifier of {dataset} is right about {accuracy:.1%} of the test images of {n_classes} classes, "
+            f"less than {least:.1%}, and no measure: give it more images, or --extractor efficientnet"
+        )
 
 
 EXTRACTORS: dict[str, Callable[[str, str], Extractor]] = {
     "classifier": offline,
     "inception": lambda dataset, preset: inception(),
     "vgg16": lambda dataset, preset: vgg16(),
+    "efficientnet": lambda dataset, preset: efficientnet(),
 }
 
 

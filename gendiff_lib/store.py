@@ -336,7 +336,7 @@ def read_checkpoint(path: Path, *, whole: bool = True) -> dict[str, Any]:
 
 def replace_folder(new: Path, old: Path) -> None:
     """Put folder `new` in the place of `old`, which may exist."""
-    grave = old.with_name(f".{old.name}.{_HOST}.{os.getpid()}")
+    grave = old.with_name(f".{old.name}.old.{_HOST}.{os.getpid()}")
     if old.exists():
         os.replace(old, grave)
     os.replace(new, old)

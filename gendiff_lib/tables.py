@@ -73,9 +73,7 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
     """
     check_alike(one[1], other[1])
     rows = []
-    for name in VALUES:
-        if getattr(one[1][0], name) is None:
-            continue
+    for name in one[1][0].labels:
         a, b = estimate(one[1], name), estimate(other[1], name)
         shown = score_number(one[1], name), score_number(other[1], name)
         apart, label = abs(a.mean - b.mean), one[1][0].labels[name]

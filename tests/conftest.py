@@ -2,7 +2,11 @@ import pytest
 import torch
 
 from gendiff_lib import store
-from gendiff_lib.config import DiffusionConfig, GANConfig
+from gendiff_lib.config import ConvNetwork, DCGANNetwork, DiffusionConfig, GANConfig, MLPNetwork
+
+
+def pytest_addoption(parser):
+    parser.addoption("--golden", action="store_true", help="write the numbers of a raised VERSION into tests/golden")
 
 
 @pytest.fixture(autouse=True)
@@ -33,14 +37,11 @@ def points():
         n_train=256,
         batch_size=32,
         epochs=2,
-        path="flow",
+        schedule="flow",
         prediction="v",
-        ema=0.9,
+        ema=200.0,
         lr=1e-3,
-        denoiser="mlp",
-        n_layers=1,
-        hidden_dim=8,
-        timestep_embedding_dim=4,
+        network=MLPNetwork(n_layers=1, hidden_dim=8, timestep_embedding_dim=4),
     )
 
 
@@ -53,13 +54,10 @@ def conv():
         batch_size=16,
         n_timesteps=10,
         beta_minmax=(0.01, 0.5),
-        denoiser="conv",
-        n_layers=2,
-        hidden_dim=8,
-        timestep_embedding_dim=4,
+        network=ConvNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4),
     )
 
 
 @pytest.fixture
 def gan():
-    return GANConfig(name="gan", dataset="shapes:8", n_train=64, batch_size=16, nz=4, ngf=4, ndf=4)
+    return GANConfig(name="gan", dataset="shapes:8", n_train=64, batch_size=16, nz=4, network=DCGANNetwork(ngf=4, ndf=4))

@@ -3,6 +3,7 @@ import torch
 
 from gendiff_lib.classifier import Classifier, ResNet9
 from gendiff_lib.config import ClassifierConfig, ConfigError
+from gendiff_lib.progress import Progress
 from gendiff_lib.training import make
 
 SHAPE = (3, 16, 16)
@@ -11,6 +12,10 @@ TINY = ClassifierConfig(name="tiny", dataset="shapes:16", width=2, schedule_epoc
 
 def rng(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def after(epochs):
+    return Progress(rng(), 1, epoch=epochs)
 
 
 def test_features_are_eight_times_the_width_and_the_logits_their_linear_map():
@@ -30,8 +35,8 @@ def test_images_too_small_are_refused(shape):
 def test_the_learning_rate_rises_over_a_fifth_of_the_schedule_and_falls_to_its_end():
     learner = make(TINY.but(lr=0.5), SHAPE, 10)
     rates = []
-    for progress in (0.0, 1.0, 2.0, 6.0, 10.0, 50.0):
-        learner.step(torch.zeros(2, *SHAPE), torch.zeros(2).long(), progress, rng())
+    for epochs in (0, 1, 2, 6, 10, 50):
+        learner.step(torch.zeros(2, *SHAPE), torch.zeros(2).long(), after(epochs), rng())
         rates.append(learner.optimizers["net"].param_groups[0]["lr"])
     assert rates == pytest.approx([0.0005, 0.25, 0.5, 0.25, 0.0005, 0.0005])
 
@@ -53,9 +58,9 @@ def test_training_teaches_and_reports_the_error():
     labels = torch.arange(16) % 2
     images = (labels[:, None, None, None] * 200).byte().expand(16, *SHAPE).contiguous()
     x = images / 127.5 - 1
-    first = learner.step(x, labels, 2.0, rng())
+    first = learner.step(x, labels, after(2), rng())
     for _ in range(20):
-        last = learner.step(x, labels, 2.0, rng())
+        last = learner.step(x, labels, after(2), rng())
     assert last["loss"] < 0.3 * first["loss"]
     assert last["error"] == 0
     assert learner.accuracy(images, labels) == 1.0

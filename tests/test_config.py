@@ -1,10 +1,11 @@
 import ast
-import dataclasses
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from gendiff_lib import config
 from gendiff_lib.config import (
@@ -12,31 +13,55 @@ from gendiff_lib.config import (
     ClassifierConfig,
     Config,
     ConfigError,
+    ConvNetwork,
+    DCGANNetwork,
     DiffusionConfig,
     GANConfig,
+    MLPNetwork,
+    Part,
+    PointGANNetwork,
     Sampling,
+    TransformerNetwork,
+    UNetNetwork,
     from_dict,
     setting,
 )
+from gendiff_lib.experiments import EXPERIMENTS
+from gendiff_lib.store import published_dir
 
-CONV = DiffusionConfig(
-    n_layers=8, hidden_dim=256, timestep_embedding_dim=256, n_timesteps=1000, beta_minmax=(1e-4, 2e-2), lr=5e-5
+CONV = DiffusionConfig(network=ConvNetwork(), n_timesteps=1000, beta_minmax=(1e-4, 2e-2), lr=5e-5)
+UNET = DiffusionConfig(
+    network=UNetNetwork(widths=(8,), n_blocks=1, attention=(0,), dropout=0.1), n_timesteps=10, beta_minmax=(0.1, 0.5)
 )
-UNET = DiffusionConfig(denoiser="unet", widths=(8,), n_blocks=1, attention=(0,), patch=1, dropout=0.1)
-VALUES = (GANConfig(), CONV, UNET, ClassifierConfig(), Sampling())
+VALUES = (GANConfig(), GANConfig(network=PointGANNetwork()), CONV, UNET, ClassifierConfig(), Sampling())
+PARTS = (
+    DCGANNetwork(),
+    PointGANNetwork(),
+    MLPNetwork(),
+    ConvNetwork(),
+    UNetNetwork(widths=(8, 8), attention=(1,)),
+    TransformerNetwork(),
+)
 
 
-def test_the_module_needs_the_standard_library_alone():
+def test_the_module_needs_the_standard_library_and_pydantic_alone():
     tree = ast.parse(Path(config.__file__).read_text(encoding="utf-8"))
     names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     names |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert "json" in names
-    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"pydantic"}
+
+
+def test_a_record_is_read_without_torch():
+    code = f"import sys, runpy; runpy.run_path({config.__file__!r}); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_configuration_is_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(ValidationError, match="frozen"):
         GANConfig().lrG = 1e-3
+    with pytest.raises(ValidationError, match="frozen"):
+        GANConfig().network.ngf = 3
 
 
 @pytest.mark.parametrize(
@@ -52,37 +77,48 @@ def test_a_configuration_is_frozen():
         ("lr", "1e-4"),
         ("lr", True),
         ("lr", (1e-4,)),
+        ("epochs", "3"),
         ("beta_minmax", ("1e-4", "2e-2")),
         ("beta_minmax", [1e-4]),
         ("beta_minmax", 1e-4),
         ("snapshots", "10"),
         ("snapshots", 10),
-        ("snapshots", [1.5]),
+        ("snapshots", ["a"]),
         ("n_timesteps", 10.5),
+        ("network", "conv"),
+        ("network", None),
+        ("network", 8),
+        ("network", DCGANNetwork()),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_by_name(field, value):
-    with pytest.raises(ConfigError, match=f"^{field} must be "):
+    with pytest.raises(ConfigError, match=f"^{field} must be .*, not .*$"):
         CONV.but(**{field: value})
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_no_finite_number_is_refused(value):
-    with pytest.raises(ConfigError, match=r"^clip_grad must be a number"):
-        CONV.but(clip_grad=value)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("field", ["clip_grad", "epochs", "lr", "snapshots"])
+def test_what_is_no_finite_number_is_refused(field, value):
+    with pytest.raises(ConfigError, match=rf"^{field} must be .*number.*, not -?(nan|inf)"):
+        CONV.but(**{field: (value,) if field == "snapshots" else value})
 
 
 @pytest.mark.parametrize(
     ("field", "value", "bound"),
     [
         ("batch_size", 0, "at least 1"),
-        ("n_train", -1, "at least 0"),
-        ("epochs", 0, "at least 1"),
-        ("snapshots", (5, 0), "at least 1"),
+        ("n_train", 0, "at least 1"),
+        ("image_size", 0, "at least 1"),
+        ("epochs", 0, "more than 0, at most 1000000000"),
+        ("epochs", 2e9, "more than 0, at most 1000000000"),
+        ("snapshots", (5, 0), "more than 0"),
         ("lr", -1e-9, "between 0 and 1"),
         ("lr", 1.5, "between 0 and 1"),
-        ("ema", 1.0, "between 0 and 0.99999"),
+        ("ema", 0.0, "more than 0"),
+        ("clip_grad", 0.0, "more than 0"),
         ("n_timesteps", 0, "at least 1"),
+        ("seed", -1, "at least 0"),
+        ("seed", 2**31, "between 0 and 2147483647"),
         ("precision", "fp16", "one of fp32, bf16"),
         ("beta_minmax", (0.02, 1e-4), "two rising numbers"),
         ("beta_minmax", (0, 0.5), "two rising numbers"),
@@ -90,12 +126,20 @@ def test_what_is_no_finite_number_is_refused(value):
     ],
 )
 def test_a_value_out_of_range_is_refused_with_the_range(field, value, bound):
-    with pytest.raises(ConfigError, match=rf"{field} must be {bound}"):
+    with pytest.raises(ConfigError, match=rf"^{field} must be {bound}.*, not "):
         CONV.but(**{field: value})
 
 
 def test_the_ends_of_a_range_belong_to_it():
-    assert CONV.but(lr=0.0, ema=0.99999, batch_size=1).but(lr=1.0).lr == 1.0
+    assert CONV.but(lr=0.0, batch_size=1, seed=2**31 - 1, epochs=1e9).but(lr=1.0).lr == 1.0
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "-dash", "a b", "ü", "٣", "a\n", "a.b"])
+def test_a_name_that_cannot_be_a_folder_is_refused(name):
+    with pytest.raises(
+        ConfigError, match=r"^name=.* cannot name a folder: use letters, digits, dashes and underscores"
+    ):
+        CONV.but(name=name)
 
 
 def test_a_field_that_is_none_is_refused_with_those_there_are():
@@ -103,32 +147,87 @@ def test_a_field_that_is_none_is_refused_with_those_there_are():
         GANConfig().but(lr_g=1e-4)
     with pytest.raises(ConfigError, match="'lr_g' is no field"):
         from_dict("gan", {"lr_g": 1e-4})
+    with pytest.raises(ConfigError, match="'lr_g' is no field"):
+        GANConfig.field("lr_g")
+    with pytest.raises(ConfigError, match=r"'lr\.x' is no field of DiffusionConfig: lr has no parts"):
+        CONV.but(**{"lr.x": 1})
+    with pytest.raises(ConfigError, match=r"'lr\.x' is no field of DiffusionConfig: lr has no parts"):
+        CONV.parse("lr.x", "1")
     with pytest.raises(ConfigError, match="'vae' is unknown: there are gan, diffusion, classifier"):
         from_dict("vae", {})
 
 
+# ---------------------------------------------------------------- networks
+
+
 @pytest.mark.parametrize(
-    ("made", "field", "value", "owner"),
-    [(CONV, "widths", (8,), "unet"), (CONV, "dropout", 0.0, "unet"), (UNET, "hidden_dim", 8, "mlp, conv")],
+    ("network", "words"),
+    [
+        ({"type": "vae"}, r"network must be one of mlp, conv, unet, transformer, not {'type': 'vae'}"),
+        ({"hidden_dim": 8}, "network must be one of mlp, conv, unet, transformer, not"),
+        ({"type": "conv", "widths": (8,)}, "'widths' is no field of ConvNetwork: it has type, n_layers, hidden_dim"),
+        ({"type": "conv", "hidden_dim": "a"}, "hidden_dim must be a whole number, not 'a'"),
+        ({"type": "conv", "hidden_dim": 0}, "hidden_dim must be at least 1, not 0"),
+        ({"type": "unet", "widths": []}, "widths=.* name no level: give at least one width"),
+        ({"type": "unet", "widths": [8, 0]}, "widths must be at least 1, not 0"),
+        ({"type": "unet", "dropout": 0.95}, "dropout must be between 0 and 0.9, not 0.95"),
+    ],
 )
-def test_a_field_of_another_denoiser_is_refused_with_its_owner(made, field, value, owner):
-    with pytest.raises(ConfigError, match=rf"{field}=.* does not apply .*belongs to {owner}.*set {field}=none"):
-        made.but(**{field: value})
+def test_a_network_that_is_none_is_refused_in_one_sentence(network, words):
+    for make in (lambda: CONV.but(network=network), lambda: from_dict("diffusion", {"network": network})):
+        with pytest.raises(ConfigError, match=f"^{words}") as told:
+            make()
+        assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize(("made", "field"), [(CONV, "n_layers"), (UNET, "patch"), (UNET, "attention")])
-def test_a_field_that_a_denoiser_needs_is_asked_for(made, field):
-    with pytest.raises(ConfigError, match=f"{field} is missing"):
-        made.but(**{field: None})
+@pytest.mark.parametrize(
+    ("made", "name", "value", "words"),
+    [
+        (CONV, "network.widths", (8,), "'widths' is no field of ConvNetwork"),
+        (UNET, "network.hidden_dim", 8, "'hidden_dim' is no field of UNetNetwork: it has .*widths"),
+        (GANConfig(), "network.fourier", 2, "'fourier' is no field of DCGANNetwork"),
+        (CONV, "network.hidden_dim", 12, "hidden_dim=12 must be a multiple of 8 for network 'conv': it has 8 groups"),
+        (CONV, "network.timestep_embedding_dim", 5, "timestep_embedding_dim=5 must be even"),
+        (UNET, "network.widths", (9, 18), r"widths=\(9, 18\) must begin with an even width"),
+        (UNET, "network.attention", (1,), r"attention=\(1,\) names a level that is not there: levels are 0\.\.0"),
+        (UNET, "network.attention", (-1,), "attention must be at least 0, not -1"),
+    ],
+)
+def test_a_field_of_a_network_is_refused_by_its_name(made, name, value, words):
+    with pytest.raises(ConfigError, match=f"^{words}"):
+        made.but(**{name: value})
+
+
+@pytest.mark.parametrize(("network", "dim"), [(n, d) for n in ("mlp", "conv", "transformer") for d in (3, 5, 255)])
+def test_an_odd_embedding_is_refused_and_an_even_one_is_not(network, dim):
+    made = CONV.told({"network": network})
+    with pytest.raises(ConfigError, match=f"timestep_embedding_dim={dim} must be even: half of it are sines"):
+        made.but(**{"network.timestep_embedding_dim": dim})
+    assert made.but(**{"network.timestep_embedding_dim": dim + 1}).network.timestep_embedding_dim == dim + 1
+
+
+@pytest.mark.parametrize("hidden", [6, 68, 130, 132])
+def test_a_transformer_has_heads_of_64_channels(hidden):
+    with pytest.raises(ConfigError, match=f"hidden_dim={hidden} must be a multiple of 64, or of 4 below that"):
+        TransformerNetwork(hidden_dim=hidden)
+
+
+def test_fields_of_a_network_are_changed_in_order_with_the_network_itself():
+    made = CONV.but(network=UNetNetwork(), **{"network.n_blocks": 1})
+    assert made.network == UNetNetwork(n_blocks=1)
+    assert CONV.network == ConvNetwork()  # a value never changes
+
+
+# ---------------------------------------------------------------- identity
 
 
 @pytest.mark.parametrize(
     ("value", "digest"),
     [
-        (GANConfig(), "25967dd1fd82"),
-        (GANConfig(image_size=64, lrG=1e-4, lrD=4e-4, seed=1234), "e5742783953b"),
-        (CONV, "dcf937327874"),
-        (UNET, "138aab7b2b6b"),
+        (GANConfig(), "140ce5b5c2b7"),
+        (GANConfig(image_size=64, lrG=1e-4, lrD=4e-4, seed=1234), "cdef60fe0911"),
+        (CONV, "0127dee0c270"),
+        (UNET, "fd4d1dd9cae5"),
         (ClassifierConfig(), "9caa7b1fe52b"),
         (Sampling(n=8, sampler="ddim", n_steps=5, eta=0.5), "ccaa03b59052"),
     ],
@@ -137,48 +236,68 @@ def test_digests_are_pinned(value, digest):
     assert value.digest == digest
 
 
-def another(field, value):
-    """A value of `field` other than `value`."""
-    if field.metadata["choices"]:
-        return next(c for c in field.metadata["choices"] if c != value)
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value + 1
-    if isinstance(value, float):
-        return value / 2 if value > 0.5 else value + 0.25
-    if isinstance(value, tuple):
-        return tuple(v / 2 for v in value) if value and isinstance(value[0], float) else (*value, 1)
-    if isinstance(value, str):
-        return f"{value}x"
-    return 1 if field.name in ("n_steps", "n_timesteps") else None
+def test_the_published_classifier_has_the_digest_in_its_folders_name():
+    (folder,) = published_dir().glob("classifier-*")
+    record = json.loads((folder / "run.json").read_text())
+    assert from_dict(record["kind"], record["config"]).digest == record["digest"] == "dba9206a4ea5"
+    assert folder.name == "classifier-dba9206a4ea5"
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda v: f"{type(v).__name__}-{getattr(v, 'denoiser', '')}")
+OTHER = {  # where a field takes words, or is bound to another one
+    "dataset": "moons", "network": MLPNetwork(), "schedule": "cosine", "prediction": "v", "weighting": "other",
+    "times": "other", "loss": "minimax", "precision": "bf16", "norm": "none", "weights": "raw", "batchnorm": "batch",
+    "sampler": "ddim", "flip": True, "clip_x0": True, "beta_minmax": (0.2, 0.3), "name": "other", "attention": (0,),
+    "widths": (16, 16), "snapshots": (7.0,), "timestep_embedding_dim": 64, "hidden_dim": 64, "eta": 0.25,
+    "real_label": 0.75, "beta1": 0.25, "label_smoothing": 0.25, "dropout": 0.25, "lr": 0.25,
+}  # fmt: skip
+
+
+def another(name, value):
+    """A value of the field `name` other than `value`."""
+    if name == "network" and isinstance(value, (DCGANNetwork, PointGANNetwork)):
+        return DCGANNetwork() if isinstance(value, PointGANNetwork) else PointGANNetwork()
+    if name in OTHER:
+        return OTHER[name]
+    return 1 if value is None else value + 1 if isinstance(value, int) else value / 2
+
+
+@pytest.mark.parametrize("value", [*VALUES, *PARTS], ids=lambda v: f"{type(v).__name__}-{v.digest}")
 def test_every_field_moves_the_digest_but_name_epochs_and_snapshots(value):
-    still = set()
-    for field in dataclasses.fields(value):
-        other = another(field, getattr(value, field.name))
-        if other is None or field.name in ("denoiser", "fourier"):  # bound to other fields; the latter: below
-            continue
-        if value.but(**{field.name: other}).digest == value.digest:
-            still.add(field.name)
+    still = {
+        name
+        for name in value.fields()
+        if name != "type" and value.but(**{name: another(name, getattr(value, name))}).digest == value.digest
+    }
     assert still == ({"name", "epochs", "snapshots"} if isinstance(value, Config) else set())
 
 
-def test_fourier_moves_the_digest_and_zero_is_as_if_it_were_not_there():
-    config = GANConfig(network="mlp")
-    assert config.but(fourier=1).digest != config.digest
-    assert "fourier" not in config.to_json()
+@pytest.mark.parametrize("part", PARTS, ids=lambda p: type(p).__name__)
+def test_every_field_of_a_network_moves_its_configurations_digest(part):
+    cls = GANConfig if isinstance(part, (DCGANNetwork, PointGANNetwork)) else DiffusionConfig
+    made = cls(network=part)
+    for name in part.fields():
+        if name != "type":
+            assert made.but(**{f"network.{name}": another(name, getattr(part, name))}).digest != made.digest
+    assert f'"type":"{part.tag()}"' in made.to_json()
+
+
+def test_networks_with_equal_fields_have_different_digests():
+    assert GANConfig(network=PointGANNetwork()).digest != GANConfig(network=DCGANNetwork()).digest
 
 
 def test_kinds_with_equal_fields_have_different_digests():
-    assert GANConfig().to_json() == ClassifierConfig().to_json()
-    assert GANConfig().digest != ClassifierConfig().digest
+    class Other(ClassifierConfig):
+        kind = "other"
+
+    assert Other().to_json() == ClassifierConfig().to_json()
+    assert Other().digest != ClassifierConfig().digest
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Grown(GANConfig):
+    fresh: int = setting(5, "a field of a later version", absent=1)
+
+
+class WiderNetwork(DCGANNetwork):
     fresh: int = setting(5, "a field of a later version", absent=1)
 
 
@@ -186,54 +305,130 @@ def test_a_new_field_orphans_no_old_digest_and_a_new_default_finds_no_old_one():
     assert Grown(fresh=1).digest == GANConfig().digest
     assert Grown().digest != GANConfig().digest
     assert "fresh" not in Grown(fresh=1).identity()
+    assert WiderNetwork(fresh=1).digest == DCGANNetwork().digest
+    assert WiderNetwork().digest != DCGANNetwork().digest
 
 
 def test_equal_values_have_one_canonical_form():
-    a = DiffusionConfig(**{**CONV.to_dict(), "lr": 1, "beta_minmax": [0.25, 0.5], "snapshots": [3]})
-    b = CONV.but(lr=1.0, beta_minmax=(0.25, 0.5), snapshots=(3,))
+    a = DiffusionConfig(**{**CONV.to_dict(), "lr": 1, "beta_minmax": [0.25, 0.5], "snapshots": [3], "epochs": 2})
+    b = CONV.but(lr=1.0, beta_minmax=(0.25, 0.5), snapshots=(3,), epochs=2.0)
     assert a == b
     assert a.beta_minmax == (0.25, 0.5)
-    assert type(a.lr) is float
+    assert {type(v) for v in (a.lr, a.epochs, *a.snapshots)} == {float}
     assert a.to_json() == b.to_json()
     assert '"lr":1.0' in a.to_json()
 
 
-@pytest.mark.parametrize("made", [v for v in VALUES if isinstance(v, Config)], ids=lambda c: type(c).__name__)
+# ---------------------------------------------------------------- JSON and words
+
+EVERY = [config for e in EXPERIMENTS.values() for config in e.presets.values()]
+EVERY += [v.but(snapshots=(1, 2.5), epochs=3.125) for v in VALUES if isinstance(v, Config)]
+
+
+@pytest.mark.parametrize("made", EVERY, ids=lambda c: f"{c.name}-{c.digest}")
 def test_json_gives_the_same_configuration_back(made):
-    made = made.but(snapshots=(1, 2), epochs=3)
     back = from_dict(made.kind, json.loads(json.dumps(made.to_dict())))
     assert back == made
+    assert back.digest == made.digest
     assert type(back) is CONFIGS[made.kind]
 
 
+@pytest.mark.parametrize("made", EVERY, ids=lambda c: f"{c.name}-{c.digest}")
+def test_the_words_that_make_a_configuration_of_another_make_it(made):
+    others = [c for c in EVERY if c.kind == made.kind and c.name == made.name]
+    for base in (CONFIGS[made.kind](), *others):
+        words = made.words(base)
+        assert base.told(words) == made
+        assert all(isinstance(word, str) for word in words.values())
+        assert (words == {}) == (base == made)
+        assert base.told(dict(reversed(words.items()))) == made  # in any order
+
+
+def test_every_field_has_a_word_that_parses_to_it_again():
+    for made in EVERY:
+        for name, value in made.flat().items():
+            found = made.parse(name, made.text(name))
+            assert (found.type if isinstance(found, Part) else found) == value
+
+
 @pytest.mark.parametrize(
-    ("cls", "field", "text", "value"),
+    ("made", "field", "text", "value"),
     [
-        (DiffusionConfig, "lr", "5e-5", 5e-5),
-        (DiffusionConfig, "beta_minmax", "1e-4,2e-2", (1e-4, 2e-2)),
-        (DiffusionConfig, "beta_minmax", "[1e-4, 2e-2]", (1e-4, 2e-2)),
-        (DiffusionConfig, "beta_minmax", "none", None),
-        (DiffusionConfig, "widths", "64,128", (64, 128)),
-        (DiffusionConfig, "attention", "()", ()),
-        (DiffusionConfig, "n_timesteps", "1000", 1000),
-        (DiffusionConfig, "flip", "True", True),
-        (Sampling, "clip_x0", "false", False),
-        (Sampling, "sampler", "ddim", "ddim"),
-        (Sampling, "sampler", "none", None),
+        (CONV, "lr", "5e-5", 5e-5),
+        (CONV, "lr", " 1 ", 1.0),
+        (CONV, "beta_minmax", "1e-4,2e-2", (1e-4, 2e-2)),
+        (CONV, "beta_minmax", "[1e-4, 2e-2]", (1e-4, 2e-2)),
+        (CONV, "beta_minmax", "none", None),
+        (CONV, "snapshots", "1,2.5", (1.0, 2.5)),
+        (CONV, "snapshots", "()", ()),
+        (CONV, "epochs", "0.25", 0.25),
+        (CONV, "n_timesteps", "1000", 1000),
+        (CONV, "n_train", "none", None),
+        (CONV, "flip", "True", True),
+        (CONV, "network", "transformer", TransformerNetwork()),
+        (CONV, "network.hidden_dim", "64", 64),
+        (UNET, "network.widths", "64,128", (64, 128)),
+        (UNET, "network.attention", "()", ()),
+        (GANConfig(), "network", "mlp", PointGANNetwork()),
+        (GANConfig(), "network.norm", "none", "none"),
+        (Sampling(), "clip_x0", "false", False),
+        (Sampling(), "sampler", "ddim", "ddim"),
+        (Sampling(), "sampler", "none", None),
+        (Sampling(), "batchnorm", "running", "running"),
     ],
 )
-def test_a_word_of_the_command_line_becomes_a_value(cls, field, text, value):
-    found = cls.parse(field, text)
+def test_a_word_of_the_command_line_becomes_a_value(made, field, text, value):
+    found = made.parse(field, text)
     assert found == value
     assert type(found) is type(value)
 
 
-@pytest.mark.parametrize(("field", "text"), [("lr", "fast"), ("n_timesteps", "1.5"), ("widths", "64,big")])
-def test_a_word_that_is_no_value_is_refused_by_name(field, text):
-    with pytest.raises(ConfigError, match=f"^{field} must be .*, not '{text}'"):
-        DiffusionConfig.parse(field, text)
+@pytest.mark.parametrize(
+    ("made", "field", "text"),
+    [
+        (CONV, "lr", "fast"),
+        (CONV, "lr", ""),
+        (CONV, "lr", "nan"),
+        (CONV, "lr", "٣"),
+        (CONV, "epochs", "inf"),
+        (CONV, "epochs", "1_0.0"),
+        (CONV, "n_timesteps", "1.5"),
+        (CONV, "batch_size", "٣"),
+        (CONV, "batch_size", "²"),
+        (CONV, "batch_size", "1_000"),
+        (CONV, "batch_size", "1e3"),
+        (CONV, "seed", "-1"),
+        (CONV, "flip", "yes"),
+        (CONV, "beta_minmax", "0.1"),
+        (CONV, "network", "vae"),
+        (CONV, "network.hidden_dim", "64,big"),
+        (UNET, "network.widths", "64,big"),
+        (UNET, "network.widths", "64,٣"),
+        (UNET, "network.patch", "²"),
+        (GANConfig(), "network.norm", "group"),
+    ],
+)
+def test_a_word_that_is_no_value_is_refused_by_name(made, field, text):
+    inner = field.rpartition(".")[2]
+    with pytest.raises(ConfigError, match=f"^{inner} must be .*, not '{text}'$"):
+        made.parse(field, text)
+    with pytest.raises(ConfigError, match=f"^{inner} must be "):
+        made.told({field: text})
+
+
+def test_words_are_told_with_the_network_before_its_fields():
+    made = CONV.told({"network.widths": "8,16", "network.attention": "", "network": "unet"})
+    assert made.network == UNetNetwork(widths=(8, 16), attention=())
 
 
 def test_every_field_has_its_help():
-    for cls in (*CONFIGS.values(), Sampling):
-        assert all(f.metadata["help"] for f in dataclasses.fields(cls))
+    for cls in (*CONFIGS.values(), Sampling, *map(type, PARTS)):
+        assert all(f.description for f in cls.fields().values())
+
+
+def test_flat_names_every_field_of_a_network_after_its_type():
+    flat = UNET.flat()
+    names = list(flat)
+    assert flat["network"] == "unet"
+    assert names[names.index("network") + 1] == "network.widths"
+    assert "network.type" not in flat

@@ -3,6 +3,7 @@ import itertools
 import json
 import pickle
 import pwd
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -187,7 +188,7 @@ def test_a_data_set_whose_content_has_changed_is_refused_with_a_remedy():
         f"not {digest}): use the versions of gendiff and torch that made it, or make run a anew"
     )
     with pytest.raises(DataError, match="restore its images, or give the changed folder another name"):
-        check_same(data.replace(numbered(19), name="folder:x"), digest, "run a")
+        check_same(replace(numbered(19), name="folder:x"), digest, "run a")
 
 
 def test_a_data_set_is_known_by_its_content():
@@ -264,14 +265,14 @@ def test_generated_data_sets_have_not_moved(name, split):
 
 
 def test_the_order_of_the_first_batch_has_not_moved():
-    indexed = data.replace(load("moons"), labels=torch.arange(20_000))
+    indexed = replace(load("moons"), labels=torch.arange(20_000))
     _, order = next(batches(indexed, 16, seed=0, epoch=0))
     assert order.tolist() == GOLDEN["first batch of 20000, seed 0, epoch 0"]
 
 
 @pytest.mark.parametrize("purpose", ["n_train", "n_real", "checked", "validation"])
 def test_choices_have_not_moved(purpose):
-    indexed = data.replace(load("moons"), samples=torch.arange(20_000))
+    indexed = replace(load("moons"), samples=torch.arange(20_000))
     assert indexed.choose(16, purpose).samples.tolist() == GOLDEN["first choices of moons"][purpose]
 
 

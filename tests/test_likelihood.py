@@ -5,14 +5,16 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close
 
+from gendiff_lib import likelihood
 from gendiff_lib.config import ConfigError, GendiffError
 from gendiff_lib.images import to_model
-from gendiff_lib.likelihood import bound, log_prob, prior_kl, step_kl
-from gendiff_lib.paths import PATHS, VariancePreserving
+from gendiff_lib.likelihood import log_prob, prior_kl, step_kl
+from gendiff_lib.samplers import Estimate
+from gendiff_lib.schedules import SCHEDULES, VariancePreserving
 
-LINEAR = PATHS["linear"](10, (0.01, 0.5))
-LONG = PATHS["linear"](1000, (1e-4, 2e-2))
-COSINE = PATHS["cosine"](10, None)
+LINEAR = SCHEDULES["linear"](10, (0.01, 0.5))
+LONG = SCHEDULES["linear"](1000, (1e-4, 2e-2))
+COSINE = SCHEDULES["cosine"](10, None)
 BYTES = torch.arange(256, dtype=torch.float64) / 127.5 - 1
 S = 0.25  # standard deviation of the Gaussian data
 
@@ -21,12 +23,17 @@ def rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def bound(denoise, schedule, x0, rng):
+    """The bound, where `denoise(x, t)` gives the estimate of x0 itself."""
+    return likelihood.bound(lambda x, t: Estimate(denoise(x, t)), schedule, x0, rng)
+
+
 def time(t):
     return torch.tensor(t, dtype=torch.float64)
 
 
 def respaced(n_timesteps):
-    """The linear path's alpha_bar at every 1000/T-th time. To scale its betas instead would pass 1 where T < 20."""
+    """The linear schedule's alpha_bar at every 1000/T-th time. To scale its betas instead would pass 1 where T < 20."""
     alpha_bar = LONG.alpha_bar(torch.linspace(0, 1000, n_timesteps + 1, dtype=torch.float64))
     return VariancePreserving(1 - alpha_bar[1:] / alpha_bar[:-1])
 
@@ -42,11 +49,11 @@ def gaussian_bytes(*shape, seed=1):
     return BYTES[((draws + 1) * 127.5).round().clamp(0, 255).long()]
 
 
-def best(path, share=1.0, bias=0.0):
+def best(schedule, share=1.0, bias=0.0):
     """E[x0 | x] for x0 ~ N(0, S^2), which a share other than 1 or a bias makes worse."""
 
     def denoise(x, t):
-        scale, std = path.scale(t), path.std(t)
+        scale, std = schedule.scale(t), schedule.std(t)
         return share * (scale * S**2 / (scale**2 * S**2 + std**2)).to(x.dtype) * x + bias
 
     return denoise
@@ -59,18 +66,18 @@ def gap(n_timesteps, x0):
     in the estimate. That is zero on average, so it is taken away: the mean stays what it is, and at T = 1000 its error
     is five times smaller.
     """
-    path, luck = respaced(n_timesteps), torch.zeros(len(x0), dtype=torch.float64)
+    schedule, luck = respaced(n_timesteps), torch.zeros(len(x0), dtype=torch.float64)
 
     def denoise(x, t):
-        alpha_bar, std2 = path.alpha_bar(t), 1 - path.alpha_bar(t)
+        alpha_bar, std2 = schedule.alpha_bar(t), 1 - schedule.alpha_bar(t)
         shrink = alpha_bar * S**2 / (alpha_bar * S**2 + std2)
-        share = shrink**2 * (1 - alpha_bar / path.alpha_bar(t - 1)) / std2
+        share = shrink**2 * (1 - alpha_bar / schedule.alpha_bar(t - 1)) / std2
         eps2 = (x - alpha_bar.sqrt() * x0) ** 2 / std2
         luck.add_(share * (eps2 - 1).flatten(1).mean(1) / 2 / math.log(2))
-        return best(path)(x, t)
+        return best(schedule)(x, t)
 
     surprise = -masses(S).log2()[((x0 + 1) * 127.5).round().long()].flatten(1).mean(1)
-    gaps = bound(denoise, path, x0, rng(n_timesteps)).total - surprise - luck
+    gaps = bound(denoise, schedule, x0, rng(n_timesteps)).total - surprise - luck
     return gaps.mean().item(), gaps.std().item() / len(gaps) ** 0.5
 
 
@@ -92,13 +99,13 @@ def test_the_bound_comes_down_to_the_entropy_of_gaussian_data_as_steps_are_added
     assert found[1000][0] < 0.012
 
 
-@pytest.mark.parametrize("path", [LINEAR, COSINE], ids=["linear", "cosine"])
-def test_the_terms_have_the_values_that_gaussian_data_must_give(path):
+@pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
+def test_the_terms_have_the_values_that_gaussian_data_must_give(schedule):
     x0 = gaussian_bytes(200, 100)
-    terms = bound(best(path), path, x0, rng())
+    terms = bound(best(schedule), schedule, x0, rng())
     energy = (masses(S) * BYTES**2).sum()
     t = torch.arange(1, 11, dtype=torch.float64)
-    scale2, std2 = path.alpha_bar(t), 1 - path.alpha_bar(t)
+    scale2, std2 = schedule.alpha_bar(t), 1 - schedule.alpha_bar(t)
     shrink = scale2 * S**2 / (scale2 * S**2 + std2)  # estimate = shrink * (x0 + std / scale * eps)
     error = (1 - shrink) ** 2 * energy + shrink**2 * std2 / scale2
     beta = 1 - scale2[1:] / scale2[:-1]
@@ -139,31 +146,31 @@ def test_a_byte_far_from_the_mean_costs_what_its_near_edge_does():
     assert_close(log_prob(x0.float(), torch.zeros(1), 0.001), time([-tail]), rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("path", [LINEAR, COSINE, LONG], ids=["linear", "cosine", "long"])
-def test_a_steps_divergence_is_that_of_two_normals(path):
+@pytest.mark.parametrize("schedule", [LINEAR, COSINE, LONG], ids=["linear", "cosine", "long"])
+def test_a_steps_divergence_is_that_of_two_normals(schedule):
     x0, eps = gaussian_bytes(5, 7), torch.randn(5, 7, generator=rng(), dtype=torch.float64)
-    for t in (2, 3, 7, int(path.end)):
-        now, before = path.alpha_bar(time(t)), path.alpha_bar(time(t - 1))
+    for t in (2, 3, 7, int(schedule.end)):
+        now, before = schedule.alpha_bar(time(t)), schedule.alpha_bar(time(t - 1))
         beta = 1 - now / before
         x = now.sqrt() * x0 + (1 - now).sqrt() * eps
-        estimate = best(path)(x, time(t))
+        estimate = best(schedule)(x, time(t))
 
         def mean(x0, x=x, now=now, before=before, beta=beta):  # DDPM, eq. 7
             return (before.sqrt() * beta * x0 + (now / before).sqrt() * (1 - before) * x) / (1 - now)
 
         q = Normal(mean(x0), ((1 - before) / (1 - now) * beta).sqrt())
         p = Normal(mean(estimate), beta.sqrt())
-        assert_close(step_kl(path, time(t), time(t - 1), x0, estimate), kl_divergence(q, p), rtol=1e-7, atol=1e-10)
+        assert_close(step_kl(schedule, time(t), time(t - 1), x0, estimate), kl_divergence(q, p), rtol=1e-7, atol=1e-10)
 
 
-@pytest.mark.parametrize("path", [LINEAR, COSINE, LONG], ids=["linear", "cosine", "long"])
-def test_the_priors_divergence_is_that_of_two_normals(path):
-    end = time(path.end)
-    q = Normal(path.scale(end) * BYTES, path.std(end))
-    assert_close(prior_kl(path, BYTES), kl_divergence(q, Normal(time(0.0), time(1.0))), rtol=1e-7, atol=1e-15)
+@pytest.mark.parametrize("schedule", [LINEAR, COSINE, LONG], ids=["linear", "cosine", "long"])
+def test_the_priors_divergence_is_that_of_two_normals(schedule):
+    end = time(schedule.end)
+    q = Normal(schedule.scale(end) * BYTES, schedule.std(end))
+    assert_close(prior_kl(schedule, BYTES), kl_divergence(q, Normal(time(0.0), time(1.0))), rtol=1e-7, atol=1e-15)
 
 
-def test_the_papers_path_leaves_next_to_nothing_at_its_noise_end():
+def test_the_papers_schedule_leaves_next_to_nothing_at_its_noise_end():
     x0 = BYTES.reshape(4, 64)
     assert (prior_kl(LONG, BYTES) / math.log(2)).max() < 1e-3
     assert bound(lambda x, t: x0, LONG, x0, rng()).prior.max() < 1e-3
@@ -171,8 +178,8 @@ def test_the_papers_path_leaves_next_to_nothing_at_its_noise_end():
 
 @pytest.mark.parametrize("worse", [{"share": 0.8}, {"share": 1.2}, {"bias": 0.05}, {"bias": -0.05}], ids=str)
 def test_a_worse_denoiser_costs_more(worse):
-    path, x0 = respaced(50), gaussian_bytes(40, 100)
-    good, bad = (bound(d, path, x0, rng()) for d in (best(path), best(path, **worse)))
+    schedule, x0 = respaced(50), gaussian_bytes(40, 100)
+    good, bad = (bound(d, schedule, x0, rng()) for d in (best(schedule), best(schedule, **worse)))
     assert (bad.total > good.total).all()
     assert bad.steps.sum() > good.steps.sum()
     assert bad.decoder.mean() > good.decoder.mean()
@@ -193,9 +200,9 @@ def test_an_oracle_pays_for_the_prior_the_chains_own_variance_and_the_decoders_w
     assert found.total.max() < 2.3
 
 
-def test_a_path_of_one_step_is_a_prior_and_a_decoder():
-    path, x0 = respaced(1), gaussian_bytes(3, 10)
-    found = bound(best(path), path, x0, rng())
+def test_a_schedule_of_one_step_is_a_prior_and_a_decoder():
+    schedule, x0 = respaced(1), gaussian_bytes(3, 10)
+    found = bound(best(schedule), schedule, x0, rng())
     assert found.steps.shape == (3, 0)
     assert_close(found.total, found.prior + found.decoder)
 
@@ -246,9 +253,9 @@ def test_nothing_is_kept_for_a_gradient():
     assert not bound(lambda x, t: weight * x, LINEAR, gaussian_bytes(2, 4), rng()).total.requires_grad
 
 
-def test_a_path_without_steps_of_its_own_is_refused():
+def test_a_schedule_without_steps_of_its_own_is_refused():
     with pytest.raises(ConfigError, match=r"steps of its own, linear or cosine"):
-        bound(lambda x, t: x, PATHS["flow"](None, None), gaussian_bytes(2, 4), rng())
+        bound(lambda x, t: x, SCHEDULES["flow"](None, None), gaussian_bytes(2, 4), rng())
 
 
 @pytest.mark.parametrize("value", [0.0, 1.1, math.nan])

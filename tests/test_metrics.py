@@ -2,32 +2,21 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
-from torch_fidelity import metric_prc
+from torch_fidelity import metric_fid, metric_isc, metric_kid, metric_prc
 
-from gendiff_lib import metrics
+from gendiff_lib import metrics, neighbours
 from gendiff_lib.data import load
+from gendiff_lib.distances import KERNEL_SEED, frechet_distance, kernel_distance, moments
 from gendiff_lib.features import Extractor, Features, extract
-from gendiff_lib.metrics import (
-    KERNEL_SEED,
-    VALUES,
-    Estimate,
-    Reference,
-    ScoreError,
-    Scores,
-    class_shares,
-    differ,
-    estimate,
-    frechet_distance,
-    kept_reference,
-    kernel_distance,
-    score,
-    score_points,
-    sliced_wasserstein,
-)
+from gendiff_lib.metrics import Reference, class_shares, classifier_score, kept_reference, score
+from gendiff_lib.neighbours import neighbour_scores, real_balls
+from gendiff_lib.scores import VALUES, ScoreError, Scores
 from gendiff_lib.scoring import offline
+from gendiff_lib.uncertainty import GROUPS, draw_groups, estimate
 
 OWN = Extractor("classifier", "d1", lambda images: None, own_classes=True)
 INCEPTION = Extractor("inception", "d2", lambda images: None, resize="299 px")
@@ -56,6 +45,13 @@ def scored(fake, real, extractor=OWN):
 # ------------------------------------------------------------------ Frechet distance
 
 
+def exactly(mean, factor, n):
+    """(n, D) float64 of that very mean, and of covariance factor factor' for a factor (D, D)."""
+    x = torch.randn(n, len(mean), generator=rng(9), dtype=torch.float64)
+    white = torch.linalg.qr(x - x.mean(0)).Q * math.sqrt(n - 1)
+    return mean + white @ factor.T
+
+
 @pytest.mark.parametrize(("rank1", "rank2"), [(24, 24), (24, 5), (3, 7), (1, 1)])
 def test_the_frechet_distance_of_gaussians_with_common_axes_is_the_closed_form(rank1, rank2):
     d = 24
@@ -63,7 +59,8 @@ def test_the_frechet_distance_of_gaussians_with_common_axes_is_the_closed_form(r
     sd1, sd2 = (torch.rand(d, generator=rng(s), dtype=torch.float64) * 3 for s in (1, 2))
     sd1[rank1:], sd2[: d - rank2] = 0, 0
     mean1, mean2 = torch.randn(2, d, generator=rng(3), dtype=torch.float64)
-    found = frechet_distance(mean1, axes * sd1**2 @ axes.T, mean2, axes * sd2**2 @ axes.T)
+    fake = exactly(mean1, axes * sd1, 60)
+    found = frechet_distance(fake, draw_groups(60), mean2, axes * sd2**2 @ axes.T).value
     expected = (mean1 - mean2).square().sum() + (sd1 - sd2).square().sum()
     assert found == pytest.approx(expected.item(), rel=1e-6)
 
@@ -74,7 +71,53 @@ def test_the_frechet_distance_of_gaussians_without_common_axes_is_the_closed_for
     # tr(A + B - 2 sqrt(AB)) of 2x2: the eigenvalues of AB have sum tr(AB) and product det(AB)
     a, b = turn @ turn.T, torch.diag(torch.tensor([4.0, 0.25], dtype=torch.float64))
     root = math.sqrt(torch.trace(a @ b).item() + 2 * math.sqrt(torch.det(a @ b).item()))
-    assert frechet_distance(zero, a, zero, b) == pytest.approx(2 + 4.25 - 2 * root, rel=1e-6)
+    found = frechet_distance(exactly(zero, turn, 30), draw_groups(30), zero, b).value
+    assert found == pytest.approx(2 + 4.25 - 2 * root, rel=1e-6)
+
+
+def their_frechet(fake, real):
+    return metric_fid.fid_statistics_to_metric(
+        *(metric_fid.fid_features_to_statistics(x.double()) for x in (fake, real)), verbose=False
+    )["frechet_inception_distance"]
+
+
+@pytest.mark.parametrize(("n", "d"), [(400, 30), (60, 30), (60, 90), (50, 50)])
+def test_the_frechet_distance_is_torch_fidelitys_with_and_without_each_group(n, d):
+    fake, real, groups = gaussian(n, d, 0.5, 1.3).features, gaussian(500, d, seed=5).features, draw_groups(n)
+    found = frechet_distance(fake, groups, *moments(real))
+    assert found.value == pytest.approx(their_frechet(fake, real), rel=1e-6)
+    for g in range(GROUPS):
+        assert found.without[g].item() == pytest.approx(their_frechet(fake[groups != g], real), rel=1e-6)
+
+
+def test_the_distance_of_a_set_to_itself_is_rounding_and_not_clamped():
+    same = gaussian(300, 200)
+    found = scored(same, same)
+    assert abs(found.frechet_distance) < 1e-5
+    assert found.kernel_distance < 0  # unbiased: the same images on both sides are too near
+
+
+class Published:
+    """Statistics of more images than are at hand."""
+
+    def __init__(self, features, n):
+        self.mean, self.covariance = moments(features)
+        self.n = n
+
+
+def test_the_frechet_distance_may_be_to_published_statistics():
+    fake, here, many = gaussian(200, sd=1.3), gaussian(300, seed=5), gaussian(3000, seed=6)
+    found = score(fake, here, OWN, reference="train", statistics=Published(many.features, 3000))
+    assert (found.n_real, found.n_real_frechet) == (300, 3000)
+    assert found.frechet_distance == pytest.approx(scored(fake, many).frechet_distance, rel=1e-9)
+    for name in ("kernel_distance", "precision", "recall", "density", "coverage", "classifier_score"):
+        assert getattr(found, name) == getattr(scored(fake, here), name), name
+    assert found.protocol.startswith("n = 200 against 300 train images (fd: 3,000), extractor classifier")
+
+
+def test_statistics_of_other_features_are_refused():
+    with pytest.raises(ScoreError, match=r"statistics of shapes \(\(5,\), \(5, 5\)\) are not of these 4 features"):
+        score(gaussian(20), gaussian(20), OWN, reference="train", statistics=Published(gaussian(40, 5).features, 40))
 
 
 def test_scores_take_moments_in_float64():
@@ -97,12 +140,25 @@ def test_the_kernel_distance_of_one_distribution_to_itself_is_zero_within_its_st
 
 @pytest.mark.parametrize(("n_fake", "n_real", "size"), [(60, 60, 60), (200, 90, 50)])
 def test_the_kernel_distance_is_torch_fidelitys_subset_by_subset(n_fake, n_real, size):
-    from torch_fidelity import metric_kid
-
     fake, real = gaussian(n_fake, sd=1.3).features, gaussian(n_real, seed=5).features
     options = {"kid_subsets": 7, "kid_subset_size": size, "rng_seed": KERNEL_SEED, "verbose": False}
     theirs = metric_kid.kid_features_to_metric(fake.double(), real.double(), **options)
-    assert kernel_distance(fake, real, 7, size) == pytest.approx(tuple(theirs.values()), rel=1e-6)
+    found, deviation = kernel_distance(fake, real, draw_groups(n_fake), 7, size)
+    assert (found.value, deviation) == pytest.approx(tuple(theirs.values()), rel=1e-6)
+
+
+def mmd(a, b):
+    """The unbiased MMD^2 by its definition."""
+    ab, aa, bb = ((x.double() @ y.double().T / x.shape[1] + 1) ** 3 for x, y in ((a, b), (a, a), (b, b)))
+    within = [(k.sum() - k.trace()) / (len(k) * (len(k) - 1)) for k in (aa, bb)]
+    return (sum(within) - 2 * ab.mean()).item()
+
+
+def test_the_kernel_distance_without_a_group_is_that_of_the_others():
+    fake, real, groups = gaussian(70, sd=1.3).features, gaussian(70, seed=5).features, draw_groups(70)
+    found, _ = kernel_distance(fake, real, groups, 1, 70)  # one subset, which is all of them
+    for g in range(GROUPS):
+        assert found.without[g].item() == pytest.approx(mmd(fake[groups != g], real), rel=1e-5)
 
 
 def test_equal_distributions_are_at_no_distance_and_moved_ones_at_the_move():
@@ -135,7 +191,7 @@ def test_samples_spread_too_wide_recall_all_and_are_not_precise():
 
 @pytest.mark.parametrize("sd", [0.5, 1.0, 2.0])
 def test_precision_and_recall_are_torch_fidelitys(sd, monkeypatch):
-    monkeypatch.setattr(metrics, "CHUNK", 70)  # several parts, the last one smaller
+    monkeypatch.setattr(neighbours, "CHUNK", 70)  # several parts, the last one smaller
     fake, real = gaussian(300, 8, sd=sd), gaussian(410, 8, seed=5)
     theirs = metric_prc.prc_features_to_metric(
         fake.features, real.features, prc_neighborhood=3, prc_batch_size=100, save_cpu_ram=True, verbose=False
@@ -163,10 +219,24 @@ def test_copies_of_the_training_images_are_inside_the_edges_of_balls_too(n, d):
 
 
 def test_ties_on_the_edges_of_balls_are_inside():
-    lattice = given(torch.cartesian_prod(*[torch.arange(5.0)] * 3))
+    lattice = given(0.3 * torch.cartesian_prod(*[torch.arange(4.0)] * 3))  # equal but for the last digit
     own = torch.cdist(lattice.features.double(), lattice.features.double())
     inside = (own <= own.sort(1).values[:, 5:6] + 1e-9).sum().item()
-    assert scored(lattice, lattice).density == pytest.approx(inside / (5 * 125), rel=1e-6)
+    assert scored(lattice, lattice).density == pytest.approx(inside / (5 * 64), rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "copies"), [(300, 0), (45, 0), (20, 0), (200, 30)])
+def test_neighbours_without_a_group_are_those_of_the_others(n, copies, monkeypatch):
+    monkeypatch.setattr(neighbours, "CHUNK", 70)
+    fake, real, groups = gaussian(n, 6, sd=1.2).features, gaussian(150, 6, seed=5).features, draw_groups(n)
+    fake[:copies] = fake[0]
+    balls = real_balls(real)
+    found = neighbour_scores(fake, real, balls, groups)
+    for g in range(GROUPS):
+        others = fake[groups != g]
+        expected = neighbour_scores(others, real, balls, draw_groups(len(others)))
+        for name, values in found.items():
+            assert values.without[g].item() == pytest.approx(expected[name].value, rel=1e-6), (name, g)
 
 
 def test_two_modes_of_which_one_is_missed_halve_recall_and_coverage():
@@ -188,6 +258,40 @@ def test_the_classifier_score_is_the_number_of_classes_it_is_sure_of():
     assert scored(unsure, gaussian(seed=5)).classifier_score == pytest.approx(1)
     one = given(features, torch.tensor([[50.0, 0.0]]).repeat(400, 1))
     assert scored(one, gaussian(seed=5)).classifier_score == pytest.approx(1)
+
+
+@pytest.mark.parametrize("n", [20, 37, 400])
+def test_the_classifier_score_is_torch_fidelitys(n):
+    logits, groups = 3 * torch.randn(n, 7, generator=rng(n)), draw_groups(n)
+    theirs = metric_isc.isc_features_to_metric(logits)
+    found, deviation = classifier_score(logits, groups)
+    assert (found.value, deviation) == pytest.approx(tuple(theirs.values()), rel=1e-9)
+    assert found.without.isfinite().all()
+
+
+def test_the_classifier_score_without_a_group_leaves_it_out_of_each_split():
+    logits, groups = 3 * torch.randn(200, 7, generator=rng(1)), draw_groups(200)
+    order = torch.from_numpy(np.random.RandomState(2020).permutation(200))
+    found, _ = classifier_score(logits, groups)
+    for g in (0, 11, 19):
+        splits = [part[groups[part] != g] for part in order.split(20)]
+        p = [logits[part].double().softmax(1) for part in splits]
+        expected = [(q * (q / q.mean(0)).log()).sum(1).mean().exp() for q in p]
+        assert found.without[g].item() == pytest.approx(torch.stack(expected).mean().item(), rel=1e-9)
+
+
+def test_an_extractor_without_classes_gives_no_classifier_score():
+    fake, real = gaussian(40), gaussian(40, seed=5)
+    found = scored(fake._replace(logits=torch.zeros(40, 0)), real, INCEPTION)
+    assert (found.classifier_score, found.classifier_score_std) == (None, None)
+    assert list(found.values) == ["FID", "KID", "precision", "recall", "density", "coverage"]
+    assert set(found.errors) == set(found.labels) == set(VALUES[1:])
+    assert "splits" not in found.protocol
+    assert Scores.from_dict(json.loads(json.dumps(dataclasses.asdict(found)))) == found
+    with pytest.raises(ScoreError, match="extractor inception gives no classifier_score: choose one of frechet"):
+        estimate([found], "classifier_score")
+    whole = scored(fake, real, INCEPTION)
+    assert found.values == {k: v for k, v in whole.values.items() if k != "IS"}
 
 
 def test_shares_of_classes_are_counted_where_the_classes_are_the_datas_own():
@@ -288,175 +392,3 @@ def test_scores_survive_json():
     del kept["recall"]
     with pytest.raises(ScoreError, match="lack recall"):
         Scores.from_dict(kept)
-
-
-# ------------------------------------------------------------------ uncertainty
-
-
-def test_the_standard_error_from_parts_is_about_what_independent_draws_show():
-    several = [scored(gaussian(250, sd=1.5, seed=s), gaussian(300, seed=9999)) for s in range(12)]
-    for name in ("frechet_distance", "precision", "recall", "density", "coverage", "kernel_distance"):
-        true = torch.tensor([getattr(s, name) for s in several]).std().item()
-        told = sum(s.errors[name] for s in several) / len(several)
-        assert 0.5 * true < told < 3 * true, name  # conservative, as the page on the scores shows on real features
-
-
-def test_too_few_fakes_for_parts_have_no_standard_error():
-    scores = scored(gaussian(30), gaussian(30, seed=5))
-    assert set(scores.errors) == {"classifier_score"}
-    assert math.isnan(estimate([scores], "frechet_distance").error)
-
-
-def test_a_share_of_nothing_or_all_is_not_known_exactly():
-    real, far = gaussian(100), gaussian(100, mean=50.0)
-    missed = scored(far, real)
-    assert (missed.precision, missed.recall, missed.coverage) == (0, 0, 0)
-    for name in ("precision", "recall", "coverage"):
-        assert 0 < missed.errors[name] < 0.05
-    alike = estimate([dataclasses.replace(missed, made={"sampling_seed": s}) for s in range(3)], "recall")
-    assert alike.std == 0
-    assert alike.error > 0
-
-
-def seeded(value, training_seed, sampling_seed=0, **changes):
-    scores = scored(gaussian(40), gaussian(30, seed=5))
-    made = {"training_seed": training_seed, "sampling_seed": sampling_seed, **changes.pop("made", {})}
-    return dataclasses.replace(scores, frechet_distance=value, made=made, **changes)
-
-
-def test_an_estimate_speaks_of_training_seeds_before_sampling_seeds_before_parts():
-    name = "frechet_distance"
-    three = estimate([seeded(1.0, 0), seeded(2.0, 1), seeded(3.0, 2)], name)
-    assert three[:4] == (2.0, 1.0, 3, "training seeds")
-    assert three.error == pytest.approx(1 / math.sqrt(3))
-    assert three.freedom == 2
-    # sampling seeds are averaged within their training seed first: they are no more trainings
-    mixed = estimate([seeded(0.0, 0), seeded(2.0, 0, 1), seeded(3.0, 1)], name)
-    assert mixed[:4] == (2.0, math.sqrt(2), 2, "training seeds")
-    assert estimate([seeded(1.0, 0), seeded(3.0, 0, 1)], name)[:4] == (2.0, math.sqrt(2), 2, "sampling seeds")
-    one = seeded(1.0, 0)
-    assert estimate([one], name) == (1.0, one.errors[name], 1, "parts", one.errors[name], 4)
-
-
-@pytest.mark.parametrize(
-    "changes", [{"n_fake": 50}, {"reference": "test"}, {"resize": "299"}, {"made": {"sampler": "ddim"}}]
-)
-def test_scores_of_unlike_protocols_do_not_average(changes):
-    with pytest.raises(ScoreError, match="unlike n"):
-        estimate([seeded(1.0, 0), seeded(1.0, 1, **changes)], "frechet_distance")
-
-
-def test_scores_from_disk_average_with_fresh_ones():
-    fresh = [seeded(1.0, 0, i, made={"sampler": "ddim", "eta": None, "sources": ["a", "b"]}) for i in range(2)]
-    kept = Scores.from_dict(json.loads(json.dumps(dataclasses.asdict(fresh[0]), sort_keys=True)))
-    assert estimate([kept, fresh[1]], "frechet_distance").n == 2
-
-
-def test_one_set_of_samples_does_not_count_twice():
-    with pytest.raises(ScoreError, match="sampling seed 3 are there twice"):
-        estimate([seeded(1.0, 0, 3), seeded(1.0, 0, 3)], "frechet_distance")
-
-
-def several(mean, error, freedom=1000):
-    return Estimate(mean, error, 1, "parts", error, freedom)
-
-
-def test_a_difference_inside_the_noise_is_none():
-    a = several(1.0, 0.1)
-    assert not differ(a, several(1.4, 0.1))  # 0.4 is less than three times 0.141
-    assert differ(a, several(1.45, 0.1))
-    assert not differ(several(1.0, 0.1, 2), several(1.8, 0.1, 2))  # three seeds a side know less
-    assert differ(several(1.0, 0.1, 2), several(2.0, 0.1, 2))
-    assert not differ(a, several(9.0, math.nan))  # unknown noise allows no verdict
-    assert not differ(several(1.0, 0.0), several(2.0, 0.0))  # nor does none at all
-
-
-@pytest.mark.parametrize(("seeds", "most"), [(2, 0.01), (3, 0.01), (5, 0.01)])
-def test_equal_methods_are_hardly_ever_told_apart(seeds, most):
-    draws = torch.randn(20_000, 2, seeds, generator=rng(seeds), dtype=torch.float64)
-    means, errors = draws.mean(2), draws.std(2) / math.sqrt(seeds)
-    wrong = sum(
-        differ(several(m[0], e[0], seeds - 1), several(m[1], e[1], seeds - 1))
-        for m, e in zip(means.tolist(), errors.tolist(), strict=True)
-    )
-    assert wrong / len(draws) < most
-
-
-def test_students_t_is_what_a_numerical_integral_says():
-    x = torch.linspace(0, 400, 4_000_001, dtype=torch.float64)
-    for freedom, t in metrics.STUDENT.items():
-        constant = math.gamma((freedom + 1) / 2) / (math.sqrt(freedom * math.pi) * math.gamma(freedom / 2))
-        density = constant * (1 + x**2 / freedom) ** (-(freedom + 1) / 2)
-        inside = 2 * torch.trapezoid(density[x <= t], x[x <= t]).item()
-        assert inside == pytest.approx(math.erf(3 / math.sqrt(2)), abs=2e-5), freedom
-
-
-@pytest.mark.parametrize(
-    ("mean", "std", "shown"),
-    [
-        (1.23456, 0.0234, "1.235 ± 0.023"),
-        (123.456, 3.21, "123.5 ± 3.2"),
-        (0.5, 0.0, "0.5"),
-        (2.0, math.nan, "2"),
-        (74.93951, 0.0000036, "74.94 ± 4e-06"),
-        (0.0, 0.012, "0.000 ± 0.012"),
-    ],
-)
-def test_an_estimate_is_shown_to_the_second_digit_of_its_std(mean, std, shown):
-    assert str(Estimate(mean, std, 3, "training seeds", std, 2)) == shown
-
-
-# ------------------------------------------------------------------ points in the plane
-
-
-def test_the_distance_of_shifted_points_is_the_shift_seen_from_all_sides():
-    points = torch.randn(500, 2, generator=rng(0))
-    assert sliced_wasserstein(points, points.flip(0)) == 0
-    shift = torch.tensor([3.0, 4.0])  # of length 5; the mean of |cos| is 2 / pi
-    assert sliced_wasserstein(points + shift, points) == pytest.approx(5 * 2 / math.pi, rel=1e-3)
-    assert sliced_wasserstein(points, points + shift) == pytest.approx(5 * 2 / math.pi, rel=1e-3)
-
-
-def test_the_distance_takes_sets_of_different_size():
-    points = torch.randn(3000, 2, generator=rng(0))
-    assert sliced_wasserstein(points[:1000], points) < 0.1
-    doubled = points[:1000].repeat_interleave(2, 0)
-    assert sliced_wasserstein(points[:1000], doubled) == pytest.approx(0, abs=1e-6)
-
-
-def test_modes_are_counted():
-    truth = load("gaussians", "test")
-    perfect = score_points(truth.samples[:5000], truth)
-    assert (perfect.modes, perfect.n_modes, perfect.n) == (25, 25, 5000)
-    assert perfect.high_quality > 0.99
-    seven = truth.samples[truth.labels < 7]
-    assert score_points(seven, truth).modes == 7
-    assert score_points(seven, truth).distance > 10 * perfect.distance
-
-
-def test_a_mode_that_is_hardly_visited_is_not_covered():
-    truth = load("gaussians", "test")
-    main = truth.samples[truth.labels < 24][:2400]
-    rest = truth.samples[truth.labels == 24]
-    assert score_points(torch.cat([main, rest[:10]]), truth).modes == 24
-    assert score_points(torch.cat([main, rest[:40]]), truth).modes == 25
-
-
-def test_points_between_the_modes_are_of_low_quality():
-    truth = load("gaussians", "test")
-    half = torch.cat([truth.samples[:1000], torch.ones(1000, 2)])
-    assert score_points(half, truth).high_quality == pytest.approx(0.5, abs=0.01)
-
-
-def test_a_density_without_modes_has_none_counted():
-    moons = load("moons", "test")
-    scores = score_points(load("moons").samples, moons)
-    assert (scores.modes, scores.n_modes, scores.high_quality) == (None, None, None)
-    assert scores.distance < 0.05
-
-
-def test_a_share_of_few_reals_is_known_no_better_than_few_reals_tell():
-    few, many = metrics._count_error("recall", 0.5, 50_000, 100), metrics._count_error("precision", 0.5, 50_000, 100)
-    assert few == pytest.approx(0.05, rel=0.02)
-    assert many == pytest.approx(0.5 / 50_000**0.5, rel=0.02)
-    assert metrics._count_error("coverage", 0.5, 100, 50_000) == few

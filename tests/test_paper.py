@@ -5,13 +5,12 @@ from torch import nn
 from torch.testing import assert_close
 
 from gendiff_lib.anatomy import layers
-from gendiff_lib.config import DiffusionConfig, GANConfig
+from gendiff_lib.config import ConvNetwork, DCGANNetwork, GANConfig, TransformerNetwork, UNetNetwork
 from gendiff_lib.denoisers import DENOISERS
 from gendiff_lib.gan import GAN, Discriminator, Generator
 
-PAPER_CONV = DiffusionConfig(
-    n_layers=8, hidden_dim=256, timestep_embedding_dim=256, n_timesteps=1000, beta_minmax=(1e-4, 2e-2)
-)
+PAPER_GAN = DCGANNetwork(ngf=64, ndf=64)
+PAPER_CONV = ConvNetwork(n_layers=8, hidden_dim=256, timestep_embedding_dim=256)
 
 
 def count(net):
@@ -29,7 +28,7 @@ def conv_layer(layer):
 
 
 def test_figure_15_the_generator_layer_by_layer():
-    layers = list(on_paper(Generator, GANConfig(), (3, 64, 64)).main)
+    layers = list(on_paper(Generator, PAPER_GAN, 100, (3, 64, 64)).main)
     transposed, norm, relu = nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU
     assert [type(m) for m in layers] == [transposed, norm, relu] * 4 + [transposed, nn.Tanh]
     assert [conv_layer(m) for m in layers if isinstance(m, transposed)] == [
@@ -43,7 +42,7 @@ def test_figure_15_the_generator_layer_by_layer():
 
 
 def test_figure_14_the_discriminator_layer_by_layer():
-    layers = list(on_paper(Discriminator, GANConfig(), (3, 64, 64)).main)
+    layers = list(on_paper(Discriminator, PAPER_GAN, (3, 64, 64)).main)
     conv, norm, leaky = nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU
     assert [type(m) for m in layers] == [conv, leaky] + [conv, norm, leaky] * 3 + [conv, nn.Sigmoid]
     assert [conv_layer(m) for m in layers if isinstance(m, conv)] == [
@@ -58,12 +57,12 @@ def test_figure_14_the_discriminator_layer_by_layer():
 
 
 def test_the_dcgans_parameters_are_the_papers():
-    assert count(on_paper(Generator, GANConfig(), (3, 64, 64))) == 3_576_704
-    assert count(on_paper(Discriminator, GANConfig(), (3, 64, 64))) == 2_765_568
+    assert count(on_paper(Generator, PAPER_GAN, 100, (3, 64, 64))) == 3_576_704
+    assert count(on_paper(Discriminator, PAPER_GAN, (3, 64, 64))) == 2_765_568
 
 
 def test_the_drawn_tables_are_the_papers_figures():
-    generator = layers(on_paper(Generator, GANConfig(), (3, 64, 64)), torch.empty(1, 100, 1, 1))
+    generator = layers(on_paper(Generator, PAPER_GAN, 100, (3, 64, 64)), torch.empty(1, 100, 1, 1))
     up = "ConvTranspose2d 4x4, stride 2, padding 1, no bias"
     assert [layer.kind for layer in generator] == [
         *("ConvTranspose2d 4x4, stride 1, no bias", "BatchNorm2d", "ReLU"),
@@ -71,7 +70,7 @@ def test_the_drawn_tables_are_the_papers_figures():
         *(up, "Tanh"),
     ]
     assert [layer.shape for layer in generator[::3]] == [(512 >> i, 4 << i, 4 << i) for i in range(4)] + [(3, 64, 64)]
-    discriminator = layers(on_paper(Discriminator, GANConfig(), (3, 64, 64)), torch.empty(1, 3, 64, 64))
+    discriminator = layers(on_paper(Discriminator, PAPER_GAN, (3, 64, 64)), torch.empty(1, 3, 64, 64))
     down = "Conv2d 4x4, stride 2, padding 1, no bias"
     assert [layer.kind for layer in discriminator] == [
         *(down, "LeakyReLU 0.2"),
@@ -85,7 +84,8 @@ def test_the_drawn_tables_are_the_papers_figures():
 
 @pytest.mark.parametrize("side", [8, 16, 32, 64])
 def test_both_players_work_at_every_power_of_two(side):
-    g, d = (make(GANConfig(nz=5, ngf=4, ndf=4), (3, side, side)) for make in (Generator, Discriminator))
+    small = DCGANNetwork(ngf=4, ndf=4)
+    g, d = Generator(small, 5, (3, side, side)), Discriminator(small, (3, side, side))
     fake = g(torch.randn(2, 5, 1, 1))
     assert fake.shape == (2, 3, side, side)
     assert fake.abs().max() <= 1
@@ -93,13 +93,13 @@ def test_both_players_work_at_every_power_of_two(side):
 
 
 def test_the_discriminators_answer_is_its_layers_in_order():
-    d, x = Discriminator(GANConfig(ndf=4), (3, 16, 16)), torch.randn(3, 3, 16, 16)
+    d, x = Discriminator(DCGANNetwork(ndf=4), (3, 16, 16)), torch.randn(3, 3, 16, 16)
     assert_close(d(x), d.main(x).flatten())
 
 
 def test_weights_start_as_in_the_dcgan_paper():
     torch.manual_seed(0)
-    gan = GAN(GANConfig(ngf=16, ndf=16), (3, 32, 32))
+    gan = GAN(GANConfig(network=DCGANNetwork(ngf=16, ndf=16)), (3, 32, 32))
     for net in gan.modules.values():
         for m in net.modules():
             if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)):
@@ -149,14 +149,12 @@ def test_an_image_costs_the_tutorials_denoiser_4_9_billion_multiplications():
 
 def test_dits_transformer_has_its_parameters():
     """DiT-XL/2 has 675M (Peebles and Xie 2023, Table 1), among them what ours lacks: classes and learned variances."""
-    config = DiffusionConfig(denoiser="transformer", n_layers=28, hidden_dim=1152, timestep_embedding_dim=256, patch=2)
+    config = TransformerNetwork(n_layers=28, hidden_dim=1152, timestep_embedding_dim=256, patch=2)
     ours = count(on_paper(DENOISERS["transformer"], config, (4, 32, 32)))
     classes, variances, fixed_places = 1001 * 1152, 16 * (1152 + 1), 256 * 1152
     assert round((ours + classes + variances + fixed_places) / 1e6) == 675
 
 
 def test_ddpms_unet_has_its_parameters():
-    config = DiffusionConfig(
-        denoiser="unet", widths=(128, 256, 256, 256), n_blocks=2, attention=(1,), patch=1, dropout=0.1
-    )
+    config = UNetNetwork(widths=(128, 256, 256, 256), n_blocks=2, attention=(1,), patch=1, dropout=0.1)
     assert count(on_paper(DENOISERS["unet"], config, (3, 32, 32))) == 35_746_307

@@ -3,14 +3,14 @@ import torch
 from torch.testing import assert_close
 
 from gendiff_lib.config import ConfigError, Sampling
-from gendiff_lib.paths import PATHS
-from gendiff_lib.samplers import SAMPLERS, ddim, ddpm, ddpm_large, generator, settle, tutorial
+from gendiff_lib.schedules import SCHEDULES
+from gendiff_lib.samplers import SAMPLERS, Estimate, ddim, ddpm, ddpm_large, resolve, tutorial
 
-LINEAR = PATHS["linear"](10, (0.01, 0.5))
-LONG = PATHS["linear"](1000, (1e-4, 2e-2))
-COSINE = PATHS["cosine"](10, None)
-FLOW = PATHS["flow"](None, None)
-ALL_PATHS = pytest.mark.parametrize("path", [LINEAR, COSINE, FLOW], ids=["linear", "cosine", "flow"])
+LINEAR = SCHEDULES["linear"](10, (0.01, 0.5))
+LONG = SCHEDULES["linear"](1000, (1e-4, 2e-2))
+COSINE = SCHEDULES["cosine"](10, None)
+FLOW = SCHEDULES["flow"](None, None)
+ALL_SCHEDULES = pytest.mark.parametrize("schedule", [LINEAR, COSINE, FLOW], ids=["linear", "cosine", "flow"])
 CLEAN = {
     "ddpm": (ddpm, {}),
     "ddpm-large": (ddpm_large, {}),
@@ -28,9 +28,14 @@ def noise(*shape, dtype=torch.float64, seed=1):
     return torch.randn(*shape, generator=rng(seed), dtype=dtype)
 
 
-def last(sampler, denoise, path, x, n_steps, seed=0, **more):
-    *_, end = sampler(denoise, path, x, n_steps=n_steps, rng=rng(seed), **more)
+def last(sampler, denoise, schedule, x, n_steps, seed=0, **more):
+    """The samples, where `denoise(x, t)` gives the estimate of x0 itself."""
+    *_, end = sampler(estimating(denoise), schedule, x, n_steps=n_steps, rng=rng(seed), **more)
     return end.x
+
+
+def estimating(denoise):
+    return lambda x, t: Estimate(denoise(x, t))
 
 
 def test_every_clean_sampler_is_in_the_table():
@@ -41,32 +46,32 @@ def test_every_clean_sampler_is_in_the_table():
     assert SAMPLERS["tutorial"].run is tutorial
 
 
-@ALL_PATHS
+@ALL_SCHEDULES
 @pytest.mark.parametrize("n_steps", [1, 2, 7, 10, 25])
 @pytest.mark.parametrize("name", CLEAN)
-def test_with_an_oracle_every_clean_sampler_ends_on_the_target(path, n_steps, name):
+def test_with_an_oracle_every_clean_sampler_ends_on_the_target(schedule, n_steps, name):
     target = noise(4, 3, dtype=torch.float32, seed=2).clamp(-1, 1)
     run, more = CLEAN[name]
     start = noise(4, 3, dtype=torch.float32)
-    states = list(run(lambda x, t: target, path, start, n_steps=n_steps, rng=rng(), **more))
+    states = list(run(estimating(lambda x, t: target), schedule, start, n_steps=n_steps, rng=rng(), **more))
     assert_close(states[-1].x, target, rtol=0, atol=1e-6)
     assert len(states) == n_steps + 1
-    assert [s.t for s in states] == path.steps(n_steps).tolist()
+    assert [s.t for s in states] == schedule.steps(n_steps).tolist()
     assert_close(states[0].x, start)
     assert states[-1].x.dtype == torch.float32
 
 
-@ALL_PATHS
+@ALL_SCHEDULES
 @pytest.mark.parametrize("name", CLEAN)
-def test_the_exact_minimiser_for_a_small_data_set_reproduces_its_points(path, name):
+def test_the_exact_minimiser_for_a_small_data_set_reproduces_its_points(schedule, name):
     data = torch.tensor([[-1.0, 0.0], [1.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
 
     def denoise(x, t):  # E[x0 | x] over the three points
-        distance = torch.cdist(x, path.scale(t) * data) ** 2
-        return (-distance / (2 * path.std(t) ** 2)).softmax(1) @ data
+        distance = torch.cdist(x, schedule.scale(t) * data) ** 2
+        return (-distance / (2 * schedule.std(t) ** 2)).softmax(1) @ data
 
     run, more = CLEAN[name]
-    end = last(run, denoise, path, noise(90, 2), 40, **more)
+    end = last(run, denoise, schedule, noise(90, 2), 40, **more)
     nearest = torch.cdist(end, data).min(1)
     assert nearest.values.max() < 1e-3
     assert torch.bincount(nearest.indices, minlength=3).min() > 10
@@ -121,33 +126,34 @@ def test_the_tutorials_sampler_is_the_tutorials_recipe():
 
 def test_the_tutorials_sampler_runs_at_its_own_step_count_only():
     with pytest.raises(ConfigError, match=r"n_steps=5 does not fit sampler 'tutorial'.*10"):
-        settle(Sampling(sampler="tutorial", n_steps=5), LINEAR, is_image=True, has_ema=False)
+        resolve(Sampling(sampler="tutorial", n_steps=5), LINEAR, is_image=True, has_ema=False)
     with pytest.raises(ConfigError, match="sampler 'tutorial'"):
-        settle(Sampling(sampler="tutorial"), FLOW, is_image=True, has_ema=False)
-    assert settle(Sampling(sampler="tutorial"), LINEAR, is_image=True, has_ema=False).n_steps == 10
+        resolve(Sampling(sampler="tutorial"), FLOW, is_image=True, has_ema=False)
+    assert resolve(Sampling(sampler="tutorial"), LINEAR, is_image=True, has_ema=False).n_steps == 10
 
 
 MEAN, SD = 0.3, 0.5
 
 
-def gaussian_denoiser(path):
+def gaussian_denoiser(schedule):
     """E[x0 | x] for x0 ~ N(MEAN, SD^2)."""
 
     def denoise(x, t):
-        scale, std = path.scale(t), path.std(t)
+        scale, std = schedule.scale(t), schedule.std(t)
         return MEAN + SD**2 * scale / (scale**2 * SD**2 + std**2) * (x - scale * MEAN)
 
     return denoise
 
 
-@pytest.mark.parametrize("path", [LONG, PATHS["cosine"](1000, None), FLOW], ids=["linear", "cosine", "flow"])
-def test_on_gaussian_data_ddim_converges_at_first_order(path):
+@pytest.mark.parametrize("schedule", [LONG, SCHEDULES["cosine"](1000, None), FLOW], ids=["linear", "cosine", "flow"])
+def test_on_gaussian_data_ddim_converges_at_first_order(schedule):
     x = noise(50, 1)
-    t = torch.tensor(path.end, dtype=torch.float64)
-    width = (path.scale(t) ** 2 * SD**2 + path.std(t) ** 2).sqrt()
-    exact = MEAN + SD * (x - path.scale(t) * MEAN) / width  # the probability flow moves quantile to quantile
+    t = torch.tensor(schedule.end, dtype=torch.float64)
+    width = (schedule.scale(t) ** 2 * SD**2 + schedule.std(t) ** 2).sqrt()
+    exact = MEAN + SD * (x - schedule.scale(t) * MEAN) / width  # the probability flow moves quantile to quantile
     errors = [
-        (last(ddim, gaussian_denoiser(path), path, x, n) - exact).abs().max().item() for n in (100, 200, 500, 1000)
+        (last(ddim, gaussian_denoiser(schedule), schedule, x, n) - exact).abs().max().item()
+        for n in (100, 200, 500, 1000)
     ]
     assert errors[0] / errors[1] == pytest.approx(2, abs=0.2)
     assert errors[2] / errors[3] == pytest.approx(2, abs=0.2)
@@ -162,18 +168,18 @@ def test_on_gaussian_data_ancestral_sampling_reaches_mean_and_variance(name):
     assert abs(few.std().item() - SD) > 0.03
 
 
-def settled(sampling, path=LINEAR, is_image=True, has_ema=False):
-    return settle(sampling, path, is_image=is_image, has_ema=has_ema)
+def resolved(sampling, schedule=LINEAR, is_image=True, has_ema=False):
+    return resolve(sampling, schedule, is_image=is_image, has_ema=has_ema)
 
 
-def test_what_is_left_open_is_settled():
-    own = settled(Sampling())
+def test_what_is_left_open_is_resolved():
+    own = resolved(Sampling())
     assert (own.sampler, own.n_steps, own.eta, own.clip_x0, own.weights) == ("ddpm", 10, None, True, "raw")
-    flow = settled(Sampling(), FLOW, is_image=False, has_ema=True)
+    flow = resolved(Sampling(), FLOW, is_image=False, has_ema=True)
     assert (flow.sampler, flow.n_steps, flow.eta, flow.clip_x0, flow.weights) == ("ddim", 50, 0.0, False, "ema")
-    assert settled(own) == own
-    assert settled(Sampling(clip_x0=False)).clip_x0 is False
-    assert settled(Sampling(weights="raw"), has_ema=True).weights == "raw"
+    assert resolved(own) == own
+    assert resolved(Sampling(clip_x0=False)).clip_x0 is False
+    assert resolved(Sampling(weights="raw"), has_ema=True).weights == "raw"
 
 
 @pytest.mark.parametrize(
@@ -187,18 +193,4 @@ def test_what_is_left_open_is_settled():
 )
 def test_what_a_sampler_cannot_honour_is_refused(sampling, words):
     with pytest.raises(ConfigError, match=words):
-        settled(sampling)
-
-
-def test_every_role_seed_and_index_has_noise_of_its_own():
-    cpu = torch.device("cpu")
-    trained = torch.Generator(cpu).manual_seed(0)
-    several = [
-        generator(cpu, *words) for words in (("samples", 0, 0), ("samples", 0, 1), ("samples", 1, 0), ("sheet", 0))
-    ]
-    drawn = {torch.randn(3, generator=rng).sum().item() for rng in (trained, *several)}
-    assert len(drawn) == 5
-    assert torch.equal(
-        torch.randn(3, generator=generator(cpu, "samples", 0, 0)),
-        torch.randn(3, generator=generator(cpu, "samples", 0)),
-    )
+        resolved(sampling)

@@ -32,7 +32,7 @@ def test_a_row_shows_every_value_with_its_noise_and_both_references():
                          "classes", "n", "over"]  # fmt: skip
     assert (str(row["fd (train)"]), str(row["fd (test)"])) == ("1.50 ± 0.71", "4.0 ± 1.4")
     assert (row["n"], row["over"], row["classes"]) == ("60", "2 training seeds", "2 of 2")
-    assert over([made(1.0)]) == "1 set in 5 parts"
+    assert over([made(1.0)]) == "1 set in 20 groups"
 
 
 def test_a_protocol_row_names_every_seed():

@@ -1,14 +1,27 @@
-import json
+import dataclasses
 
 import pytest
 import torch
 
-from gendiff_lib import store, validation
+from gendiff_lib import metrics, store, validation
+from gendiff_lib.corruptions import CORRUPTIONS, corrupted
 from gendiff_lib.data import load
-from gendiff_lib.metrics import Scores
+from gendiff_lib.features import image_keys
+from gendiff_lib.metrics import score
+from gendiff_lib.scores import VALUES, ScoreError
 from gendiff_lib.scoring import offline
-from gendiff_lib.sources import metrics_digest
-from gendiff_lib.validation import CORRUPTIONS, UNITS, Validation, corrupted, kept_validation, thinned
+from gendiff_lib.validation import (
+    INDEPENDENT,
+    PERMUTATIONS,
+    UNITS,
+    Row,
+    Validation,
+    kept_validation,
+    read_validation,
+    thinned,
+    validation_path,
+    versions,
+)
 
 
 def images(n=6):
@@ -45,18 +58,33 @@ def test_classes_are_dropped_and_the_rest_share_evenly():
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def scored_keys():
+    """The keys of the images of each row, in the order of rows, once these are `found`."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, scored_keys):
+    def spied(fake, *args, **how):
+        scored_keys.append(fake.keys.tolist())
+        return score(fake, *args, **how)
+
     place = tmp_path_factory.mktemp("validation")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENDIFF_RUNS", str(place / "runs"))
         patch.setenv("GENDIFF_CACHE", str(place / "cache"))
         patch.setenv("GENDIFF_DEVICE", "cpu")
         patch.setattr(store, "published_dir", lambda: place / "published")
+        patch.setattr(
+            validation, "score", lambda fake, *a, **k: scored_keys.append(fake.keys.tolist()) or score(fake, *a, **k)
+        )
         judge = offline("shapes", "smoke")
         first = kept_validation(judge, "shapes", 600, 300)
         patch.setattr(validation, "validate", lambda *a: pytest.fail("computed again"))
         assert kept_validation(judge, "shapes", 600, 300) == first
-        assert len(list((place / "runs" / "validation").iterdir())) == 1
+        (kept,) = (place / "runs" / "validation").iterdir()
+        assert kept == validation_path(place / "runs", judge, "shapes", 600, 300)
+        assert validation_path(place, judge, "shapes").name.endswith("-all-all.json")
     return first
 
 
@@ -83,6 +111,61 @@ def test_references_are_named(found):
     assert {row.scores.n_fake for row in found.family("dropped classes")} == {30}
 
 
+def test_halves_and_subsets_have_as_many_images_of_each_class(found, scored_keys):
+    data = [load("shapes", split) for split in ("train", "test")]
+    keys, labels = torch.cat([image_keys(d.samples) for d in data]), torch.cat([d.labels for d in data])
+    classes = dict(zip(keys.tolist(), labels.tolist(), strict=True))
+    for row, scored in zip(found.rows, scored_keys, strict=True):
+        assert len(set(scored)) == row.scores.n_fake
+        if row.family in ("floor", "size") or (row.level == 0 and row.family in CORRUPTIONS):
+            counts = torch.bincount(torch.tensor([classes[key] for key in scored]), minlength=10)
+            assert counts.max() - counts.min() <= 1, row.what
+    first, rest = (set(scored_keys[i]) for i in (0, [row.family for row in found.rows].index("size")))
+    assert rest < first  # a size begins as the half does
+    assert scored_keys[0] != sorted(scored_keys[0], key=classes.get)  # and neither is in the order of the classes
+
+
+def test_independent_sets_are_disjoint_within_a_permutation_alone(found, scored_keys):
+    rows = list(zip(found.rows, scored_keys, strict=True))
+    for level in range(PERMUTATIONS):
+        sets = [keys for row, keys in rows if (row.family, row.level) == ("independent sets", level)]
+        assert len(sets) == INDEPENDENT
+        assert len({key for keys in sets for key in keys}) == 300
+    firsts = {frozenset(keys) for row, keys in rows if row.what.endswith("set 1")}
+    assert len(firsts) == PERMUTATIONS
+
+
+def test_the_spread_of_sets_is_pooled_within_permutations(found):
+    one = found.rows[0].scores
+    values = {0: (1.0, 2.0, 3.0), 1: (11.0, 13.0, 15.0)}  # variances 1 and 4
+    rows = [
+        Row("independent sets", level, "", dataclasses.replace(one, recall=v, errors={"recall": error}))
+        for level, several in values.items()
+        for v, error in zip(several, (0.0, 1.0, 2.0), strict=True)
+    ]
+    spread, told = Validation("shapes", tuple(rows), {}).calibration("recall")
+    assert (spread, told) == pytest.approx((2.5**0.5, (5 / 3) ** 0.5))
+    for name in VALUES:
+        spread, told = found.calibration(name)
+        assert 0.4 < told / spread < 2.5, name  # 30 images a set, of one classifier of 2 epochs
+
+
+def test_it_is_stale_once_a_version_is_raised(found, monkeypatch):
+    assert found.made["versions"] == versions()
+    assert not found.stale
+    monkeypatch.setattr(metrics, "VERSION", metrics.VERSION + 1)
+    assert found.stale
+
+
+def test_scores_of_an_earlier_version_are_refused(found, tmp_path):
+    kept = dataclasses.asdict(found)
+    for row in kept["rows"]:
+        del row["scores"]["groups"]
+    store.write_json(tmp_path / "old.json", kept)
+    with pytest.raises(ScoreError, match="these scores lack groups: compute them again"):
+        read_validation(tmp_path / "old.json")
+
+
 PUBLISHED = sorted((store.published_dir() / "validation").glob("cifar10-classifier-*.json"))
 
 
@@ -92,9 +175,9 @@ def test_there_is_a_published_validation():
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda p: p.stem)
 def test_the_published_extractor_is_a_measure(path):
-    kept = json.loads(path.read_text())
-    rows = tuple(validation.Row(**{**row, "scores": Scores.from_dict(row["scores"])}) for row in kept["rows"])
-    found = Validation(kept["dataset"], rows, kept["made"])
+    found = read_validation(path)
     assert found.ordered("frechet_distance") == dict.fromkeys(UNITS, True)
-    assert {row.scores.extractor_digest for row in rows} == {path.stem.split("-")[2]} == {offline("cifar10").digest}
-    assert found.made["sources"] == metrics_digest()
+    assert (
+        {row.scores.extractor_digest for row in found.rows} == {path.stem.split("-")[2]} == {offline("cifar10").digest}
+    )
+    assert not found.stale
