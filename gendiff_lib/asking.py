@@ -11,12 +11,13 @@ from . import layout, plots, realsheets, store
 from .config import Config, ConfigError, GendiffError, Sampling
 from .experiments import (
     COLLAPSE,
+    COMPARED,
     LIVE_POINTS,
-    PAPER_PAIR,
     POINT_SEEDS,
     Protocol,
     check_preset,
     get,
+    paper_pair,
     protocol,
     sampler_grid,
 )
@@ -28,12 +29,14 @@ from .realsheets import Reals
 from .recorder import train
 from .runs import Light, Run, Trajectory, find, folders, siblings
 from .scoring import offline
+from .study import EARLY_N, OTHERS
 from .validation import Validation, kept_validation, read_validation
 
 T = TypeVar("T")
 
 READ = ("overnight", "paper")  # presets that take hours: a build reads what is there of them, and trains none of it
 FAMOUS = ("inception", "efficientnet", "vgg16")  # extractors that the literature knows, the foremost first
+COPIES = 1000  # samples that are compared with training images overnight, where bits are computed of fewer
 PLANE = {name for methods in LIVE_POINTS.values() for name in methods.values()}  # seconds each: always trained
 
 
@@ -75,8 +78,13 @@ class Asking:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """The experiments that are the paper's two models in this preset: overnight its GAN is at the text's 32x32."""
-        return PAPER_PAIR if self.preset == "overnight" else ("dcgan", "ddpm-conv")
+        """The experiments that are the paper's two models in this preset."""
+        return paper_pair(self.preset)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The experiments that stand in one table."""
+        return tuple(dict.fromkeys((*COMPARED, *OTHERS))) if self.preset == "overnight" else COMPARED
 
     def reads(self, name: str) -> bool:
         """Whether this page only reads what is there of an experiment."""
@@ -124,6 +132,11 @@ class Asking:
         """How the run's experiment is sampled in this preset, with some fields changed."""
         return self.protocol(run).sampling.but(**changes)
 
+    def of_snapshots(self, run: Run) -> Sampling:
+        """How the snapshots of a run are sampled that are compared with each other: overnight fewer of each."""
+        sampling = self.sampling(run)
+        return sampling.but(n=min(EARLY_N, sampling.n)) if self.preset == "overnight" else sampling
+
     def protocol(self, run: Run) -> Protocol:
         """How samples of the run's experiment are drawn and scored in this preset."""
         return protocol(run.config.name, self.preset)
@@ -157,7 +170,7 @@ class Asking:
         A sibling that is published without these scores and without weights is left out.
         """
         first, found = sampling or self.sampling(run), []
-        for each in [run, *(r for r in siblings(run.config) if r.config.seed != run.config.seed)]:
+        for each in _family(run):
             for seed in range(first.seed, first.seed + self.protocol(run).seeds):
                 try:
                     found.append(self.scores(each, first.but(seed=seed), reference))
@@ -187,6 +200,7 @@ class Asking:
     def memorisation(self, run: Run) -> Memorisation:
         """Nearest training images of the run's samples, as many as the protocol says."""
         judge, n = self.judge(run), self.protocol(run).n_checked
+        n = min(COPIES, self.sampling(run).n) if self.preset == "overnight" else n
         self._must_keep(run, self._samples(run, self.sampling(run)) / layout.neighbours(judge.name, judge.digest, n))
         return run.memorisation(self.sampling(run), judge, n)
 
@@ -254,10 +268,18 @@ class Asking:
         return min(self.sampling(run).n for run in runs)
 
     def kept(self, run: Run, extractor: str, n: int | None = None, reference: str = "train") -> list[Scores]:
-        """The scores by a famous network of this run's protocol (at another n where given); empty where none are."""
-        sampling = self.sampling(run, n=n) if n else self.sampling(run)
-        found = run.kept_scores(sampling, extractor, self._n_real(run, reference), reference)
-        return [found] if found else []
+        """The scores by any extractor of this run's protocol (at another n where given), of every training seed.
+
+        Empty where there are none of this run itself.
+        """
+        sampling, n_real = self.sampling(run, n=n) if n else self.sampling(run), self._n_real(run, reference)
+        found = [each.kept_scores(sampling, extractor, n_real, reference) for each in _family(run)]
+        return [scores for scores in found if scores] if found[0] else []
+
+
+def _family(run: Run) -> list[Run]:
+    """A run, then those that differ from it in the training seed alone."""
+    return [run, *(r for r in siblings(run.config) if r.config.seed != run.config.seed)]
 
 
 def _longest(config: Config) -> Run | None:

@@ -11,7 +11,8 @@ from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorde
 from .experiments import COMPARED, PAPER_PAIR, TABLE1, get, protocol
 from .metrics import ScoreError, Scores
 from .realsheets import count, offline_name
-from .runs import Run, find
+from .runs import Run, find, siblings
+from .study import EARLY_N
 from .tables import NO_BETTER, cell, lead_rows, operations
 
 SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", UNTOLD: "?"}
@@ -130,26 +131,29 @@ def _gan_ahead(name: str) -> bool:
     return gan < diffusion if name == "FID" else gan > diffusion
 
 
-def _kept(run: Run, extractor: str, preset: str) -> Scores | None:
-    """The run's scores by its experiment's protocol, as they were kept."""
+def _kept(run: Run, extractor: str, preset: str, n: int | None = None) -> list[Scores]:
+    """Scores of every published training seed by the experiment's protocol, at another n where given, as kept."""
     known = protocol(run.config.name, preset)
-    return run.kept_scores(known.sampling, extractor, known.reals(count(run.config.dataset, "train")))
+    sampling = known.sampling.but(n=min(n or known.sampling.n, known.sampling.n))
+    real = known.reals(count(run.config.dataset, "train"))
+    found = [each.kept_scores(sampling, extractor, real) for each in siblings(run.config, published=True)]
+    return [scores for scores in found if scores is not None]
 
 
 def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
     """What the pair's scores say, each with its n, and what stays open."""
-    several = {label: [s] for label, run in pair.items() if (s := _kept(run, judge, preset))}
-    parts = [_standing(label, run, several[label]) for label, run in pair.items()]
+    several = {label: _kept(run, judge, preset) for label, run in pair.items()}
     (gan, a), (diffusion, b) = several.items()
     try:
+        parts = [_standing(label, run, several[label]) for label, run in pair.items()]
         better = [row["better"] for row in lead_rows((gan, a), (diffusion, b)) if row[""] not in NO_BETTER]
     except ScoreError:
-        return f"<strong>At equal counted operations</strong>, {'; '.join(parts)}. The two were not scored alike."
-    n = f"{a[0].n_fake:,} images of each against {a[0].n_real:,} training images of {pair[gan].record['data']['name']}"
+        return "<strong>At equal counted operations</strong> both are published, but they were not scored alike."
+    n = f"{a[0].n_fake:,} images of each against {a[0].reals} of {pair[gan].record['data']['name']}"
     return (
-        f"<strong>At equal counted operations</strong>, {'; '.join(parts)} ({n}, by {judge}; less {a[0].names[1]} is "
-        f"better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the noise, the diffusion model "
-        f"in {better.count(diffusion)}. {_open(pair, preset)}"
+        f"<strong>At equal counted operations</strong>, {' and '.join(parts)} ({n}, by {judge}; less {a[0].names[1]} "
+        f"is better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the noise, the diffusion model "
+        f"in {better.count(diffusion)}. {_open(pair, min(len(a), len(b)), preset)}"
     )
 
 
@@ -167,15 +171,14 @@ def _html(value: object) -> str:
     return str(getattr(value, "html", value))
 
 
-def _open(pair: dict[str, Run], preset: str) -> str:
+def _open(pair: dict[str, Run], seeds: int, preset: str) -> str:
     """What this answer does not tell."""
-    seeds = ", ".join(sorted({str(run.config.seed) for run in pair.values()}))
+    one = "there is one training seed each, so this speaks of two runs, not of two methods; " if seeds == 1 else ""
     missing = [name for name in COMPARED if find(get(name, preset), published=True) is None]
     training = f"; {', '.join(missing)} are still in training" if missing else ""
     return (
-        f"<strong>Still open:</strong> there is one training each (seeds {seeds}), so this speaks of two runs, not of "
-        "two methods; their networks are narrower than the paper's, whose own size is not run; and at most a few "
-        f"petaFLOP say nothing of where either ends{training}."
+        f"<strong>Still open:</strong> {one}their networks are narrower than the paper's, and at its own size nothing "
+        f"is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
     )
 
 
@@ -187,22 +190,27 @@ def _figure(pair: dict[str, Run], judge: str, preset: str) -> str:
         + "</div>"
         for label, run in pair.items()
     )
-    dots = _curves(judge, preset)
-    fd = next(s for run in pair.values() if (s := _kept(run, judge, preset))).labels["frechet_distance"]
-    figure = plots.scatter(dots, xlabel="training compute (petaFLOP)", ylabel=fd, joined=True)
+    extractor, dots = max(((name, _curves(name, preset)) for name in _extractors(pair)), key=lambda e: len(e[1]))
+    fd = "FID" if extractor == "inception" else f"fd by {extractor}"
+    figure = plots.scatter(dots, xlabel="training compute (petaFLOP)", ylabel=fd, joined=True) if dots else None
     alt = "; ".join(f"{name}: {fd} {value:.3g} after {work:.3g} petaFLOP" for name, _, work, value in dots)
-    caption = f"Samples of the paper's two models, and {fd} of every model against the operations of its training."
-    inside = f'<div style="display:flex;flex-wrap:wrap;gap:1em">{sheets}</div>{views.plot(plots.svg(figure), alt)}'
+    plot = views.plot(plots.svg(figure), alt) if figure else ""
+    caption = "Samples of the paper's two models" + (
+        f", and {fd} of every model against the operations of its training; {EARLY_N:,} samples of each snapshot."
+        if dots
+        else "."
+    )
+    inside = f'<div style="display:flex;flex-wrap:wrap;gap:1em">{sheets}</div>{plot}'
     return f"<figure>{inside}<figcaption>{caption}</figcaption></figure>"
 
 
 def _curves(judge: str, preset: str) -> list[tuple[str, str, float, float]]:
-    """Experiment, no label, petaFLOP and distance of each scored snapshot of every published model."""
+    """Experiment, no label, petaFLOP and distance of each snapshot of every published model, all at one n."""
     dots = []
     for name in COMPARED:
         run = find(get(name, preset), published=True)
         for snapshot in map(run.at, (e for e in run.epochs if e <= run.config.epochs)) if run else ():
-            if scores := _kept(snapshot, judge, preset):
-                value = score_number([scores], "frechet_distance").value
+            if scores := _kept(snapshot, judge, preset, EARLY_N):
+                value = score_number(scores, "frechet_distance").value
                 dots.append((name, "", snapshot.training_operations / 1e15, value))
     return dots

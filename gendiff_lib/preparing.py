@@ -5,7 +5,7 @@ from contextlib import suppress
 from .asking import READ, training_allowed
 from .claims import to_score
 from .config import Sampling
-from .experiments import CODED, COMPARED, LIVE_IMAGES, sampler_grid
+from .experiments import CODED, LIVE_IMAGES, sampler_grid
 from .report import Page
 from .runs import Light, Run
 
@@ -18,13 +18,13 @@ def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = N
         return
     page.validation()
     print("extractor validated", flush=True)
-    runs = {name: page.run(name) for name in (*COMPARED, *LIVE_IMAGES)}
-    n = page.equal_n(*(runs[name] for name in COMPARED))
+    runs = {name: page.run(name) for name in (*page.compared, *LIVE_IMAGES)}
+    n = page.equal_n(*(runs[name] for name in page.compared))
     for name, run in runs.items():
-        wanted = [page.sampling(run), page.sampling(run, n=n)] if name in COMPARED else [page.sampling(run)]
+        wanted = [page.sampling(run), page.sampling(run, n=n)] if name in page.compared else [page.sampling(run)]
         for sampling in wanted:
             _score_all(page, run, sampling)
-        if name in COMPARED:
+        if name in page.compared:
             page.memorisation(run)
         if name in CODED:
             for split in ("test", "train"):
@@ -32,7 +32,7 @@ def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = N
         print(f"{run.id}: sampled, scored and checked", flush=True)
     long, conv = page.run(page.pair[0], long=True), runs["ddpm-conv"]
     for run in (*map(long.at, page.until(long)), *map(conv.at, page.until(conv))):
-        _score_once(page, run)
+        _score_once(page, run, page.of_snapshots(run))
     for label, sampling in sampler_grid(preset).items():
         _score_once(page, conv, sampling)
         if label.startswith(("ddpm ", "tutorial ")):
