@@ -10,8 +10,13 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gendiff_lib.config import Config
 
 BOOK = Path(__file__).parent
 ROOT = BOOK.parent
@@ -56,7 +61,27 @@ def choose_dataset(wanted: str, preset: str, reads: bool) -> str:
     return ""
 
 
-def train_missing(preset: str, dataset: str, epochs: float, reads: bool) -> None:
+def train_plane(configs: "list[Config]", jobs: int) -> None:
+    """Train the tiny networks in the plane, each on one thread, as many at a time as there are cores."""
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
+        for line in pool.map(_train_one, configs):
+            say(line)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _train_one(config: "Config") -> str:
+    from gendiff_lib.recorder import train
+
+    run = train(config)
+    return f"{run.id} on {config.dataset}: {run.snapshot['seconds']:.1f} s"
+
+
+def train_missing(preset: str, dataset: str, epochs: float, reads: bool, jobs: int) -> None:
     """Make every run that the notebooks will read, one at a time; of a preset that is only read, those in the plane."""
     from gendiff_lib.asking import PLANE
     from gendiff_lib.experiments import book_configs
@@ -64,9 +89,10 @@ def train_missing(preset: str, dataset: str, epochs: float, reads: bool) -> None
     from gendiff_lib.runs import find
 
     missing = [c for c in book_configs(preset, dataset=dataset, epochs=epochs) if find(c) is None]
-    for config in missing:
+    train_plane([c for c in missing if c.name in PLANE], jobs)
+    for config in (c for c in missing if c.name not in PLANE):
         what = f"{config.name} on {config.dataset}, {config.epochs:.4g} epochs, seed {config.seed}"
-        if reads and config.name not in PLANE:
+        if reads:
             say(f"still in training: {what} (TRAIN=1 trains it here)")
             continue
         say(f"training {what}")
@@ -165,7 +191,7 @@ def main() -> None:
         preset = choose_preset(args.preset, changed=bool(args.epochs or args.dataset))
         reads = preset in READ and not args.train
         dataset = choose_dataset(args.dataset, preset, reads)
-        train_missing(preset, dataset, epochs or 0, reads)
+        train_missing(preset, dataset, epochs or 0, reads, args.jobs)
         say(f"runs are there after {time.monotonic() - started:.0f} s")
         from gendiff_lib.preparing import prepare
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from .experiments import (
 from .features import Extractor
 from .likelihood import Bits
 from .memorisation import Memorisation
-from .metrics import Scores
+from .metrics import ScoreError, Scores
 from .realsheets import Reals
 from .recorder import train
 from .runs import Light, Run, Trajectory, find, folders, siblings
@@ -291,6 +292,11 @@ def _longest(config: Config) -> Run | None:
 
 
 def _published_validation(judge: Extractor) -> Validation | None:
-    """The published one of this very extractor, whatever it was cut to; no data set need be at hand."""
-    kept = sorted((store.published_dir() / "validation").glob(f"{judge.name}-{judge.digest}-*.json"))
-    return read_validation(kept[0]) if kept else None
+    """The published one of this very extractor, whatever it was cut to; no data set need be at hand.
+
+    None where there is none, or one whose scores are of an earlier form.
+    """
+    for path in sorted((store.published_dir() / "validation").glob(f"{judge.name}-{judge.digest}-*.json")):
+        with suppress(ScoreError):
+            return read_validation(path)
+    return None

@@ -151,9 +151,9 @@ def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
         return "<strong>At equal counted operations</strong> both are published, but they were not scored alike."
     n = f"{a[0].n_fake:,} images of each against {a[0].reals} of {pair[gan].record['data']['name']}"
     return (
-        f"<strong>At equal counted operations</strong>, {' and '.join(parts)} ({n}, by {judge}; less {a[0].names[1]} "
-        f"is better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the noise, the diffusion model "
-        f"in {better.count(diffusion)}. {_open(pair, min(len(a), len(b)), preset)}"
+        f"<strong>At equal counted operations</strong>, {' and '.join(parts)} ({n}, by {judge}; "
+        f"less {a[0].names[1]} is better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the "
+        f"noise, the diffusion model in {better.count(diffusion)}. {_open(pair, min(len(a), len(b)), preset)}"
     )
 
 
