@@ -55,7 +55,7 @@ def provenance(device: torch.device, threads: int, packages: Sequence[str]) -> d
         "device_type": device.type,
         "processor": machine.device_name(torch.device("cpu")),
         "threads": threads,
-        "versions": machine.versions() | {name: metadata.version(name) for name in packages},
+        "versions": machine.packages() | {name: metadata.version(name) for name in packages},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **machine.commit(),
     }

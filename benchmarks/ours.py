@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ WIDTHS = (32, 64, 64, 64)  # DDPM's U-Net at 0.84 GFLOP for an image of 32x32
 
 def gan_config(dataset: str, *, tiny: bool) -> GANConfig:
     """The paper's DCGAN."""
-    changes = {"ngf": 4, "ndf": 4, "batch_size": 8} if tiny else {}
+    changes: dict[str, Any] = {"network.ngf": 4, "network.ndf": 4, "batch_size": 8} if tiny else {}
     config = get("dcgan", "paper", dataset=dataset, **changes)
     assert isinstance(config, GANConfig)
     return config
@@ -28,8 +29,8 @@ def gan_config(dataset: str, *, tiny: bool) -> GANConfig:
 
 def unet_config(dataset: str, *, tiny: bool) -> DiffusionConfig:
     """DDPM's U-Net made smaller, without what the others' loops lack: averaged weights and dropout."""
-    changes = {"widths": (8, 16), "batch_size": 8} if tiny else {"widths": WIDTHS}
-    config = get("ddpm-unet", "paper", dataset=dataset, ema=0.0, dropout=0.0, **changes)
+    changes: dict[str, Any] = {"network.widths": (8, 16), "batch_size": 8} if tiny else {"network.widths": WIDTHS}
+    config = get("ddpm-unet", "paper", dataset=dataset, ema=None, **{"network.dropout": 0.0, **changes})
     assert isinstance(config, DiffusionConfig)
     return config
 
@@ -80,8 +81,9 @@ def _forward(learner: Diffusion, setup: Setup) -> object:
 
 
 def _training(learner: Learner, setup: Setup, forward: Callable[[], object]) -> Contestant:
-    endless: Config = learner.config.but(epochs=10**9)
-    stream = fit(learner, setup.dataset.to(setup.device), endless, start(endless, setup.device))
+    endless: Config = learner.config.but(epochs=1e6)
+    progress = start(endless, setup.dataset, setup.device)
+    stream = fit(learner, setup.dataset.to(setup.device), endless, progress)
 
     def turn(n: int) -> None:
         for _ in islice(stream, n):

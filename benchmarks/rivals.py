@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 from torchvision import transforms
 
-from gendiff_lib.config import GendiffError
+from gendiff_lib.config import GendiffError, UNetNetwork
 from gendiff_lib.data import Dataset
 from gendiff_lib.training import make
 
@@ -163,11 +163,11 @@ def tutorial(setup: Setup, precision: str) -> Contestant:
 def _unet2d(setup: Setup) -> Any:
     """DDPM's U-Net by diffusers: the same levels, blocks, widths and attention of one head as ours."""
     (model,) = theirs("diffusers", "UNet2DModel")
-    config = setup.unet
-    widths, attention = config.widths or (), config.attention or ()
+    config = _unet(setup)
+    widths, attention = config.widths, config.attention
     attends = [level in attention for level in range(len(widths))]
     net = model(
-        sample_size=setup.dataset.bridge.shape(0)[-1],
+        sample_size=setup.dataset.bridge.shape(None)[-1],
         block_out_channels=widths,
         layers_per_block=config.n_blocks,
         down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
@@ -177,6 +177,13 @@ def _unet2d(setup: Setup) -> Any:
         dropout=0.0,
     )
     return net.to(setup.device)
+
+
+def _unet(setup: Setup) -> UNetNetwork:
+    """What our U-Net is, which theirs follows."""
+    network = setup.unet.network
+    assert isinstance(network, UNetNetwork)
+    return network
 
 
 def _schedule(setup: Setup) -> dict[str, Any]:
@@ -233,10 +240,10 @@ def diffusers_sampling(setup: Setup, precision: str) -> Contestant:
 def _gaussian_diffusion(setup: Setup) -> Any:
     """Its U-Net as it comes, at our narrowest width, with our process and objective."""
     make_net, wrap = theirs("denoising_diffusion_pytorch", "Unet", "GaussianDiffusion")
-    widths = setup.unet.widths or ()
+    widths = _unet(setup).widths
     diffusion = wrap(
         make_net(dim=widths[0], dim_mults=tuple(2**level for level in range(len(widths)))),
-        image_size=setup.dataset.bridge.shape(0)[-1],
+        image_size=setup.dataset.bridge.shape(None)[-1],
         timesteps=setup.unet.n_timesteps,
         sampling_timesteps=setup.sampling_steps,
         objective="pred_noise",
@@ -275,7 +282,7 @@ def lucidrains_sampling(setup: Setup, precision: str) -> Contestant:
         diffusion.sampling_timesteps = steps
         with _autocast(setup.device, precision), contextlib.redirect_stderr(io.StringIO()):  # its progress bar
             for _ in range(n):
-                diffusion.ddim_sample((setup.n_samples, *setup.dataset.bridge.shape(0))).cpu()
+                diffusion.ddim_sample((setup.n_samples, *setup.dataset.bridge.shape(None))).cpu()
 
     forward = partial(diffusion.model, _blank(setup), torch.zeros(1, device=setup.device))
     return drawing(setup, "lucidrains", precision, [diffusion.model], draw, forward)
@@ -287,7 +294,7 @@ def lucidrains_sampling(setup: Setup, precision: str) -> Contestant:
 def _descend(loss: Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, setup: Setup) -> float:
     """Backward, clipping as in our configuration, update; the loss is read back, as both loops do."""
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(net.parameters(), setup.unet.clip_grad)
+    torch.nn.utils.clip_grad_norm_(net.parameters(), setup.unet.clip_grad or math.inf)
     optimizer.step()
     optimizer.zero_grad()
     return loss.item()
@@ -298,4 +305,4 @@ def _autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def _blank(setup: Setup) -> Tensor:
-    return torch.zeros(1, *setup.dataset.bridge.shape(0), device=setup.device)
+    return torch.zeros(1, *setup.dataset.bridge.shape(None), device=setup.device)

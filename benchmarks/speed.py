@@ -129,7 +129,7 @@ def _setup(args: argparse.Namespace) -> Setup:
     device = _device(args.device)
     name = args.dataset or ("shapes" if at_hand("cifar10") else "cifar10")
     dataset = load_data(name)
-    if not dataset.is_image or dataset.bridge.shape(0)[-1] != 32:
+    if not dataset.is_image or dataset.bridge.shape(None)[-1] != 32:
         raise ConfigError(f"--dataset {name} does not hold images of 32x32 pixels: use cifar10 or shapes")
     return Setup(
         dataset=dataset,

@@ -10,8 +10,13 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gendiff_lib.config import Config
 
 BOOK = Path(__file__).parent
 ROOT = BOOK.parent
@@ -23,27 +28,32 @@ def say(text: str) -> None:
     print(f"[book] {text}", flush=True)
 
 
-def choose_preset(wanted: str) -> str:
-    """The preset of this build. Where none is asked for: `paper` once the paper's two models are published."""
+def choose_preset(wanted: str, *, changed: bool = False) -> str:
+    """The preset of this build, one for all pages.
+
+    Where none is asked for, and nothing else is changed: `overnight` once the runs of the paper's pair are published.
+    """
     from gendiff_lib.config import ConfigError
-    from gendiff_lib.experiments import PRESETS, get
-    from gendiff_lib.runs import find
+    from gendiff_lib.experiments import PAPER_PAIR, PRESETS
+    from gendiff_lib.front import published_pair
 
     if wanted and wanted not in PRESETS:
         raise ConfigError(f"PRESET={wanted} is unknown: there are {', '.join(PRESETS)}")
-    runs = [find(get(name, "paper"), published=True) for name in ("dcgan", "ddpm-conv")]
-    return wanted or ("paper" if all(runs) else "laptop")
+    return wanted or ("overnight" if not changed and len(published_pair()) == len(PAPER_PAIR) else "laptop")
 
 
-def choose_dataset(wanted: str, preset: str) -> str:
-    """The data set of this build; "" for the preset's own. Falls back on shapes only where none was asked for."""
+def choose_dataset(wanted: str, preset: str, reads: bool) -> str:
+    """The data set of this build; "" for the preset's own. Falls back on shapes only where none was asked for.
+
+    A build that reads published runs needs none.
+    """
     from gendiff_lib import data
 
     if wanted:
         if not data.load(wanted).is_image:  # fails with the remedy
             raise data.DataError(f"the book is about images, and {wanted} are points: give DATASET images, or leave it")
         return wanted
-    if preset == "smoke":
+    if preset == "smoke" or reads:
         return ""
     if why := data.at_hand("cifar10"):
         say(f"building on the data set `shapes`, since {why}")
@@ -51,26 +61,43 @@ def choose_dataset(wanted: str, preset: str) -> str:
     return ""
 
 
-def train_missing(preset: str, dataset: str, epochs: int, may_train: bool) -> None:
-    """Make every run that the notebooks will read, one at a time. Paper-size ones only where that is asked for."""
-    from gendiff_lib.experiments import book_configs, page_configs
+def train_plane(configs: "list[Config]", jobs: int) -> None:
+    """Train the tiny networks in the plane, each on one thread, as many at a time as there are cores."""
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
+        for line in pool.map(_train_one, configs):
+            say(line)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _train_one(config: "Config") -> str:
+    from gendiff_lib.recorder import train
+
+    run = train(config)
+    return f"{run.id} on {config.dataset}: {run.snapshot['seconds']:.1f} s"
+
+
+def train_missing(preset: str, dataset: str, epochs: float, reads: bool, jobs: int) -> None:
+    """Make every run that the notebooks will read, one at a time; of a preset that is only read, those in the plane."""
+    from gendiff_lib.asking import PLANE
+    from gendiff_lib.experiments import book_configs
     from gendiff_lib.recorder import train
     from gendiff_lib.runs import find
 
-    wanted = book_configs(preset, dataset=dataset, epochs=epochs)
-    if preset == "paper" and not may_train:
-        small = page_configs("laptop", dataset=dataset, epochs=epochs)
-        missing = [c for c in wanted if find(c) is None and c not in small]
-        lacking = {c.name for c in missing if c in page_configs(preset, dataset=dataset, epochs=epochs)}
-        for config in missing:
-            shows = "its page shows a laptop run" if config.name in lacking else "claims that need it stay open"
-            say(f"no paper-size run of {config.name} of {config.epochs} epochs: {shows} (TRAIN=1 trains it)")
-        wanted = [c for c in wanted if c not in missing] + [c for c in small if c.name in lacking]
-    for config in wanted:
-        if find(config) is None:
-            say(f"training {config.name} on {config.dataset}, {config.epochs} epochs, seed {config.seed}")
-            run = train(config)
-            say(f"{run.id}: {run.snapshot['seconds']:.1f} s, {run.record['images_per_second']:.0f} images/s")
+    missing = [c for c in book_configs(preset, dataset=dataset, epochs=epochs) if find(c) is None]
+    train_plane([c for c in missing if c.name in PLANE], jobs)
+    for config in (c for c in missing if c.name not in PLANE):
+        what = f"{config.name} on {config.dataset}, {config.epochs:.4g} epochs, seed {config.seed}"
+        if reads:
+            say(f"still in training: {what} (TRAIN=1 trains it here)")
+            continue
+        say(f"training {what}")
+        run = train(config)
+        say(f"{run.id}: {run.snapshot['seconds']:.1f} s, {run.record['images_per_second']:.0f} images/s")
 
 
 def execute(notebook: Path, parameters: dict[str, object], threads: int) -> str:
@@ -106,16 +133,14 @@ def write_build_note(preset: str, dataset: str) -> None:
     from gendiff_lib.runs import find
 
     shown = dataset or ("shapes" if preset == "smoke" else "cifar10")
-    wanted = [c for c in book_configs("paper") if not c.name.startswith("live-") and c.name != "classifier"]
-    published = sorted({run.id for c in wanted if (run := find(c, published=True))})
-    fallback = " (and of `laptop` where none of that size is published)" if preset == "paper" else ""
-    lines = [f"This build shows runs of the preset **{preset}**{fallback} on the data set **{shown}**."]
+    lines = [f"This build shows runs of the preset **{preset}** on the data set **{shown}**."]
     if shown != "cifar10":  # the extension offline.py puts it on top of every page
         os.environ["GENDIFF_BANNER"] = f"This build shows the data set {shown}, not CIFAR-10."
-    if published:
-        lines.append("Published paper-size runs: " + ", ".join(f"`{name}`" for name in published) + ".")
-    else:
-        lines.append("No paper-size run is published yet: **the paper's question is not yet answered here**.")
+    for each in ("overnight", "paper"):
+        wanted = [c for c in book_configs(each) if not c.name.startswith("live-") and c.name != "classifier"]
+        published = sorted({run.id for c in wanted if (run := find(c, published=True))})
+        names = ", ".join(f"`{name}`" for name in published)
+        lines.append(f"Published runs of the preset `{each}`: {names or 'none yet'}.")
     (EXECUTED / "_build.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
     (EXECUTED / "_front.md").write_text(front(), encoding="utf-8")
 
@@ -152,34 +177,34 @@ def main() -> None:
     parser.add_argument("--preset", default="")
     parser.add_argument("--dataset", default="")
     parser.add_argument("--epochs", default="")
-    parser.add_argument("--train", action="store_true", help="train paper-size runs that are missing")
+    parser.add_argument("--train", action="store_true", help="train overnight or paper-size runs that are missing")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
 
+    from gendiff_lib.asking import READ
     from gendiff_lib.config import Config, GendiffError
 
     started = time.monotonic()
+    os.environ["GENDIFF_TRAIN"] = "1" if args.train else "0"
     try:
-        args.preset = choose_preset(args.preset)
-        epochs = Config.parse("epochs", args.epochs) if args.epochs else 0
-        if args.epochs:
-            Config(epochs=epochs)
-        dataset = choose_dataset(args.dataset, args.preset)
-        train_missing(args.preset, dataset, epochs, args.train)
+        epochs = Config().parse("epochs", args.epochs) if args.epochs else None
+        preset = choose_preset(args.preset, changed=bool(args.epochs or args.dataset))
+        reads = preset in READ and not args.train
+        dataset = choose_dataset(args.dataset, preset, reads)
+        train_missing(preset, dataset, epochs or 0, reads, args.jobs)
         say(f"runs are there after {time.monotonic() - started:.0f} s")
-        os.environ["GENDIFF_TRAIN"] = "1" if args.train else "0"
         from gendiff_lib.preparing import prepare
 
-        prepare(args.preset, dataset=dataset, epochs=epochs)
+        prepare(preset, dataset=dataset or None, epochs=epochs)
     except GendiffError as error:
         raise SystemExit(f"[book] {error}") from None
     say(f"samples and scores are there after {time.monotonic() - started:.0f} s; running the notebooks")
-    execute_all({"preset": args.preset, "epochs": epochs, "dataset": dataset}, args.jobs)
-    write_build_note(args.preset, dataset)
+    parameters = {"preset": preset, "epochs": epochs, "dataset": dataset or None}
+    execute_all(parameters, args.jobs)
+    write_build_note(preset, dataset)
     say(f"notebooks done after {time.monotonic() - started:.0f} s; rendering")
     page = render()
-    note = {"preset": args.preset, "dataset": dataset, "epochs": epochs}
-    (BOOK / "_build" / "build.json").write_text(json.dumps(note) + "\n", encoding="utf-8")
+    (BOOK / "_build" / "build.json").write_text(json.dumps(parameters) + "\n", encoding="utf-8")
     say(f"{page} after {time.monotonic() - started:.0f} s")
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import nbformat
 import papermill
 
+from gendiff_lib.asking import READ
+
 
 def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     """SystemExit for a name that the parameters cell lacks: papermill would only warn and run the default."""
@@ -23,10 +25,10 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
 
 
 def command(name: str, parameters: dict[str, Any]) -> str:
-    """What one types at the top of the source tree to get this notebook as it is; 0 and "" are the defaults."""
+    """What one types at the top of the source tree to get this notebook as it is; None is the default."""
     words = ["papermill", f"notebooks/{name}", "out.ipynb"]
-    words += [word for key, value in parameters.items() if value for word in ("-p", key, str(value))]
-    reads = parameters.get("preset") == "paper" and os.environ.get("GENDIFF_TRAIN") == "0"  # else it would train
+    words += [word for key, value in parameters.items() if value is not None for word in ("-p", key, str(value))]
+    reads = parameters.get("preset") in READ and os.environ.get("GENDIFF_TRAIN") == "0"  # else it would train
     return ("GENDIFF_TRAIN=0 " if reads else "") + shlex.join(words)
 
 
@@ -55,11 +57,33 @@ def part_boxes(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode
     return parted
 
 
+def cut(cells: list[nbformat.NotebookNode], lacking: str) -> list[nbformat.NotebookNode]:
+    """The cells before the one that failed, less headings without a body, and what is lacking, in a sentence."""
+    mine = [cell for cell in cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    failed = next(i for i, c in enumerate(mine) if any(o.output_type == "error" for o in c.get("outputs", [])))
+    kept = mine[:failed]
+    while len(kept) > 1 and kept[-1].cell_type == "markdown":
+        kept.pop()
+    return [*kept, nbformat.v4.new_markdown_cell(f"**Not shown yet:** {lacking}.", id="not-shown-yet")]
+
+
 def run(source: str, target: str, parameters: dict[str, Any]) -> None:
-    """Execute `source` into `target`, then hide parameter cells and drop what changes from run to run."""
+    """Execute `source` into `target`, then hide parameter cells and drop what changes from run to run.
+
+    A page that asks for what is not published yet ends there, and says what it is.
+    """
     check_parameters(Path(source), parameters)
-    papermill.execute_notebook(source, target, parameters, kernel_name="python3", progress_bar=False, log_output=False)
+    how = {"kernel_name": "python3", "progress_bar": False, "log_output": False}
+    lacking = ""
+    try:
+        papermill.execute_notebook(source, target, parameters, **how)
+    except papermill.PapermillExecutionError as error:
+        if error.ename != "Unpublished":
+            raise
+        lacking = str(error.evalue)
     notebook = nbformat.read(target, as_version=4)
+    if lacking:
+        notebook.cells = cut(notebook.cells, lacking)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         for key in ("papermill", "execution"):

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .config import as_text
 from .metrics import Scores, estimate
 
 _SERIAL = itertools.count(1)  # equal numbers on one page are still two elements
@@ -100,7 +101,7 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
         found = [s.made[key] for s in scores if key in s.made]
         return f"{sum(found) / len(found):.1f}" if found else "none"
 
-    work = one.made.get("training_flops")
+    work = one.made.get("training_operations")
     return {
         "run": several("run"),
         "epochs": several("epochs"),
@@ -114,6 +115,7 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
         "steps": several("n_steps"),
         "eta": several("eta"),
         "clip x0": several("clip_x0"),
+        "batch statistics": several("batchnorm"),
         "sampling seeds": several("sampling_seed"),
         "sampling s": seconds("sampling_seconds"),
         "sampled on": f"{several('device')}, {several('threads')} threads",
@@ -160,17 +162,17 @@ def merged(protocols: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _packages(s: Scores) -> str | None:
-    known = s.made.get("versions")
-    return f"torch {known['torch']}, torch-fidelity {known['torch-fidelity']}" if known else None
+    known = s.made.get("packages", {})
+    return ", ".join(f"{name} {known[name]}" for name in ("torch", "torch-fidelity") if name in known) or None
 
 
 def _command(s: Scores) -> str:
-    words = ["gendiff", "score", str(s.made["run"]), "--epoch", str(s.made.get("epochs")), "--n", str(s.n_fake)]
+    words = ["gendiff", "score", str(s.made["run"]), "--epoch", as_text(s.made.get("epochs")), "--n", str(s.n_fake)]
     options = {"batch_size": "batch-size", "sampling_seed": "seed", "sampler": "sampler", "n_steps": "n-steps"}
-    options |= {"eta": "eta", "clip_x0": "clip-x0", "weights": "weights"}
+    options |= {"eta": "eta", "clip_x0": "clip-x0", "weights": "weights", "batchnorm": "batchnorm"}
     for key, flag in options.items():
         if (value := s.made.get(key)) is not None:
-            words += [f"--{flag}", str(value).lower()]
+            words += [f"--{flag}", as_text(value)]
     extractor = "classifier" if s.extractor.endswith("classifier") else s.extractor
     words += ["--n-real", str(s.n_real), "--reference", s.reference, "--extractor", extractor]
     return shlex.join(words)

@@ -12,7 +12,7 @@ from .cards import Number, merged, score_number, spanned
 from .config import GendiffError, Sampling
 from .experiments import CLAIM_SEEDS, CLAIMED, TABLE1, get, protocol
 from .metrics import Estimate, ScoreError, Scores, check_alike, differ, estimate
-from .runs import Run, outdated, siblings
+from .runs import Run, outdated_parts, siblings
 from .tables import HIGHER_IS_BETTER
 
 REPLICATED, NOT_REPLICATED, UNTOLD = "replicated", "not replicated", "cannot be told"
@@ -70,7 +70,7 @@ class Recorded:
     seeds: int = CLAIM_SEEDS
 
     def runs(self, name: str, epochs: int) -> list[Run]:
-        """See Evidence. Runs of changed or of older sources are no evidence."""
+        """See Evidence. Runs of changed or of older code are no evidence."""
         found = siblings(get(name, self.preset, epochs=epochs), published=True)
         if len(found) < self.seeds:
             raise Missing(
@@ -82,7 +82,7 @@ class Recorded:
         return found
 
     def scores(self, name: str, epochs: int, extractor: str = OFFLINE, *, own_n: bool = False) -> list[Scores]:
-        """See Evidence. Scores of older sources are no evidence."""
+        """See Evidence. Scores of older code are no evidence."""
         runs, known = self.runs(name, epochs), protocol(name, self.preset)
         sampling = known.sampling if own_n else known.sampling.but(n=equal_n(self.preset))
         kept = [run.kept_scores(sampling, extractor, known.n_real) for run in runs]
@@ -93,7 +93,7 @@ class Recorded:
                 f"{len(runs) - len(found)} of {len(runs)} runs of {name} after {epochs} epochs are not yet scored by "
                 f"{extractor}: `{command}{' --extractor inception' if extractor == 'inception' else ''}` does it."
             )
-        if any(map(outdated, found)):
+        if any(map(outdated_parts, found)):
             raise Missing(
                 f"The code has changed since it scored {name} after {epochs} epochs: where the weights are at hand, "
                 f"`gendiff score --all --preset {self.preset} --again` does it anew, and `gendiff publish` shows it."

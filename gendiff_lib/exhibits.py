@@ -9,7 +9,6 @@ from . import plots, processes, views
 from .anatomy import Plan, entering, plan, size
 from .cards import download
 from .config import GANConfig, GendiffError, Sampling
-from .data import load
 from .diffusion import Diffusion
 from .drawings import diagram, figure
 from .drawings import rows as drawn_rows
@@ -23,15 +22,16 @@ from .training import make
 class Exhibits(Showing):
     """A page with pictures. Each view is one output, so that it can be a numbered figure."""
 
-    def architecture(self, of: Run | str, part: str, caption: str) -> None:
+    def architecture(self, of: Run | str, part: str, caption: str, printed: str = "") -> None:
         """Draw a network, or a part of it by its path, as the preset `paper` has it, with its layers in a box.
 
-        `of` is a run or, where this page has none, an experiment's name. Where this page's own is smaller, it follows.
+        `of` is a run or, where this page has none, an experiment's name; `printed` names another experiment, whose
+        network the paper prints. Where this page's own is smaller, it follows.
         """
-        name = of if isinstance(of, str) else of.config.name
-        preset = self.preset if isinstance(of, str) else self.preset_of(of)
+        name, preset = of if isinstance(of, str) else of.config.name, self.preset
         own = _survey(self._untrained(name, preset) if isinstance(of, str) else of.method, part)
-        paper = own if preset == "paper" else _survey(self._untrained(name, "paper"), part)
+        name = printed or name
+        paper = own if preset == "paper" and not printed else _survey(self._untrained(name, "paper"), part)
         smaller = own.layers != paper.layers
         where = f"in {name} of the preset {preset}" if isinstance(of, str) else f"trained in {of.id}"
         note = f" The one {where} has {own.parameters:,}." if smaller else ""
@@ -49,7 +49,7 @@ class Exhibits(Showing):
     def _untrained(self, name: str, preset: str) -> Learner:
         """An experiment's networks for this page's data set, as they are before training."""
         config = self.config(name, preset)
-        data = load(self.config(name).dataset)
+        data = self.reals()
         return make(config, data.bridge.shape(config.image_size), len(data.classes))
 
     def game(self, run: Run, caption: str) -> None:
@@ -59,30 +59,31 @@ class Exhibits(Showing):
         self.put(figure(drawing, caption))
 
     def process(self, run: Run, caption: str) -> None:
-        """Draw the process of a diffusion run: its own path at five times."""
+        """Draw the process of a diffusion run: its own schedule at five times."""
         method = run.method
         assert isinstance(method, Diffusion)
-        path, t = method.path, method.path.steps(4).flip(0)
-        drawing = processes.process(t.tolist(), path.scale(t).tolist(), path.std(t).tolist(), "the network")
+        schedule, t = method.schedule, method.schedule.steps(4).flip(0)
+        scale, std = schedule.scale(t).tolist(), schedule.std(t).tolist()
+        drawing = processes.process(t.tolist(), scale, std, "the network")
         self.put(figure(drawing, caption))
 
-    def losses(self, run: Run, marks: Sequence[int] = ()) -> None:
+    def losses(self, run: Run, marks: Sequence[float] = ()) -> None:
         """The run's losses over training, `marks` being epochs to point out, and their points as a file."""
         names = [name for name in run.history if name in plots.LABELS and name != "error"]
         text, every = views.columns_csv(run.history)
         link = download(f"{run.id}-losses.csv", text)
         note = f"Every point: {link}" if every == 1 else f"One point in {every}, the last among them: {link}"
-        alt = f"Loss of {' and '.join(plots.LABELS[name] for name in names)} over epochs, to epoch {run.config.epochs}"
+        alt = f"Loss of {' and '.join(plots.LABELS[name] for name in names)} over epochs, to {self.epoch(run)}"
         self.put(views.plot(plots.svg(plots.losses(run.history, marks)), alt, note))
 
     def denoising(self, run: Run, sampling: Sampling) -> None:
         """A slider over the way from noise to samples: the state and the estimate of the clean images beside it."""
-        way = run.trajectory(sampling)
+        way = self.trajectory(run, sampling)
         self._way(run, {"state x": way.x, "estimate of x0": way.x0}, way.t, sampling)
 
     def two_ways(self, run: Run, samplings: Mapping[str, Sampling]) -> None:
         """A slider over the states of several samplings, by name, that take the same steps."""
-        ways = {name: run.trajectory(sampling) for name, sampling in samplings.items()}
+        ways = {name: self.trajectory(run, sampling) for name, sampling in samplings.items()}
         one = next(iter(samplings))
         self._way(run, {name: way.x for name, way in ways.items()}, ways[one].t, samplings[one])
 
@@ -111,8 +112,9 @@ class Exhibits(Showing):
             for run in runs
         }
         names = " and ".join(run.config.name for run in runs)
-        alt = f"{FEW} samples of {names} at epoch {', '.join(map(str, epochs))}{''.join(f'; {k}' for k in extra)}"
-        labels = [*(f"epoch {e}" for e in epochs), *extra]
+        shown_at = [f"epoch {e:.4g}" for e in epochs]
+        alt = f"{FEW} samples of {names} at {', '.join(shown_at)}{''.join(f'; {k}' for k in extra)}"
+        labels = [*shown_at, *extra]
         shown = min(epochs, key=lambda e: abs(e - runs[0].config.epochs))
         start = epochs.index(shown)
         self.put(views.frames(tracks, labels, name="Epoch", alt=alt, columns=5, start=start))
@@ -121,13 +123,13 @@ class Exhibits(Showing):
         _, h, w = run.record["sample_shape"]
         return views.cells(run.sheet(), (h, w))[:FEW]
 
-    def before_after(self, run: Run, epochs: tuple[int, int]) -> None:
+    def before_after(self, run: Run, epochs: tuple[float, float]) -> None:
         """A slider between the run's sheets at two epochs, of the same noise; a sentence where the two are one."""
+        labels = f"epoch {epochs[0]:.4g}", f"epoch {epochs[1]:.4g}"
         if epochs[0] == epochs[1]:
-            text = f"This run keeps epoch {epochs[0]} alone: there is no second sheet to hold beside this one."
-            self.put(f"{views.picture(run.at(epochs[0]).sheet(), f'Samples at epoch {epochs[0]}')}<p>{text}</p>")
+            text = f"This run keeps {labels[0]} alone: there is no second sheet to hold beside this one."
+            self.put(f"{views.picture(run.at(epochs[0]).sheet(), f'Samples at {labels[0]}')}<p>{text}</p>")
             return
-        labels = f"epoch {epochs[0]}", f"epoch {epochs[1]}"
         before, after = (run.at(e).sheet() for e in epochs)
         alt = f"Samples of {run.config.name}"
         self.put(views.compare(before, after, labels, name=f"Divider between {' and '.join(labels)}", alt=alt))

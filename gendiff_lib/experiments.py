@@ -531,6 +531,11 @@ PAPER_PAIR = ("dcgan-32", "ddpm-conv")
 PAPER_EPOCHS = (20.0, 30.0, 40.0, 49.0, 100.0)
 
 
+def paper_pair(preset: str) -> tuple[str, str]:
+    """The experiments that are the paper's two models in a preset: overnight its GAN is at the text's 32x32 pixels."""
+    return PAPER_PAIR if preset == "overnight" else ("dcgan", "ddpm-conv")
+
+
 def at_petaflops(config: Config, petaflops: float) -> float:
     """The epochs after which a training has done so many operations, in 10^15, rounded to a batch."""
     steps = samples_of(config) // config.batch_size
@@ -650,7 +655,7 @@ def page_configs(preset: str, *, dataset: str = "", epochs: float | None = None)
     """Every training that the pages show, the longest of each identity first. `epochs` None: the preset's own."""
     check_preset(preset)
     chosen = {"epochs": epochs} if epochs else {}
-    configs = [get("dcgan", preset, dataset=dataset, epochs=epochs or COLLAPSE[preset][1])]
+    configs = [get(paper_pair(preset)[0], preset, dataset=dataset, epochs=epochs or COLLAPSE[preset][1])]
     configs += [get(name, preset, dataset=dataset, **chosen) for name in COMPARED]
     configs += live_configs(preset, **chosen)
     judged = dict.fromkeys(c.dataset for c in configs if c.dataset not in ("gaussians", "moons"))

@@ -5,16 +5,18 @@ from collections import Counter
 from collections.abc import Sequence
 
 from . import plots, views
-from .cards import Number, score_number
-from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit, equal_n
-from .config import Sampling
-from .experiments import COMPARED, TABLE1, get, protocol
-from .metrics import VALUES, ScoreError, Scores, protocol_of
+from .asking import FAMOUS
+from .cards import score_number
+from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit
+from .experiments import COMPARED, PAPER_PAIR, TABLE1, get, protocol
+from .metrics import ScoreError, Scores
+from .realsheets import count, offline_name
 from .runs import Run, find, siblings
-from .tables import lead_rows
+from .study import EARLY_N
+from .tables import NO_BETTER, cell, lead_rows, operations
 
 SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", UNTOLD: "?"}
-PAPERS = {"DCGAN": "dcgan", "diffusion": "ddpm-conv"}
+MODELS = ("the paper's DCGAN", "its diffusion model")
 
 TITLES = {  # of the pages that claims lead to
     "02_dcgan": "The paper's DCGAN",
@@ -87,31 +89,37 @@ def claim_rows(rulings: Rulings) -> list[dict[str, object]]:
 # ---------------------------------------------------------------- the front page
 
 
-def front(preset: str = "paper") -> str:
-    """The answer in a few sentences and one figure: from published runs of the paper's size, or that there are none."""
-    rulings = audit(Recorded(preset))
-    runs = {label: _published(name, preset) for label, name in PAPERS.items()}
-    there = {label: run for label, run in runs.items() if run is not None}
-    scored = {label: run for label, run in there.items() if _scores(run, preset)}
-    whole = len(scored) == len(PAPERS)
-    told = _answer(scored, preset) if whole else _no_answer(there)
-    last = f"The paper's {len(rulings)} claims: {counted(rulings)}."
-    figure = _figure(scored, preset) if whole else ""
+def published_pair(preset: str = "overnight") -> dict[str, Run]:
+    """The published runs of the paper's two models in a preset, by what they are called; those that there are."""
+    runs = {label: find(get(name, preset), published=True) for label, name in zip(MODELS, PAPER_PAIR, strict=True)}
+    return {label: run for label, run in runs.items() if run is not None}
+
+
+def front(preset: str = "overnight") -> str:
+    """The answer in a few sentences and one figure, from published runs; where there are none it says so."""
+    rulings = audit(Recorded())
+    pair = published_pair(preset)
+    judge = next((name for name in _extractors(pair) if all(_kept(run, name, preset) for run in pair.values())), "")
+    whole = len(pair) == len(PAPER_PAIR) and bool(judge)
+    told = _answer(pair, judge, preset) if whole else _no_answer(pair)
+    last = f"Of the paper's {len(rulings)} claims, by runs of its own size: {counted(rulings)}."
+    figure = _figure(pair, judge, preset) if whole else ""
     return f'<p class="answer">{told} {last}</p>{figure}{tally(rulings, "executed/12_claims.html")}\n'
 
 
-def _published(name: str, preset: str) -> Run | None:
-    return find(get(name, preset), published=True)
+def _extractors(pair: dict[str, Run]) -> list[str]:
+    """Whose scores the front page shows, the first for which there are any: Inception-v3, then what else there is."""
+    return [*FAMOUS, *dict.fromkeys(offline_name(run.config.dataset) for run in pair.values())]
 
 
 def _no_answer(there: dict[str, Run]) -> str:
     ahead = sum(_gan_ahead(name) for name in TABLE1)
-    missing = [label for label in PAPERS if label not in there]
-    what = f"no training of the paper's size of its {' and its '.join(missing)} model is published here"
+    missing = [label for label in MODELS if label not in there]
+    what = f"no run of {' and '.join(missing)} at equal operations is published here"
     if not missing:
-        what = "its two models are published here, but not yet scored alike"
+        what = "both of its models are published here at equal operations, but not yet scored alike"
     return (
-        f"<strong>Not yet run at paper scale:</strong> {what}, so whether its diffusion model beats its GAN is open. "
+        f"<strong>Not yet answered:</strong> {what}, so whether its diffusion model beats its GAN is open. "
         "What can be said without is that its own table does not bear out its title: the GAN is ahead in "
         f"{ahead} of its {len(TABLE1)} rows."
     )
@@ -123,62 +131,86 @@ def _gan_ahead(name: str) -> bool:
     return gan < diffusion if name == "FID" else gan > diffusion
 
 
-def _sampling(run: Run, preset: str) -> Sampling:
-    return protocol(run.config.name, preset).sampling.but(n=equal_n(preset))
-
-
-def _scores(run: Run, preset: str) -> list[Scores]:
-    """Of every published training seed, at the n that is equal for all; none where they were scored unlike."""
+def _kept(run: Run, extractor: str, preset: str, n: int | None = None) -> list[Scores]:
+    """Scores of every published training seed by the experiment's protocol, at another n where given, as kept."""
     known = protocol(run.config.name, preset)
-    extractor = f"{run.config.dataset.partition(':')[0]}-classifier"
-    several = siblings(get(run.config.name, preset, epochs=run.config.epochs), published=True)
-    kept = [r.kept_scores(_sampling(run, preset), extractor, known.n_real) for r in several]
-    found = [scores for scores in kept if scores is not None]
-    return found if len({protocol_of(scores) for scores in found}) == 1 else []
+    sampling = known.sampling.but(n=min(n or known.sampling.n, known.sampling.n))
+    real = known.reals(count(run.config.dataset, "train"))
+    found = [each.kept_scores(sampling, extractor, real) for each in siblings(run.config, published=True)]
+    return [scores for scores in found if scores is not None]
 
 
-def _answer(runs: dict[str, Run], preset: str) -> str:
-    scores = {label: _scores(run, preset) for label, run in runs.items()}
-    (gan, a), (diffusion, b) = scores.items()
-    fd = a[0].labels["frechet_distance"]
-    parts = [
-        f"the {label} stands at {fd} {score_number(scores[label], 'frechet_distance').html} after "
-        f"{run.config.epochs} epochs and {_seconds(run)} of training on {html.escape(run.record['device'])}"
-        for label, run in runs.items()
-    ]
+def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
+    """What the pair's scores say, each with its n, and what stays open."""
+    several = {label: _kept(run, judge, preset) for label, run in pair.items()}
+    (gan, a), (diffusion, b) = several.items()
     try:
-        better = [row["better"] for row in lead_rows((gan, a), (diffusion, b))]
+        parts = [_standing(label, run, several[label]) for label, run in pair.items()]
+        better = [row["better"] for row in lead_rows((gan, a), (diffusion, b)) if row[""] not in NO_BETTER]
     except ScoreError:
-        return f"At the paper's own size, {' and '.join(parts)}; the two were not scored alike."
-    seeds = min(len({s.made["training_seed"] for s in several}) for several in scores.values())
-    caution = "" if seeds > 1 else " There is one training seed each, so this speaks of two runs, not of two methods."
+        return "<strong>At equal counted operations</strong> both are published, but they were not scored alike."
+    n = f"{a[0].n_fake:,} images of each against {a[0].reals} of {pair[gan].record['data']['name']}"
     return (
-        f"At the paper's own size, {' and '.join(parts)} (less is better). Of {len(VALUES)} scores the GAN leads in "
-        f"{better.count(gan)} beyond the noise and the diffusion model in {better.count(diffusion)}.{caution}"
+        f"<strong>At equal counted operations</strong>, {' and '.join(parts)} ({n}, by {judge}; "
+        f"less {a[0].names[1]} is better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the "
+        f"noise, the diffusion model in {better.count(diffusion)}. {_open(pair, min(len(a), len(b)), preset)}"
     )
 
 
-def _seconds(run: Run) -> str:
-    seconds = float(run.snapshot["seconds"])
-    return Number(f"{seconds:,.0f} s", seconds, {"what": "seconds of the first training seed"} | run.protocol).html
+def _standing(label: str, run: Run, scores: list[Scores]) -> str:
+    called = scores[0].labels["frechet_distance"]
+    fd, precision, recall = (cell(scores, name) for name in ("frechet_distance", "precision", "recall"))
+    work = operations(run.training_operations, run.protocol)
+    return (
+        f"{label} has {called} {_html(fd)}, precision {_html(precision)} and recall {_html(recall)} after "
+        f"{work.html} petaFLOP"
+    )
 
 
-def _figure(runs: dict[str, Run], preset: str) -> str:
-    """Samples of both side by side, and every compared model's distance against its compute."""
+def _html(value: object) -> str:
+    return str(getattr(value, "html", value))
+
+
+def _open(pair: dict[str, Run], seeds: int, preset: str) -> str:
+    """What this answer does not tell."""
+    one = "there is one training seed each, so this speaks of two runs, not of two methods; " if seeds == 1 else ""
+    missing = [name for name in COMPARED if find(get(name, preset), published=True) is None]
+    training = f"; {', '.join(missing)} are still in training" if missing else ""
+    return (
+        f"<strong>Still open:</strong> {one}their networks are narrower than the paper's, and at its own size nothing "
+        f"is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
+    )
+
+
+def _figure(pair: dict[str, Run], judge: str, preset: str) -> str:
+    """Samples of both side by side, and the distance of every model's snapshots against their operations."""
     sheets = "".join(
-        f'<div style="flex:1 1 15em;min-width:0"><p>{label}, {run.id}</p>'
-        + views.picture(run.sheet(), f"Forty samples of the {label}")
+        f'<div style="flex:1 1 15em;min-width:0"><p>{html.escape(label)}, {run.id}</p>'
+        + views.picture(run.sheet(), f"Forty samples of {label}")
         + "</div>"
-        for label, run in runs.items()
+        for label, run in pair.items()
     )
+    extractor, dots = max(((name, _curves(name, preset)) for name in _extractors(pair)), key=lambda e: len(e[1]))
+    fd = "FID" if extractor == "inception" else f"fd by {extractor}"
+    figure = plots.scatter(dots, xlabel="training compute (petaFLOP)", ylabel=fd, joined=True) if dots else None
+    alt = "; ".join(f"{name}: {fd} {value:.3g} after {work:.3g} petaFLOP" for name, _, work, value in dots)
+    plot = views.plot(plots.svg(figure), alt) if figure else ""
+    caption = "Samples of the paper's two models" + (
+        f", and {fd} of every model against the operations of its training; {EARLY_N:,} samples of each snapshot."
+        if dots
+        else "."
+    )
+    inside = f'<div style="display:flex;flex-wrap:wrap;gap:1em">{sheets}</div>{plot}'
+    return f"<figure>{inside}<figcaption>{caption}</figcaption></figure>"
+
+
+def _curves(judge: str, preset: str) -> list[tuple[str, str, float, float]]:
+    """Experiment, no label, petaFLOP and distance of each snapshot of every published model, all at one n."""
     dots = []
     for name in COMPARED:
-        run = _published(name, preset)
-        if run is not None and (scores := _scores(run, preset)):
-            number = score_number(scores, "frechet_distance")
-            dots.append(("GAN" if "gan" in name else "diffusion", name, run.training_flops / 1e12, number.value))
-    figure = plots.scatter(sorted(dots, key=lambda d: d[2]), xlabel="training compute (TFLOP)", ylabel="fd")
-    alt = "; ".join(f"{name}: fd {value:.3g} after {work:.3g} TFLOP" for _, name, work, value in dots)
-    caption = "Samples of the paper's two models, and the distance of all models to the training images by compute."
-    inside = f'<div style="display:flex;flex-wrap:wrap;gap:1em">{sheets}</div>{views.plot(plots.svg(figure), alt)}'
-    return f"<figure>{inside}<figcaption>{caption}</figcaption></figure>"
+        run = find(get(name, preset), published=True)
+        for snapshot in map(run.at, (e for e in run.epochs if e <= run.config.epochs)) if run else ():
+            if scores := _kept(snapshot, judge, preset, EARLY_N):
+                value = score_number(scores, "frechet_distance").value
+                dots.append((name, "", snapshot.training_operations / 1e15, value))
+    return dots

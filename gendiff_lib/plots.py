@@ -60,7 +60,7 @@ def pixels(image: Tensor, zoom: int = 2) -> Image.Image:
     return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
 
 
-def losses(history: Mapping[str, Sequence[float]], marks: Sequence[int] = ()) -> Figure:
+def losses(history: Mapping[str, Sequence[float]], marks: Sequence[float] = ()) -> Figure:
     """Every loss of a run's history against epochs; `marks` are epochs to point out."""
     figure, axes = plt.subplots()
     for name, values in history.items():
@@ -70,7 +70,7 @@ def losses(history: Mapping[str, Sequence[float]], marks: Sequence[int] = ()) ->
     for epoch in marks:
         axes.axvline(epoch, color="black", linewidth=0.8, linestyle=":")
         axes.annotate(
-            f"epoch {epoch}", (epoch, 1), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90
+            f"epoch {epoch:.4g}", (epoch, 1), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90
         )
     axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     axes.legend()

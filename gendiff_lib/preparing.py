@@ -2,40 +2,50 @@
 
 from contextlib import suppress
 
+from .asking import READ, training_allowed
 from .claims import to_score
 from .config import Sampling
-from .experiments import CODED, COMPARED, LIVE_IMAGES, sampler_grid
+from .experiments import CODED, LIVE_IMAGES, sampler_grid
 from .report import Page
 from .runs import Light, Run
 
 
-def prepare(preset: str, *, dataset: str = "", epochs: int = 0) -> None:
-    """Draw and score what the notebooks show, one run at a time, so that the seconds they tell are true."""
+def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = None) -> None:
+    """Draw and score what the notebooks show; of presets that are only read, the points in the plane alone."""
     page = Page(preset=preset, epochs=epochs, dataset=dataset)
+    _prepare_plane(page)
+    if preset in READ and not training_allowed():
+        return
     page.validation()
     print("extractor validated", flush=True)
-    runs = {name: page.run(name) for name in (*COMPARED, *LIVE_IMAGES)}
-    n = page.equal_n(*(runs[name] for name in COMPARED))
+    runs = {name: page.run(name) for name in (*page.compared, *LIVE_IMAGES)}
+    n = page.equal_n(*(runs[name] for name in page.compared))
     for name, run in runs.items():
-        wanted = [page.sampling(run), page.sampling(run, n=n)] if name in COMPARED else [page.sampling(run)]
+        wanted = [page.sampling(run), page.sampling(run, n=n)] if name in page.compared else [page.sampling(run)]
         for sampling in wanted:
             _score_all(page, run, sampling)
-        if name in COMPARED:
+        if name in page.compared:
             page.memorisation(run)
         if name in CODED:
             for split in ("test", "train"):
                 page.bits(run, split)
         print(f"{run.id}: sampled, scored and checked", flush=True)
-    long, conv = page.run("dcgan", long=True), runs["ddpm-conv"]
+    long, conv = page.run(page.pair[0], long=True), runs["ddpm-conv"]
     for run in (*map(long.at, page.until(long)), *map(conv.at, page.until(conv))):
-        _score_once(page, run)
-    conv.trajectory(page.sampling(conv, n=4, batch_size=4))
-    for label, sampling in sampler_grid(page.preset_of(conv)).items():
+        _score_once(page, run, page.of_snapshots(run))
+    for label, sampling in sampler_grid(preset).items():
         _score_once(page, conv, sampling)
         if label.startswith(("ddpm ", "tutorial ")):
-            conv.trajectory(sampling.but(n=4, batch_size=4))
+            page.trajectory(conv, sampling.but(n=4, batch_size=4))
     print(f"{long.id}, {conv.id}: snapshots and samplers compared", flush=True)
     _score_claimed(page)
+
+
+def _prepare_plane(page: Page) -> None:
+    """Every run in the plane, and its points."""
+    for several in page.plane().values():
+        for run in several:
+            run.samples(page.sampling(run))
 
 
 def _score_claimed(page: Page) -> None:

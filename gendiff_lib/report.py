@@ -1,11 +1,12 @@
 """A notebook's page: it turns the notebook's parameters into runs, and shows them as tables, pictures and findings."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
-from . import likelihood, store
+from . import store
+from .asking import FAMOUS, Unpublished
 from .cards import Number, data_links, merged, numbered, over, plain, score_number, spanned
 from .claims import Claim, Recorded, Ruling, audit
 from .config import Sampling
@@ -15,12 +16,15 @@ from .front import claim_block, claim_rows, tally
 from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
 from .metrics import Scores
-from .runs import Run, outdated
+from .realsheets import offline_name
+from .runs import Run, outdated_parts
 from .tables import (
+    cell,
     contest_rows,
     details,
     lead_rows,
     measured_row,
+    operations,
     protocol_row,
     ratio_rows,
     score_row,
@@ -29,6 +33,9 @@ from .tables import (
     where,
 )
 from .validation import PERMUTATIONS, Validation
+from .versions import outdated
+
+T = TypeVar("T")
 
 MISSING = "not computed here"
 TABLE1_ALIKE = tuple((name, name) for name in ("precision", "recall", "density", "coverage"))
@@ -41,64 +48,103 @@ class Page(Exhibits):
 
     def printed(self, run: Run) -> None:
         """The hyper-parameters that the paper prints for this model (Fig. 16 or 17), beside the run's."""
-        ours = run.config.to_dict() | {"num_epochs": run.config.epochs, "nc": 3, "ngpu": "not used"}
+        ours = {name.rpartition(".")[2]: value for name, value in run.config.flat().items()}
+        ours |= {"num_epochs": run.config.epochs, "nc": 3, "ngpu": "not used"}
+        ours |= {"image_size": run.config.image_size or run.record["sample_shape"][-1]}
         ours |= {"train_batch_size": run.config.batch_size, "inference_batch_size": self.sampling(run).batch_size}
         figure = FIG16 if run.config.kind == "gan" else FIG17
         rows = [{"name": k, "printed": plain(v), "this run": plain(ours[k])} for k, v in figure.items()]
         self.table(rows, f"The paper's Fig. {16 if figure is FIG16 else 17}, and what this run used.")
 
     def score_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, Scores]:
-        """A row an entry: the scores of one set of samples, with the protocol of each."""
-        found = {k: [[self.scores(*entry, split)] for split in ("train", "test")] for k, entry in entries.items()}
+        """A row an entry: the scores of one set of samples, with the protocol of each; Unpublished where none has any.
+
+        What is not scored, and must not be now, is left out, and the page says so.
+        """
+        found = self._both_splits(entries, lambda *entry: [self.scores(*entry)])
         return {label: train[0] for label, train in self._show_scores(found).items()}
 
-    def seeds_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, list[Scores]]:
-        """The same over all sampling and training seeds."""
-        found = {k: [self.several(*entry, split) for split in ("train", "test")] for k, entry in entries.items()}
-        return self._show_scores(found)
+    def _both_splits(
+        self, entries: Mapping[str, tuple[Run, Sampling | None]], ask: Callable[..., list[Scores]]
+    ) -> dict[str, tuple[list[Scores], list[Scores]]]:
+        found, lacking = {}, []
+        for label, entry in entries.items():
+            try:
+                train = ask(*entry, "train")
+            except Unpublished:
+                lacking.append(label)
+                continue
+            try:
+                found[label] = train, ask(*entry, "test")
+            except Unpublished:
+                found[label] = train, []
+        self.missing("not scored yet, so left out here", lacking)
+        if not found:
+            raise Unpublished(f"nothing of {', '.join(entries) or 'these models'} is scored yet")
+        return found
 
-    def _show_scores(self, found: Mapping[str, Sequence[list[Scores]]]) -> dict[str, list[Scores]]:
+    def seeds_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, list[Scores]]:
+        """A row an entry over all sampling and training seeds, otherwise as score_table."""
+        return self._show_scores(self._both_splits(entries, self.several))
+
+    def _show_scores(self, found: Mapping[str, tuple[list[Scores], list[Scores]]]) -> dict[str, list[Scores]]:
         for what in ("samples", "scores"):
-            old = [k for k, (train, _) in found.items() if any(what in outdated(s) for s in train)]
+            old = [k for k, (train, _) in found.items() if any(what in outdated_parts(s) for s in train)]
             if old:
                 self._warn(f"The {what} of {', '.join(old)} are older than the code that would make them now.")
         rows = [score_row(label, train, test) for label, (train, test) in found.items()]
-        one, against = (several[0] for several in next(iter(found.values())))
+        one = next(iter(found.values()))[0][0]
+        against = next((f"; (test): {test[0].n_real:,} test images" for _, test in found.values() if test), "")
         names = "" if one.extractor == "inception" else "fd, kd and cs are no FID, KID and IS. "
-        self.table(rows, f"By the protocol {one.protocol}; (test): {against.n_real:,} test images. {names}{NOISE_NOTE}")
+        self.table(rows, f"By the protocol {one.protocol}{against}. {names}{NOISE_NOTE}")
         protocols = [protocol_row(label, train) for label, (train, _) in found.items()]
         self.put(details("Protocol of each row", table(protocols)))
         return {label: train for label, (train, _) in found.items()}
 
-    def kept_table(self, runs: Mapping[str, Run]) -> None:
-        """Scores by Inception-v3 and VGG16 where somebody who has their weights has computed them; else a sentence."""
-        for extractor in ("inception", "vgg16"):
-            kept = {
-                label: [self._kept(run, extractor, reference=split) for split in ("train", "test")]
-                for label, run in runs.items()
-            }
-            rows = [score_row(k, train, test) for k, (train, test) in kept.items() if train]
+    def kept_table(self, runs: Mapping[str, Run]) -> dict[str, dict[str, list[Scores]]]:
+        """Scores by the networks of the literature, where somebody who has their weights has computed them.
+
+        A table an extractor, else a sentence; returns the scores by extractor and model. Where one gives no classifier
+        score, that of the data set's own classifier stands beside, under its own name.
+        """
+        shown = {}
+        for extractor in FAMOUS:
+            train = {label: kept for label, run in runs.items() if (kept := self.kept(run, extractor))}
+            rows = [self._famous_row(k, runs[k], extractor, several) for k, several in train.items()]
             if rows:
-                self.table(rows, f"By {extractor}; each model at its own protocol's n. {NOISE_NOTE}")
+                names = "" if extractor == "inception" else f"By {extractor} they are no FID, KID and IS. "
+                of = next(iter(train.values()))[0].protocol
+                self.table(rows, f"{of}; each model at its own protocol's n. {names}{NOISE_NOTE}")
+                self.missing(f"not scored by {extractor} yet, so left out here", [k for k in runs if k not in train])
+                shown[extractor] = train
             else:
                 command = f"gendiff score --all --preset {self.preset} --extractor {extractor}"
                 self.put(f"<p>Not scored by {extractor} yet: <code>{command}</code> does it where its weights are.</p>")
+        return shown
+
+    def _famous_row(self, label: str, run: Run, extractor: str, train: list[Scores]) -> dict[str, Any]:
+        row = score_row(label, train, self.kept(run, extractor, reference="test"))
+        if train[0].classifier_score is None and (own := self.kept(run, offline_name(run.config.dataset))):
+            row["cs, classifier"] = cell(own, "classifier_score")
+        return row | {"petaFLOP": operations(run.training_operations, run.protocol)}
 
     def table1(self, gan: Run, diffusion: Run) -> dict[str, list[Scores]]:
         """The paper's Table 1 beside ours, at one n. IS and FID are shown only where Inception-v3 computed them."""
         runs, n = {"DCGAN": gan, "diffusion": diffusion}, self.equal_n(gan, diffusion)
         ours = {k: self.several(run, self.sampling(run, n=n)) for k, run in runs.items()}
-        famous = {k: self._kept(run, "inception", n) for k, run in runs.items()}
+        famous = {k: self.kept(run, "inception", n) for k, run in runs.items()}
         rows = []
         for name, metric in (("classifier_score", "Inception Score"), ("frechet_distance", "FID"), *TABLE1_ALIKE):
             printed = TABLE1.get(metric, ("", ""))
             row: dict[str, Any] = {"": metric, "DCGAN, paper": printed[0], "diffusion, paper": printed[1]}
             for k, s in famous.items() if any(famous.values()) else ():
-                row[f"{k}, Inception"] = score_number(s, name) if s else MISSING
+                row[f"{k}, Inception"] = cell(s, name) if s else MISSING
             for k, s in ours.items():
                 row["offline, it is"] = s[0].labels[name]
                 row[f"{k}, offline"] = score_number(s, name)
             rows.append(row)
+        work = {f"{k}, offline": operations(run.training_operations, run.protocol) for k, run in runs.items()}
+        rows.append(dict.fromkeys(rows[0], "") | {"": "operations of the training, 10^15"} | work)
         self.table(
             rows,
             f"n = {n:,} each. Offline: {ours['DCGAN'][0].extractor}, whose scores are no IS, FID and KID; "
@@ -108,7 +154,7 @@ class Page(Exhibits):
         self.put(details("Protocol of ours", table([protocol_row(k, s) for k, s in shown.items()])))
         if not all(famous.values()):
             commands = " and ".join(
-                f"<code>gendiff score {run.id} --epoch {run.config.epochs} --n {n} --extractor inception</code>"
+                f"<code>gendiff score {run.id} --epoch {run.config.text('epochs')} --n {n} --extractor inception</code>"
                 for run in runs.values()
             )
             self.put(f"<p>IS and FID need Inception-v3's weights: {commands} compute them.</p>")
@@ -123,18 +169,19 @@ class Page(Exhibits):
         return [row["better"] if row["better"] in (one[0], other[0]) else "" for row in rows]
 
     def bits_table(self, runs: Mapping[str, Run]) -> dict[str, Bits]:
-        """Bits per dimension of test and training images, and what they are made of."""
-        test = {k: self.bits(run) for k, run in runs.items()}
+        """Bits per dimension of test and training images, and what they are made of, of those that have them."""
+        test = self._there(runs, self.bits)
+        seen = self._there({k: runs[k] for k in test}, lambda run: self.bits(run, "train"))
         rows = []
-        for k, run in runs.items():
-            seen = self.bits(run, "train")
-            if test[k].version != likelihood.VERSION:
+        for k in seen:
+            run = runs[k]
+            if outdated({"likelihood": test[k].version}):
                 self._warn(f"The bits per dimension of {k} are older than the code that would compute them now.")
             rows.append(
                 {
                     "": k,
                     "test": self._bits_number(run, test[k]),
-                    "train": self._bits_number(run, seen),
+                    "train": self._bits_number(run, seen[k]),
                     "steps": self._bits_part(run, test[k], "steps", sum(test[k].steps)),
                     "decoder": self._bits_part(run, test[k], "decoder", test[k].decoder),
                     "prior": self._bits_part(run, test[k], "prior", test[k].prior),
@@ -142,13 +189,26 @@ class Page(Exhibits):
                     "T": len(test[k].steps) + 1,
                     "weights": test[k].weights,
                     "training seed": run.config.seed,
-                    "epochs": run.config.epochs,
+                    "epochs": f"{run.config.epochs:.4g}",
                     "seconds": f"{test[k].seconds:.1f}",
                     "device": test[k].device,
                 }
             )
         self.table(rows, "Bits per dimension by the variational bound, mean ± standard error over images.")
-        return test
+        return {k: test[k] for k in seen}
+
+    def _there(self, runs: Mapping[str, Run], ask: Callable[[Run], T]) -> dict[str, T]:
+        """What is kept of some runs; those without it are left out, and the page says so. Unpublished for none."""
+        found, lacking = {}, []
+        for label, run in runs.items():
+            try:
+                found[label] = ask(run)
+            except Unpublished:
+                lacking.append(label)
+        self.missing("not computed yet, so left out here", lacking)
+        if not found:
+            raise Unpublished(f"none of this is computed yet of {', '.join(runs) or 'these models'}")
+        return found
 
     def _bits_number(self, run: Run, found: Bits) -> Number:
         how = {"what": "bits per dimension", "± is": f"the standard error over {found.n:,} images"}
@@ -160,7 +220,7 @@ class Page(Exhibits):
         return Number(f"{value:.3g}", value, what | self._bits_protocol(run, found))
 
     def _bits_protocol(self, run: Run, found: Bits) -> dict[str, str]:
-        command = f"gendiff bits {run.id} --epoch {run.config.epochs} --n {found.n} --split {found.split}"
+        command = f"gendiff bits {run.id} --epoch {run.config.text('epochs')} --n {found.n} --split {found.split}"
         how = {
             "images": f"{found.n:,} {found.split}",
             "steps of the bound": f"{len(found.steps) + 1}",
@@ -213,7 +273,7 @@ class Page(Exhibits):
 
     def memory_table(self, runs: Mapping[str, Run]) -> dict[str, Memorisation]:
         """How near generated images are to training images, beside test images."""
-        found = {k: self.memorisation(run) for k, run in runs.items()}
+        found = self._there(runs, self.memorisation)
         rows = [
             {
                 "": k,
@@ -317,7 +377,7 @@ class Page(Exhibits):
         shown = {k: v for k, v in several[0].resolve(sampling).to_dict().items() if v is not None}
         given = {k: v for k, v in sampling.to_dict().items() if v is not None}
         options = " ".join(f"--{k.replace('_', '-')} {sampling.text(k)}" for k in given)
-        commands = [f"gendiff score {run.id} --epoch {run.config.epochs} {options}" for run in several]
+        commands = [f"gendiff score {run.id} --epoch {run.config.text('epochs')} {options}" for run in several]
         samples = {"samples": ", ".join(f"{k} {plain(v)}" for k, v in shown.items())}
         return runs | samples | numbered("score", commands)
 

@@ -228,6 +228,10 @@ class Run:
                 return place / part, True
         return (store.runs_dir() / self.id if self.published else self.folder) / part, False
 
+    def keeps(self, part: Path) -> bool:
+        """Whether a part, named as layout has it, is there: published, or made on this machine."""
+        return self._beside(part)[1]
+
     def _states(self, n: int, sampling: Sampling, batch: int) -> Iterator[Any]:
         learner = self.learner
         assert isinstance(learner, Method)
@@ -443,7 +447,8 @@ class Run:
         method = self.method
         if n < 2:
             raise ConfigError(f"n={n} images give no mean with an error: give at least 2")
-        if not isinstance(method, Diffusion) or not self.dataset.is_image or self.config.image_size:
+        is_image = len(self.record["sample_shape"]) == 3  # told without the data, which kept bits do not need
+        if not isinstance(method, Diffusion) or not is_image or self.config.image_size:
             raise ConfigError(
                 f"{self.id} has no bits per dimension: they are a diffusion model's, of images at their own size"
             )

@@ -9,7 +9,6 @@ from IPython.display import HTML, Markdown, display
 from .asking import Asking
 from .cards import Number, data_links, plain, score_number
 from .config import Sampling
-from .data import load
 from .experiments import EXPERIMENTS, PRESETS, shrunk
 from .metrics import Scores
 from .runs import Run
@@ -33,8 +32,14 @@ class Showing(Asking):
         for run in {run.id: run for run in runs}.values():
             changes = self._shrinkage(run)
             if changes:
-                title = f"What {self.preset_of(run)} shrinks in {run.config.name}"
-                self.put(details(title, table(changes)))
+                self.put(details(f"What {self.preset} changes in {run.config.name}", table(changes)))
+        self.missing("still in training, so left out of this page", self._missing)
+        self._missing = []
+
+    def missing(self, why: str, names: Sequence[str]) -> None:
+        """A line that says what is left out, and why; nothing where nothing is."""
+        if names:
+            self.put(f'<p class="missing">{", ".join(dict.fromkeys(names))}: {why}.</p>')
 
     def _warn(self, text: str) -> None:
         self.put(f'<div class="admonition warning banner"><p class="admonition-title">{text}</p></div>')
@@ -44,11 +49,10 @@ class Showing(Asking):
         names = self._data | {r.config.dataset for r in runs if not r.config.name.startswith("live-")}
         if names - {"cifar10"}:
             texts.append(f"This page shows the data set {', '.join(sorted(names))}, not CIFAR-10.")
-        unlike = self.preset == "paper" and [r.config.name for r in runs if self.preset_of(r) != "paper"]
-        fallen = dict.fromkeys(unlike or ())
-        if fallen:
-            texts.append(f"No paper-size run of {', '.join(fallen)} is published yet: this page shows laptop runs.")
-        elif self.preset != "paper" and any(EXPERIMENTS[r.config.name].in_paper for r in runs):
+        papers = [r.config.name for r in runs if EXPERIMENTS[r.config.name].in_paper or r.config.name in self.pair]
+        if papers and self.preset == "overnight":
+            texts.append(f"Runs of the preset overnight: {OVERNIGHT}")
+        elif papers and self.preset != "paper":
             texts.append(
                 f"Runs of the preset {self.preset}, smaller than the paper's: no verdict can rest on them. {SMALL}"
             )
@@ -58,18 +62,14 @@ class Showing(Asking):
     def _parameters(self) -> str:
         rows: list[dict[str, Any]] = [
             {"parameter": "preset", "value": self.preset, "meaning": "size of every run: " + ", ".join(PRESETS)},
-            {"parameter": "epochs", "value": self.epochs or "preset's own", "meaning": "epochs of this page's runs"},
-            {"parameter": "seed", "value": self.seed if self.seed >= 0 else "preset's own", "meaning": "training seed"},
-            {
-                "parameter": "dataset",
-                "value": self.dataset or "preset's own",
-                "meaning": "data set of this page's runs",
-            },
+            {"parameter": "epochs", "value": self.epochs, "meaning": "epochs of this page's runs"},
+            {"parameter": "seed", "value": self.seed, "meaning": "training seed"},
+            {"parameter": "dataset", "value": self.dataset, "meaning": "data set of this page's runs"},
         ]
-        return table(rows)
+        return table([row | {"value": "preset's own" if row["value"] is None else row["value"]} for row in rows])
 
     def _shrinkage(self, run: Run) -> list[dict[str, Any]]:
-        if self.preset_of(run) == "paper" or run.config.name.startswith("live-"):
+        if self.preset == "paper" or run.config.name.startswith("live-"):
             return []
         return [
             {"field": k, "paper preset": plain(a), "here": plain(b)}
@@ -97,8 +97,13 @@ class Showing(Asking):
 
     def numbers(self, scores: Scores, what: str) -> dict[str, Number]:
         """Every value by the name that it may bear, each of which opens to its protocol; `what` are its images."""
-        found = {label: score_number([scores], name) for name, label in scores.labels.items()}
+        there = {label: name for name, label in scores.labels.items() if getattr(scores, name) is not None}
+        found = {label: score_number([scores], name) for label, name in there.items()}
         return {k: dataclasses.replace(v, protocol={"images": what, **v.protocol}) for k, v in found.items()}
+
+    def epoch(self, run: Run) -> str:
+        """The epoch at which a run is seen, as pages call it."""
+        return f"epoch {run.config.epochs:.4g}"
 
     def of(self, run: Run, value: float, form: str = ".3g") -> str:
         """A number that is a run's own (a loss, its seconds) as HTML that opens to how the run was made."""
@@ -138,8 +143,8 @@ class Showing(Asking):
         return [run.protocol for run in runs or self._shown] or [self._data_row(name) for name in sorted(self._data)]
 
     def _data_row(self, name: str) -> dict[str, Any]:
-        data = load(name)
-        return {"data": name, "split": data.split, "images": len(data.samples), "digest": data.digest}
+        data = self.reals()
+        return {"data": name, "split": "train", "images": data.sizes["train"], "digest": data.digests["train"]}
 
     def _drawn(self, run: Run, sampling: Sampling) -> dict[str, Any]:
         record = run.sampling_record(sampling)
@@ -147,4 +152,8 @@ class Showing(Asking):
         return {"run": run.id, **shown, "seconds": record["seconds"], "device": record["device"]}
 
 
+OVERNIGHT = (
+    "models for two CPU cores, the paper's two at the same counted operations, with its settings but for the width of "
+    "their networks. Its GAN is the one at the 32x32 pixels of its text; its Fig. 16 prints 64."
+)
 SMALL = "Such budgets give palette and texture, not objects."

@@ -109,7 +109,7 @@ def complete(run: Run) -> Iterator[str]:
     judges = [j for name in EXTRACTORS if (j := _at_hand(name, run))]
     real = known.reals(50_000)
     yield from _scored(run, asked, judges, real)
-    for epochs in (e for e in run.epochs if e < run.config.epochs):
+    for epochs in (e for e in run.epochs if e <= run.config.epochs):  # the last too: one n for all
         early = asked.but(n=min(EARLY_N, asked.n))
         yield from _scored(run.at(epochs), early, [j for j in judges if j.name != "inception"], real)
     if run.config.name in CODED:

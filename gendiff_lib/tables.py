@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .cards import Number, over, plain, score_number, score_protocol
-from .metrics import Scores, check_alike, differ, estimate, noise
+from .metrics import VALUES, Scores, check_alike, differ, estimate, noise
 
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
+NO_LOGITS = "none: no logits"  # of an extractor whose file holds features alone
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
 
 Rows = Sequence[Mapping[str, Any]]
@@ -36,18 +37,33 @@ def details(title: str, body: str) -> str:
 
 def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> dict[str, Any]:
     """A row of one model: each value over its seeds, the Fréchet distance against both splits."""
-    one = train[0]
+    one, called = train[0], label_of(train[0])
     row: dict[str, Any] = {"": label}
-    for name in one.labels:
+    for name in VALUES:
         if name != "frechet_distance":
-            row[one.labels[name]] = score_number(train, name)
+            row[called[name]] = cell(train, name)
             continue
-        fd = one.labels[name]
-        row[f"{fd} (train)"] = score_number(train, name)
-        row[f"{fd} (test)"] = score_number(test, name) if test else "not computed"
+        row[f"{called[name]} (train)"] = cell(train, name)
+        row[f"{called[name]} (test)"] = cell(test, name) if test else "not computed"
     if one.shares:
         row["classes"] = f"{min(s.classes_covered for s in train)} of {len(one.shares)}"
     return row | {"n": f"{one.n_fake:,}", "over": over(train)}
+
+
+def label_of(scores: Scores) -> dict[str, str]:
+    """What each value is called by this extractor, those included that it does not give."""
+    return dict(zip(VALUES, (*scores.names, *VALUES[3:]), strict=True))
+
+
+def cell(scores: Sequence[Scores], name: str) -> Number | str:
+    """A value over its seeds; a word where the extractor gives none, having no classes."""
+    return score_number(scores, name) if getattr(scores[0], name) is not None else NO_LOGITS
+
+
+def operations(run_operations: int, protocol: Mapping[str, str]) -> Number:
+    """The operations of a training, in 10^15."""
+    what = {"what": "operations of the training, forward and backward, counted, in 10^15"}
+    return Number(f"{run_operations / 1e15:.3g}", run_operations / 1e15, what | dict(protocol))
 
 
 def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scores]]) -> list[dict[str, Any]]:
@@ -85,6 +101,8 @@ def told_apart(a: Scores, b: Scores, name: str) -> str:
 def lowest(found: Mapping[str, tuple[float, float]]) -> str:
     """A sentence: which of several (value, standard error) is lowest, if any is beyond the noise."""
     ranked = sorted(found, key=lambda k: found[k][0])
+    if len(ranked) == 1:
+        return "there is {}: {:.3f} ± {:.3f}.".format(ranked[0], *found[ranked[0]])
     (a, error_a), (b, error_b) = found[ranked[0]], found[ranked[1]]
     shown = f"{a:.3f} ± {error_a:.3f} against {b:.3f} ± {error_b:.3f} of {ranked[1]}"
     if b - a > 3 * math.hypot(error_a, error_b):

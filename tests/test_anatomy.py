@@ -5,25 +5,25 @@ import torch
 from torch import nn
 
 from gendiff_lib.anatomy import describe, entering, layers, plan, size
-from gendiff_lib.config import DiffusionConfig, GANConfig
+from gendiff_lib.config import ConvNetwork, DCGANNetwork, MLPNetwork, TransformerNetwork, UNetNetwork
 from gendiff_lib.denoisers import DENOISERS
 from gendiff_lib.gan import Discriminator, Generator
 
 TIMED = {
-    "mlp": DiffusionConfig(denoiser="mlp", n_layers=2, hidden_dim=8, timestep_embedding_dim=4),
-    "conv": DiffusionConfig(denoiser="conv", n_layers=3, hidden_dim=8, timestep_embedding_dim=4),
-    "unet": DiffusionConfig(denoiser="unet", widths=(8, 16), n_blocks=1, attention=(1,), patch=1, dropout=0.5),
-    "transformer": DiffusionConfig(denoiser="transformer", n_layers=2, hidden_dim=8, timestep_embedding_dim=4, patch=4),
-    "folded": DiffusionConfig(denoiser="unet", widths=(8, 16), n_blocks=2, attention=(), patch=2, dropout=0.0),
+    "mlp": MLPNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4),
+    "conv": ConvNetwork(n_layers=3, hidden_dim=8, timestep_embedding_dim=4),
+    "unet": UNetNetwork(widths=(8, 16), n_blocks=1, attention=(1,), patch=1, dropout=0.5),
+    "transformer": TransformerNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4, patch=4),
+    "folded": UNetNetwork(widths=(8, 16), n_blocks=2, attention=(), patch=2, dropout=0.0),
 }
 
 
 def networks():
     x, s = torch.empty(1, 3, 16, 16), torch.empty(1)
-    yield "generator", Generator(GANConfig(nz=5, ngf=4), (3, 16, 16)), (torch.empty(1, 5, 1, 1),)
-    yield "discriminator", Discriminator(GANConfig(ndf=4), (3, 16, 16)), (x,)
+    yield "generator", Generator(DCGANNetwork(ngf=4), 5, (3, 16, 16)), (torch.empty(1, 5, 1, 1),)
+    yield "discriminator", Discriminator(DCGANNetwork(ndf=4), (3, 16, 16)), (x,)
     for name, config in TIMED.items():
-        yield name, DENOISERS[config.denoiser](config, (3, 16, 16)), (x, s)
+        yield name, DENOISERS[config.type](config, (3, 16, 16)), (x, s)
 
 
 NETWORKS = {name: (net, given) for name, net, given in networks()}

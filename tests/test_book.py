@@ -11,8 +11,9 @@ import yaml
 
 from gendiff_lib import store
 from gendiff_lib.config import GendiffError
-from gendiff_lib.experiments import get
-from gendiff_lib.runs import _RECORD_KEYS
+from gendiff_lib.experiments import PAPER_PAIR, get
+from gendiff_lib.runs import _ENTRY_KEYS, _RECORD_KEYS
+from gendiff_lib.training import images_at
 
 ROOT = Path(__file__).parent.parent
 BOOK = ROOT / "book"
@@ -68,21 +69,23 @@ def test_explicit_cifar10_fails_with_the_remedy_where_it_is_missing(tmp_path, mo
     assert "GENDIFF_DATA_DIR" in done.stderr
 
 
-def test_the_book_shows_the_papers_size_once_its_two_models_are_published(published, monkeypatch):
+def test_the_book_shows_a_night_once_the_papers_pair_is_published(published, monkeypatch):
     sys.path.insert(0, str(BOOK))
     from build import choose_preset
 
     sys.path.pop(0)
-    assert choose_preset("") == "laptop"
     assert choose_preset("smoke") == "smoke"
-    for name in ("dcgan", "ddpm-conv"):
+    for name in PAPER_PAIR:
         assert choose_preset("") == "laptop"
-        config = get(name, "paper")
+        config = get(name, "overnight")
         kinds = {k: kind[0] if isinstance(kind, tuple) else kind for k, kind in _RECORD_KEYS.items()}
         record = {k: kind() for k, kind in kinds.items()} | {"kind": config.kind, "config": config.to_dict()}
-        record["snapshots"] = {str(config.epochs): {"seconds": 1.0, "images": 1}}
+        record["steps_per_epoch"] = 50_000 // config.batch_size
+        images = images_at(config.epochs, record["steps_per_epoch"], config.batch_size)
+        record["snapshots"] = {str(images): dict.fromkeys(_ENTRY_KEYS, 1) | {"epochs": config.epochs}}
         store.write_json(published / f"{name}-{config.digest}" / "run.json", record)
-    assert choose_preset("") == "paper"
+    assert choose_preset("") == "overnight"
+    assert choose_preset("", changed=True) == "laptop"  # other epochs or data are of no published run
     assert choose_preset("laptop") == "laptop"
 
 
@@ -120,9 +123,9 @@ def records(monkeypatch):
 
 
 def test_a_metric_is_read_from_its_runs_record(records):
-    number, path = records.metric("classifier@paper snapshots.24.test_accuracy .2%")
+    number, path = records.metric("classifier@paper snapshots.1198080.test_accuracy .2%")
     record = json.loads(path.read_text(encoding="utf-8"))
-    assert number.text == f"{record['snapshots']['24']['test_accuracy']:.2%}"
+    assert number.text == f"{record['snapshots']['1198080']['test_accuracy']:.2%}"
     assert number.protocol["run"].startswith(path.parent.name)
     assert records.metric(f"{path.parent.name} seconds .0f")[0].value == record["seconds"]
 

@@ -36,7 +36,7 @@ def test_a_number_without_a_protocol_is_text():
 
 def test_a_score_opens_to_its_whole_protocol():
     how = {"training_command": "gendiff train dcgan", "epochs": 3, "sampler": "ddim", "n_steps": 5, "clip_x0": True}
-    how |= {"batch_size": 60, "weights": "ema", "training_flops": 2e12, "device": "CPU", "threads": 1}
+    how |= {"batch_size": 60, "weights": "ema", "training_operations": 2e12, "device": "CPU", "threads": 1}
     several = [made(1.0, 0, 0), made(2.0, 0, 1)]
     several = [dataclasses.replace(s, made=s.made | how) for s in several]
     number = score_number(several, "frechet_distance")

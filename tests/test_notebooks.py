@@ -120,7 +120,7 @@ def test_words_that_the_shell_would_read_are_quoted_and_paper_size_pages_only_re
     monkeypatch.syspath_prepend(str(ROOT / "book"))
     from run_notebook import command
 
-    given = {"preset": "paper", "epochs": 0, "dataset": "folder:my pictures"}
+    given = {"preset": "overnight", "epochs": None, "dataset": "folder:my pictures"}
     monkeypatch.setenv("GENDIFF_TRAIN", "0")
     said = command("02_dcgan.ipynb", given)
     assert shlex.split(said)[-3:] == ["-p", "dataset", "folder:my pictures"]

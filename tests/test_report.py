@@ -9,10 +9,10 @@ import shutil
 
 import pytest
 
-from gendiff_lib import report, runs, showing, store
+from gendiff_lib import report, showing, versions
 from gendiff_lib.__main__ import main
+from gendiff_lib.asking import Unpublished
 from gendiff_lib.config import ConfigError, GendiffError
-from gendiff_lib.experiments import EXPERIMENTS, get
 from gendiff_lib.features import Extractor
 from gendiff_lib.publish import publish
 from gendiff_lib.report import Page
@@ -35,7 +35,7 @@ def test_a_wrong_parameter_is_refused_by_name(wrong):
 def test_parameters_reach_the_run_and_defaults_stay_the_presets():
     page = Page(preset="smoke", epochs=1, seed=5)
     assert (page.config("dcgan").epochs, page.config("dcgan").seed) == (1, 5)
-    assert Page(preset="smoke").config("ddpm-conv").seed == 1234
+    assert Page(preset="paper").config("ddpm-conv").seed == 1234
     assert Page(preset="smoke", dataset="cifar10").config("live-gan").dataset == "shapes"
 
 
@@ -45,22 +45,23 @@ def test_page_says_data_set_size_and_shrinkage(shown):
     text = " ".join(shown)
     assert "not CIFAR-10" in text
     assert "no verdict can rest on them" in text
-    assert "What smoke shrinks in dcgan" in text
+    assert "What smoke changes in dcgan" in text
     assert "palette and texture" in text
 
 
-def test_without_a_published_run_a_paper_page_falls_back_and_says_so(shown, monkeypatch, tmp_path):
-    smoke = dataclasses.replace(
-        EXPERIMENTS["dcgan"], presets=EXPERIMENTS["dcgan"].presets | {"laptop": get("dcgan", "smoke")}
-    )
-    monkeypatch.setitem(EXPERIMENTS, "dcgan", smoke)
-    monkeypatch.setattr(store, "published_dir", lambda: tmp_path / "none")
+def test_a_page_that_only_reads_leaves_out_what_is_not_published_and_trains_nothing(shown, published, monkeypatch):
     monkeypatch.setenv("GENDIFF_TRAIN", "0")
-    page = Page(preset="paper", epochs=1)
-    run = page.run("dcgan")
-    page.show(run)
-    assert page.preset_of(run) == "laptop"
-    assert "No paper-size run of dcgan is published yet" in " ".join(shown)
+    page = Page(preset="overnight")
+    assert page.runs("dcgan-32", "ddpm-unet") == {}
+    page.show()
+    assert "dcgan-32, ddpm-unet: still in training, so left out of this page." in shown[-1]
+    with pytest.raises(Unpublished, match="dcgan-32 is still in training"):
+        page.run("dcgan-32", long=True)
+    assert not page.reads("live-gan-2d")  # seconds of training, wherever it is built
+    assert page.reads("live-gan")
+    monkeypatch.setenv("GENDIFF_TRAIN", "1")
+    assert not page.reads("live-gan")
+    assert not Page(preset="laptop").reads("dcgan")
 
 
 def test_scores_are_named_by_their_extractor_and_inception_has_no_column_where_it_is_not_at_hand(shown):
@@ -80,7 +81,7 @@ def test_what_inception_has_judged_of_one_model_alone_is_missing_of_the_other(sh
     page = Page(preset="smoke", epochs=1)
     gan, diffusion = page.run("dcgan"), page.run("ddpm-conv")
     judged = [page.scores(gan)]
-    monkeypatch.setattr(page, "_kept", lambda run, extractor, n: judged if run.id == gan.id else [])
+    monkeypatch.setattr(page, "kept", lambda run, extractor, n: judged if run.id == gan.id else [])
     page.table1(gan, diffusion)
     text = " ".join(shown)
     assert '<th scope="col">DCGAN, Inception</th>' in text
@@ -92,17 +93,18 @@ def test_scores_by_the_famous_networks_are_shown_where_they_were_computed(shown)
     run = page.run("dcgan", n_train=100)
     page.kept_table({"GAN": run})
     assert "Not scored by inception yet" in shown[0]
-    assert "Not scored by vgg16 yet" in shown[1]
+    assert "Not scored by vgg16 yet" in shown[2]
     shown.clear()
     pixels = Extractor("vgg16", "d", lambda x: (x.float().flatten(1)[:, :4], x.float().flatten(1)[:, :3]))
     run.scores(page.sampling(run), pixels, 50)
     page.kept_table({"GAN": run})
-    assert "Not scored by vgg16 yet" in shown[1]  # against fifty images is another protocol
+    assert "Not scored by vgg16 yet" in shown[2]  # against fifty images is another protocol
     shown.clear()
     run.scores(page.sampling(run), pixels, 500)
     page.kept_table({"GAN": run})
-    assert '<th scope="col">fd (train)</th>' in shown[1]
-    assert "not computed" in shown[1]
+    assert '<th scope="col">fd (train)</th>' in shown[2]
+    assert '<th scope="col">petaFLOP</th>' in shown[2]
+    assert "not computed" in shown[2]
 
 
 def test_several_scores_are_over_sampling_seeds_and_every_training_seed_that_there_is(shown):
@@ -133,7 +135,7 @@ def test_samples_of_other_samplers_raise_a_banner(shown, monkeypatch):
     run = page.run("dcgan", n_train=100)
     page.score_table({"GAN": (run, None)})
     assert "older than the code" not in " ".join(shown)
-    monkeypatch.setattr(runs, "sampler_digest", lambda: "another")
+    monkeypatch.setitem(versions.VERSIONS, "sampling", versions.VERSIONS["sampling"] + 1)
     page.score_table({"GAN": (run, None)})
     assert "The samples of GAN are older than the code" in " ".join(shown)
 
@@ -151,7 +153,7 @@ def test_views_need_only_what_is_published(shown, published, monkeypatch, tmp_pa
     assert gan.published
     page.denoising(conv, few["tutorial"])
     page.two_ways(conv, few)
-    page.filmstrip(gan, conv.at(1), beside={"real <images>": page.data().samples})
+    page.filmstrip(gan, conv.at(1), beside={"real <images>": page.reals().few})
     page.before_after(gan, (1, 2))
     assert ["view frames" in text for text in shown] == [True, True, True, False]
     assert [text.count('class="track"') for text in shown] == [2, 2, 2, 0]
@@ -171,6 +173,7 @@ def test_losses_come_with_every_point(shown):
     data = re.search(r'href="data:text/csv;base64,([^"]+)"', shown[0]).group(1)
     rows = list(csv.DictReader(io.StringIO(base64.b64decode(data).decode())))
     assert [float(row["loss_g"]) for row in rows] == run.history["loss_g"]
+    assert {"grad_norm_g", "diversity"} <= rows[0].keys()  # in the file, not in the picture
     assert f'download="{run.id}-losses.csv"' in shown[0]
 
 
@@ -180,7 +183,7 @@ def test_one_snapshot_has_no_other_to_be_held_beside(shown):
     page.before_after(run, (1, 1))
     assert "view" not in shown[0]
     assert "keeps epoch 1 alone" in shown[0]
-    other = dataclasses.replace(run, record=run.record | {"snapshots": {"3": {}}})
+    other = dataclasses.replace(run, record=run.record | {"snapshots": {"300": {"epochs": 3.0}}})
     with pytest.raises(GendiffError, match="no epoch in common"):
         page.filmstrip(run, other)
 
@@ -189,7 +192,7 @@ def test_the_collapse_page_begins_at_its_presets_epoch():
     page = Page(preset="smoke", epochs=2)
     run = page.run("dcgan", n_train=100)
     assert page.early(run) == 1
-    later = dataclasses.replace(run, record=run.record | {"snapshots": {"2": {}}})
+    later = dataclasses.replace(run, record=run.record | {"snapshots": {"200": {"epochs": 2.0}}})
     assert page.early(later) == 2
 
 

@@ -53,9 +53,10 @@ def metric(text: str) -> tuple[Number, Path]:
         value = value[part]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise GendiffError(f"{key} of {run.id} is no number: name a key below it")
-    epoch = key.split(".")[1] if key.startswith("snapshots.") else max(run.epochs)  # the record is of the last one
+    snapshot = key.split(".")[1] if key.startswith("snapshots.") else str(run.record["images"])
+    epochs = run.record["snapshots"][snapshot]["epochs"]
     try:
-        return Number(format(value, form), value, run.at(int(epoch)).protocol), run.folder / "run.json"
+        return Number(format(value, form), value, run.at(epochs).protocol), run.folder / "run.json"
     except ValueError:
         raise GendiffError(f"{form} is no format of Python's: write .2% or ,") from None
 
