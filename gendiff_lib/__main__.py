@@ -3,14 +3,18 @@
 import argparse
 import dataclasses
 import importlib
+import io
 import json
 import math
+import os
+import re
 import shutil
 import sys
 import typing
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
@@ -31,6 +35,7 @@ from .experiments import (
     samples_of,
     train_command,
 )
+from .folders import legible
 from .metrics import estimate
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .parsing import whole_number
@@ -45,6 +50,10 @@ from .scoring import EXTRACTORS, extractor
 from .study import nothing, published, study, work
 from .validation import kept_validation, validation_path
 from .weights_files import INCEPTION_FEATURES, fetch
+
+SPLITS = ("train", "test")
+MOST_ON_A_SHEET = 10_000
+MOST_THREADS = 1024  # more than any machine has cores, fewer than a system refuses
 
 EXAMPLES = """\
 examples:
@@ -70,8 +79,24 @@ and GENDIFF_DEVICE say where runs, CIFAR-10 and the networks' weights are, and w
 """
 
 
+class _Once(argparse.Action):
+    """Stores the word of an option, and refuses a second one: the last would win in silence."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        given = vars(namespace).setdefault("given", set())
+        if self.option_strings and self.dest in given:
+            parser.error(f"{self.option_strings[0]} is given twice: leave one out")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
-    """One that says what is wrong in one sentence instead of the usage."""
+    """One that says what is wrong in one sentence instead of the usage, and takes each option once."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.register("action", None, _Once)
+        self.register("action", "store", _Once)
 
     def error(self, message: str) -> NoReturn:
         """One sentence instead of the usage."""
@@ -131,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sampling(sub, optional=True)
     sub.add_argument("--all", action="store_true", help="every run of the book, by its own protocol")
     sub.add_argument("--extractor", default="classifier", help=extractors)
-    sub.add_argument("--n-real", default="", help="real images to compare with (default: the preset's)")
+    sub.add_argument("--n-real", help="real images to compare with (default: the preset's)")
     sub.add_argument("--again", action="store_true", help="anew where kept samples or scores are of older sources")
     sub.add_argument("--reference", default="train", help="split that they are of: train or test (default: train)")
     sub = command("bits", "Bits per dimension of real images, by a diffusion model's variational bound.")
@@ -164,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
 def _overrides(args: argparse.Namespace) -> dict[str, str]:
     """--epochs, --seed and every --set, as words by the fields they name."""
     words = {name: getattr(args, name) for name in ("epochs", "seed") if getattr(args, name) is not None}
+    words |= {"dataset": args.dataset} if args.dataset else {}
     for word in args.set:
         name, equals, text = word.partition("=")
         if not equals:
@@ -176,16 +202,19 @@ def _overrides(args: argparse.Namespace) -> dict[str, str]:
 
 def _train(args: argparse.Namespace) -> None:
     if args.threads is not None:
-        torch.set_num_threads(max(1, _count("--threads", args.threads)))
-    if bool(args.name) == args.all:
+        torch.set_num_threads(_count("--threads", args.threads, least=1, most=MOST_THREADS))
+    if (args.name is not None) == args.all:
         raise ConfigError("name one experiment, or give --all: `gendiff list` shows the experiments")
     if args.all:
         if args.seed is not None or args.set or args.again:
             raise ConfigError("--seed, --set and --again are for one experiment: name it instead of --all")
         epochs = Config().told({"epochs": args.epochs}).epochs if args.epochs is not None else None
-        seeds = _count("--seeds", args.seeds)
-        if not 1 <= seeds <= 100:
-            raise ConfigError(f"--seeds must be between 1 and 100, not {seeds}")
+        seeds = _count("--seeds", args.seeds, least=1, most=100)
+        if args.publish and args.preset != "overnight":
+            raise ConfigError(
+                "--publish scores and publishes by the protocol of the preset overnight: give --preset overnight, or "
+                "leave --publish out"
+            )
         configs = by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), seeds)
         if args.preset == "overnight" and not args.dataset and epochs is None:
             configs = study()
@@ -195,7 +224,7 @@ def _train(args: argparse.Namespace) -> None:
                 print(line, flush=True)
             return
     else:
-        if args.budget is not None or args.seeds != "1" or args.publish:
+        if args.budget is not None or "seeds" in args.given or args.publish:
             raise ConfigError("--budget, --seeds and --publish go with --all: leave them out, or name no experiment")
         configs = [get(args.name, args.preset, dataset=args.dataset).told(_overrides(args))]
         check_patience(configs[0], math.inf if args.yes or args.again else None, "add --yes, or lower --epochs")
@@ -218,12 +247,19 @@ def _run(word: str, args: argparse.Namespace) -> Run:
             raise GendiffError(f"no run of {word} in preset {args.preset} is there: `{command}` makes one")
         run = Run.read(there[0])
     else:
-        places = [Path(word), store.runs_dir() / word, store.published_dir() / word]
-        folder = next((p for p in places if (p / "run.json").exists()), None)
+        places = [Path(word), store.runs_dir() / word, store.published_dir() / word] if word else []
+        folder = next(filter(_is_run, places), None)
         if folder is None:
             raise GendiffError(f"{word!r} is neither an experiment nor a run: `gendiff runs` shows what there is")
         run = Run.read(folder.absolute())
     return run if epoch is None else run.at(Config().told({"epochs": epoch}).epochs)
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether there is a record in `folder`; false for what can name no folder."""
+    with suppress(OSError, ValueError):
+        return (folder / layout.RECORD).is_file()
+    return False
 
 
 def _sampling(run: Run, args: argparse.Namespace) -> Sampling:
@@ -238,22 +274,42 @@ def _sampling(run: Run, args: argparse.Namespace) -> Sampling:
 def _sample(args: argparse.Namespace) -> None:
     run = _run(args.run, args)
     out = Path(args.out)
+    _check_out(out)
     if not run.dataset.is_image:
         raise GendiffError(f"{run.id} makes points in the plane: open notebooks/07_live.ipynb to see them")
-    samples = run.samples(_sampling(run, args).but(n=64) if args.n is None else _sampling(run, args))
+    sampling = run.resolve(_sampling(run, args) if args.n is not None else _sampling(run, args).but(n=64))
+    if sampling.n > MOST_ON_A_SHEET:
+        raise ConfigError(f"--n {sampling.n} is more than a contact sheet holds: give at most {MOST_ON_A_SHEET}")
+    store.check_writable(out.absolute().parent, "name another file by --out")  # before anything is drawn
+    samples = run.samples(sampling)
     with store.writing(out.absolute(), "name another file by --out") as draft:
         images.save_png(images.sheet(samples, columns=max(1, round(len(samples) ** 0.5))), draft)
     print(f"{len(samples)} samples of {run.id} at epoch {run.config.epochs:.5g}: {out}")
 
 
-def _count(flag: str, text: str) -> int:
+def _check_out(out: Path) -> None:
+    """ConfigError where --out names a folder, a device, or a file that `gendiff sample` has not written."""
+    if out.is_dir():
+        raise ConfigError(f"--out {out} is a folder: name a file in it, such as {out / 'samples.png'}")
+    if os.path.lexists(out) and not out.is_file():
+        raise ConfigError(f"--out {out} is no plain file: name another one")
+    if out.is_file() and not images.is_ours(out):
+        raise ConfigError(f"--out {out} is no picture that gendiff made, so it stays: name another file, or delete it")
+
+
+def _count(flag: str, text: str, least: int = 0, most: int | None = None) -> int:
     if (count := whole_number(text)) is None:
         raise ConfigError(f"{flag} must be a whole number, not {text!r}")
+    if count < least or (most is not None and count > most):
+        raise ConfigError(
+            f"{flag} must be {f'at least {least}' if most is None else f'between {least} and {most}'}, not {count}"
+        )
     return count
 
 
 def _replay(args: argparse.Namespace) -> None:
-    found = {word: replay(_run(word, args)) for word in args.runs}
+    runs = {word: _run(word, args) for word in args.runs}  # refuses a wrong word before anything is trained
+    found = {word: replay(run) for word, run in runs.items()}
     for word, told in found.items():
         print(f"{word}: {told.verdict} ({told.why})", flush=True)
     if differing := [word for word, told in found.items() if told.verdict == "differs"]:
@@ -263,17 +319,16 @@ def _replay(args: argparse.Namespace) -> None:
 
 
 def _score(args: argparse.Namespace) -> None:
-    if bool(args.run) == args.all:
+    if (args.run is not None) == args.all:
         raise ConfigError("name one run, or give --all: `gendiff runs` shows the runs")
     if not args.all:
         run = _run(args.run, args)
         _score_one(run, _sampling(run, args), args)
         return
-    given = [name for name in Sampling.fields() if getattr(args, name) is not None]
-    if given or args.epoch or args.n_real:
-        raise ConfigError(
-            f"--{(given or ['epoch or --n-real'])[0]} changes one run's protocol: name it instead of --all"
-        )
+    for name in (*Sampling.fields(), "epoch", "n_real"):
+        if getattr(args, name) is not None:
+            flag = name.replace("_", "-")
+            raise ConfigError(f"--{flag} changes one run's protocol: name that run instead of --all, or leave it out")
     drawn = [c for c in book_configs(args.preset, dataset=args.dataset) if EXPERIMENTS[c.name].protocols]
     wanted = [(run, _sampling(run, args)) for run in filter(None, map(find, drawn)) if run.dataset.is_image]
     for run, sampling in wanted + (to_score(args.extractor) if args.preset == "paper" else []):
@@ -287,14 +342,14 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
     preset = preset_of(run.config)
     if not run.dataset.is_image:
         given = {"--reference": args.reference != "train", "--extractor": args.extractor != "classifier"}
-        for flag in (k for k, v in {**given, "--n-real": bool(args.n_real), "--again": args.again}.items() if v):
+        for flag in (k for k, v in {**given, "--n-real": args.n_real is not None, "--again": args.again}.items() if v):
             raise ConfigError(f"{flag} does not apply to {run.id}, which makes points in the plane: leave it out")
         print(json.dumps(dataclasses.asdict(run.point_scores(sampling)), indent=2))
         return
     known = EXPERIMENTS.get(run.config.name)
     real = data.load(run.config.dataset, args.reference)
     default = known.protocols[preset].reals(len(real.samples)) if known and known.protocols else None
-    n_real = _count("--n-real", args.n_real) if args.n_real else default
+    n_real = _count("--n-real", args.n_real) if args.n_real is not None else default
     if n_real is not None and n_real > len(real.samples):
         raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
     n_real = None if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them
@@ -307,6 +362,8 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
 
 def _bits(args: argparse.Namespace) -> None:
     run = _run(args.run, args)
+    if args.split not in SPLITS:
+        raise ConfigError(f"--split must be one of {', '.join(SPLITS)}, not {args.split!r}")
     found = run.bits(_count("--n", args.n), args.split, args.weights)
     print(f"{found.total:.4f} ± {found.error:.4f} bits per dimension")
     print(f"  steps {sum(found.steps):.4f}, decoder {found.decoder:.4f}, prior {found.prior:.2e}")
@@ -336,15 +393,13 @@ def _fetch(args: argparse.Namespace) -> None:
 
 
 def _publish(args: argparse.Namespace) -> None:
-    for word in args.runs:
-        folder = publish(_run(word, args), weights=args.weights)
+    for run in [_run(word, args) for word in args.runs]:  # refuses a wrong word before anything is published
+        folder = publish(run, weights=args.weights)
         size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
         print(f"published {folder} ({size / 2**20:.2f} MiB)")
 
 
 def _runs(args: argparse.Namespace) -> None:
-    if args.dataset:
-        data.check_name(args.dataset)
     rows = [("run", "epochs", "state", "seconds", "MiB", "device")]
     for run in all_runs():
         state = ("published" if run.published else "local") + (", stale" if run.stale else "")
@@ -465,20 +520,47 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 
 
 def exit_code(program: str, work: Callable[[], int | None], interrupted: str) -> int:
-    """Do `work`: its own code or 0 when it was done, 2 for what the user can mend, 130 when interrupted."""
+    """Do `work`: its own code or 0 when it was done, 2 for what the user can mend, 130 when interrupted.
+
+    Where nobody reads its output any more it ends as other programs do there: 141, and not a word.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± shows another sign in its place
     try:
-        return work() or 0
+        code = work() or 0
+        if sys.stdout:  # it is None where the shell has closed it
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains at its end
+        return 141
     except GendiffError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return 2
+        return _say(f"{program}: {error}")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{program}: {where}{error.strerror or error}: mend that, and give the same command again")
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)):
             raise
-        print(f"{program}: the memory is full: lower batch_size, or the width of the network", file=sys.stderr)
-        return 2
+        return _say(f"{program}: the memory is full: lower batch_size, image_size or the width of the network")
     except KeyboardInterrupt:
-        print(f"{program}: interrupted; {interrupted}", file=sys.stderr)
-        return 130
+        return _say(f"{program}: interrupted; {interrupted}", 130)
+
+
+def _say(sentence: str, code: int = 2) -> int:
+    """Print a sentence as one line, its endless words cut, and return the exit code."""
+    short = re.sub(r"\S{400,}", lambda word: f"{word[0][:40]}…{word[0][-20:]}", sentence)
+    print(legible(short), file=sys.stderr)
+    return code
+
+
+def _check_size(args: argparse.Namespace) -> None:
+    """Refuse an unknown preset or data set, whatever the command does with it; CIFAR-10 need not be at hand."""
+    if getattr(args, "preset", None) is not None:
+        check_preset(args.preset)
+    if (dataset := getattr(args, "dataset", "")) and data.check_name(dataset) != ("cifar10", ""):
+        data.load(dataset)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -489,6 +571,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if given[:1] == ["bench"]:
             return _bench(given[1:])
         args = _parser().parse_args(given)
+        _check_size(args)
         COMMANDS[args.command](args)
         return None
 

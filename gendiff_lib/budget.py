@@ -43,6 +43,8 @@ def seconds_left(config: Config) -> float:
 def check_patience(config: Config, hours: float | None, remedy: str) -> None:
     """Say how long a training will take, where that is long; GendiffError with the remedy where it is longer than
     `hours`, or than PATIENCE where that is None."""
+    if not find(config):
+        build(config, training_data(config))  # what is refused is refused before anything is measured or told
     seconds = seconds_left(config)
     allowed = PATIENCE if hours is None else hours * 3600
     if seconds > min(allowed, 60.0):

@@ -1,10 +1,11 @@
 """uint8 outside, [-1, 1] inside, and one exact bridge between them."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from .config import GendiffError
@@ -51,9 +52,22 @@ def sheet(images: Tensor, columns: int, gap: int = 2) -> Tensor:
     return canvas
 
 
+OURS = {"Software": "gendiff"}  # a text in each PNG that is written here
+
+
 def save_png(image: Tensor, path: Path) -> None:
-    """Write uint8 (3, H, W) as a PNG."""
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(path, format="PNG", optimize=True)
+    """Write uint8 (3, H, W) as a PNG that says who made it; the same image gives the same bytes."""
+    text = PngImagePlugin.PngInfo()
+    for key, value in OURS.items():
+        text.add_text(key, value)
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(path, format="PNG", optimize=True, pnginfo=text)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether `path` is a PNG that `save_png` wrote; false for anything else, and for what cannot be read."""
+    with suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError), Image.open(path) as picture:
+        return picture.format == "PNG" and OURS.items() <= picture.info.items()
+    return False
 
 
 def read_png(path: Path) -> Tensor:

@@ -48,7 +48,12 @@ def prune(kind: str) -> Iterator[tuple[Path, int]]:
     for path in found(kind):
         with suppress(store.Busy), store.lock(_lock_of(kind, path), f"working on {path}", wait=False):
             freed = size(path)
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            try:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            except OSError as error:
+                raise store.StoreError(
+                    f"{path} cannot be removed ({error.strerror}): give yourself the right to"
+                ) from None
             yield path, freed
 
 
@@ -56,6 +61,6 @@ def _lock_of(kind: str, path: Path) -> str:
     """The lock that whoever writes there holds."""
     if kind == "samples":
         images, _, sampling = path.parent.name.partition("-")
-        return f"samples-{path.parents[2].name}-{int(images)}-{sampling}"
+        return f"samples-{path.parents[2].name}-{images.lstrip('0')}-{sampling}"
     digest = path.name.removeprefix(layout.training("")) if kind == "trainings" else path.parent.name.rpartition("-")[2]
     return f"training-{digest.partition('-')[0]}" if kind != "features" else "features"
