@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from gendiff_lib import diffusion, layout, recorder, store
+from gendiff_lib import diffusion, layout, recorder, store, versions
 from gendiff_lib.config import ClassifierConfig, ConfigError, ConvNetwork, GendiffError, Sampling, UNetNetwork
 from gendiff_lib.data import load
 from gendiff_lib.diffusion import Diffusion
@@ -446,3 +446,81 @@ def test_operations_are_counted_forwards_and_backwards(points):
     forwards = 4 * 8 + 8 * 8 + 2 * 8 + 8 * 8 + 8 * 2  # multiplications: time twice, in, block, out
     backwards = 2 * forwards - 4 * 8 - 2 * 8  # no gradient is asked for of the inputs
     assert operations_per_image(points, load("gaussians")) == 2 * (forwards + backwards)
+
+
+# ---------------------------------------------------------------- segments, first losses, fractions of epochs
+
+
+def segments_of(run):
+    """Where each segment began and ended; its seconds add up to the record's."""
+    found = run.record["segments"]
+    for name in ("seconds", "processor_seconds"):
+        assert sum(s[name] for s in found) == pytest.approx(run.record[name])
+    assert sum(s["images"] for s in found) == run.record["images"]
+    return [(s["first_image"], s["first_image"] + s["images"]) for s in found]
+
+
+@pytest.mark.parametrize("changed", ["threads", "commit", "nothing"])
+def test_a_record_tells_which_conditions_trained_which_stretch(points, monkeypatch, changed, elsewhere):
+    straight = elsewhere(points)
+    interrupt(monkeypatch, points, STEPS + 3)
+    if changed == "threads":
+        torch.set_num_threads(2)
+    if changed == "commit":
+        monkeypatch.setattr(recorder, "commit", lambda: {"commit": "another", "dirty": False})
+    run = train(points)
+    here = (STEPS + 3) * 32
+    expected = [(0, 512)] if changed == "nothing" else [(0, here), (here, 512)]
+    assert segments_of(run) == expected
+    last = run.record["segments"][-1]
+    assert {k: run.record[k] for k in ("threads", "commit", "dirty", "device")} == {
+        k: last[k] for k in ("threads", "commit", "dirty", "device")
+    }
+    if changed == "threads":
+        assert [s["threads"] for s in run.record["segments"]] == [1, 2]
+    assert run.record["first_losses"] == straight.record["first_losses"] or changed == "threads"
+    assert segments_of(train(points.but(epochs=3))) == [*expected[:-1], (expected[-1][0], 768)]
+
+
+def test_a_later_version_of_the_code_makes_what_it_goes_on_with_stale(points, monkeypatch):
+    interrupt(monkeypatch, points, 3)
+    monkeypatch.setitem(versions.VERSIONS, "diffusion", diffusion.VERSION + 1)
+    assert train(points).stale
+
+
+@pytest.mark.parametrize("after", [3, 11, 19, 21])
+def test_the_first_twenty_losses_survive_a_kill_bit_for_bit(points, monkeypatch, elsewhere, after):
+    config = points.but(epochs=3)
+    straight = elsewhere(config).record["first_losses"]
+    assert len(straight) == 20
+    assert len({row["loss"] for row in straight}) == 20
+    interrupt(monkeypatch, config, after)
+    run = train(config)
+    assert run.record["first_losses"] == straight
+    assert train(config.but(epochs=4)).record["first_losses"] == straight
+
+
+def test_snapshots_are_kept_at_fractions_of_epochs_and_named_by_their_images(points, elsewhere):
+    run = train(points.but(epochs=1.5, snapshots=(0.25, 0.7)))
+    assert run.epochs == (0.25, 0.75, 1.5)  # rounded to an eighth, as an epoch has eight batches
+    assert sorted(map(int, run.record["snapshots"])) == [64, 192, 384]
+    assert run.at(0.7).images == run.at(0.75).images == 192
+    assert [len(run.at(e).history["loss"]) for e in run.epochs] == [2, 6, 12]
+    name, straight = layout.weights(192), elsewhere(points.but(epochs=0.75))
+    assert (run.folder / name).read_bytes() == (straight.folder / name).read_bytes()
+    with pytest.raises(GendiffError, match=r"keeps no snapshot at epoch 1: it has 0\.25, 0\.75, 1\.5"):
+        run.at(1)
+    assert find(points.but(epochs=0.26)).images == 64
+
+
+def test_a_training_shorter_than_a_row_has_its_losses_and_goes_on_as_one_in_a_single_piece(points, elsewhere):
+    config = points.but(n_train=200, batch_size=2)  # a hundred updates, ten a row
+    short = train(config.but(epochs=0.03))
+    assert short.record["images"] == 6
+    assert len(short.record["first_losses"]) == 3
+    assert short.history["images"] == [6]
+    long = train(config.but(epochs=0.25))
+    straight = elsewhere(config.but(epochs=0.25))
+    assert long.record["first_losses"] == straight.record["first_losses"]
+    assert same(long, straight)
+    assert long.record["first_losses"][:3] == short.record["first_losses"]
