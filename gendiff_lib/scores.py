@@ -107,7 +107,7 @@ class Scores:
 # What of `Scores.made` may differ between scores that are averaged: the seeds, and where and when it was computed.
 _FREE = {
     "run", "training_seed", "sampling_seed", "training_seconds", "sampling_seconds", "training_device", "device",
-    "threads", "commit", "training_command", "training_commit", "versions", "packages",
+    "threads", "commit", "training_command", "training_commit", "packages",
 }  # fmt: skip
 
 

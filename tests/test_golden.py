@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from gendiff_lib.paths import PATHS
 
 from gendiff_lib import likelihood, memorisation, metrics
 from gendiff_lib.data import load
 from gendiff_lib.features import Extractor, Features
-from gendiff_lib.paths import PATHS
 from gendiff_lib.points import score_points
 from gendiff_lib.uncertainty import Estimate, noise
 

@@ -3,8 +3,8 @@ import torch
 from torch.testing import assert_close
 
 from gendiff_lib.config import ConfigError, Sampling
-from gendiff_lib.schedules import SCHEDULES
 from gendiff_lib.samplers import SAMPLERS, Estimate, ddim, ddpm, ddpm_large, resolve, tutorial
+from gendiff_lib.schedules import SCHEDULES
 
 LINEAR = SCHEDULES["linear"](10, (0.01, 0.5))
 LONG = SCHEDULES["linear"](1000, (1e-4, 2e-2))

@@ -9,7 +9,7 @@ from gendiff_lib.experiments import EXPERIMENTS, Protocol, at_petaflops, get, op
 from gendiff_lib.recorder import train
 from gendiff_lib.runs import find
 from gendiff_lib.store import read_checkpoint
-from gendiff_lib.study import nothing, published, work
+from gendiff_lib.study import nothing, work
 
 
 def test_every_overnight_training_ends_at_its_budget_rounded_to_a_batch():
@@ -122,7 +122,9 @@ def test_a_finished_run_is_sampled_scored_and_published_with_all_its_snapshots_a
         assert {int(k) for k in scores} == {64, 128}  # images seen at either snapshot
         assert list(run.folder.glob("samples/*/neighbours-*"))
     assert list(find(night[1], published=True).folder.glob("bits/*.json"))
-    assert len(list(find(night[0], published=True).folder.glob("samples/0000000128-*"))) == 3  # each way with batch norm
+    assert (
+        len(list(find(night[0], published=True).folder.glob("samples/0000000128-*"))) == 3
+    )  # each way with batch norm
     again = list(work(night, 600.0, study.published))
     assert [line for line in again if "is there" not in line] == ["nothing is left"]
 
