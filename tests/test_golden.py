@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from gendiff_lib.paths import PATHS
 
 from gendiff_lib import likelihood, memorisation, metrics
 from gendiff_lib.data import load
 from gendiff_lib.features import Extractor, Features
 from gendiff_lib.points import score_points
+from gendiff_lib.samplers import Estimate as Denoised
+from gendiff_lib.schedules import SCHEDULES
 from gendiff_lib.uncertainty import Estimate, noise
 
 FOLDER = Path(__file__).parent / "golden"
@@ -74,8 +75,8 @@ def likelihood_numbers():
     """The bound's terms for an oracle that is wrong by a little, on ten steps."""
     x0 = torch.randint(0, 256, (3, 1, 4, 4), generator=rng(0)).double() / 127.5 - 1
     wrong = 0.05 * torch.tensor([0.0, 1.0], dtype=torch.float64).repeat(2)
-    path = PATHS["linear"](10, (0.01, 0.5))
-    terms = likelihood.bound(lambda x, t: 0.9 * x0 + 0.1 * x + wrong, path, x0, rng(1))
+    schedule = SCHEDULES["linear"](10, (0.01, 0.5))
+    terms = likelihood.bound(lambda x, t: Denoised(0.9 * x0 + 0.1 * x + wrong), schedule, x0, rng(1))
     prior, steps, decoder = terms.prior.tolist(), terms.steps.mean(0).tolist(), terms.decoder.tolist()
     return {"prior": prior, "steps": steps, "decoder": decoder, "total": terms.total.tolist()}
 
