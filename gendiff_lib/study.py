@@ -29,9 +29,7 @@ TRIALS: dict[str, tuple[str, ...]] = {
 }
 SEEDS = (1, 2, 3)  # fresh ones: seed 0 chose
 EXTRACTORS = ("classifier", "efficientnet", "inception")
-OFFLINE = ("classifier", "efficientnet")  # quick enough for every snapshot
 EARLY_N = 2000  # samples of each snapshot, where snapshots are compared
-TUTORIAL_N = 500  # samples by the tutorial's thousand steps
 
 
 def study() -> list[Config]:
