@@ -326,7 +326,7 @@ def test_a_raised_version_asks_for_numbers_of_its_own(request, monkeypatch):
 
 # ---------------------------------------------------------------- checkpoints
 
-# Of twelve updates an epoch. After fifteen a checkpoint stands inside an epoch, inside a row and among the first losses.
+# Of twelve updates an epoch. After fifteen a checkpoint stands inside an epoch, a row, and the first losses.
 LONGER = {"epochs": 2, "n_train": 96, "batch_size": 8}
 TRAININGS = {
     "gan": SMALL_GAN.but(network=DCGANNetwork(ngf=2, ndf=2), **LONGER),
