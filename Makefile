@@ -11,76 +11,144 @@ DATASET ?=
 TRAIN ?=
 NAME ?=
 PORT ?= 8000
+export PRESET EPOCHS DATASET NAME PORT  # recipes read them as "$$NAME", so that no word becomes a command
+
+# ---- what a variable may not be: refused here, in one sentence, before anything is made
+
+override VENV := $(patsubst ~/%,$(HOME)/%,$(strip $(VENV)))
+without_digits = $(subst 0,,$(subst 1,,$(subst 2,,$(subst 3,,$(subst 4,,$(subst 5,,$(subst 6,,$(subst 7,,$(subst 8,,$(subst 9,,$(1)))))))))))
+PRESETS := smoke laptop overnight paper
+
+ifneq ($(words $(VENV)),1)
+  $(error VENV="$(VENV)" is no folder that make can follow: give a path without blanks, such as VENV=.venv)
+endif
+ifneq ($(findstring ~,$(VENV)),)
+  $(error VENV=$(VENV) holds a ~ that nothing replaces: give the whole path)
+endif
+ifneq ($(findstring :,$(VENV))$(findstring %,$(VENV))$(findstring ',$(VENV))$(findstring ",$(VENV)),)
+  $(error VENV=$(VENV) holds a sign that make cannot follow: give a path without colons, per cents and quotes)
+endif
+ifneq ($(filter . .. / ./ ../,$(VENV)),)
+  $(error VENV=$(VENV) is a folder of other things: give one of its own, such as VENV=.venv)
+endif
+ifeq ($(strip $(PYTHON)),)
+  $(error PYTHON= names no interpreter: leave it out, or give one, such as PYTHON=python3.12)
+endif
+ifneq ($(filter-out $(PRESETS),$(PRESET)),)
+  $(error PRESET=$(PRESET) is unknown: there are $(PRESETS))
+endif
+ifneq ($(call without_digits,$(subst .,,$(EPOCHS))),)
+  $(error EPOCHS=$(EPOCHS) must be a number, such as EPOCHS=2)
+endif
+ifneq ($(filter-out 0 1 no yes false true,$(TRAIN)),)
+  $(error TRAIN=$(TRAIN) must be 1 or 0)
+endif
+ifneq ($(words $(PORT))$(call without_digits,$(PORT)),1)
+  $(error PORT=$(PORT) must be a whole number, such as PORT=8000)
+endif
 
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.gendiff-installed
 BROWSER := $(VENV)/.gendiff-browser-installed
+BENCH := $(VENV)/.gendiff-bench-installed
+LAB := $(VENV)/.gendiff-lab-installed
 BUILT := book/_build/html/index.html
-BUILD := --preset "$(PRESET)" --epochs "$(EPOCHS)" --dataset "$(DATASET)" $(if $(filter-out 0 no false,$(TRAIN)),--train)
+KNOWN := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PIP = "$(PY)" -m pip install --quiet --disable-pip-version-check -c constraints.txt
+LIBRARY = "$(PY)" -m gendiff_lib
 
 .DEFAULT_GOAL := help
-.PHONY: help env train book pdf preview serve test test-browser test-twice linkcheck lint runs clean
+.PHONY: help env train book pdf preview serve test test-browser test-twice linkcheck imports lint runs status bench lab clean
 
 help: ## List the targets
 	@echo "make TARGET [VENV=path] [PYTHON=python3.12]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "for train, book and runs: PRESET=smoke|laptop|paper (book: paper once its two models are published, else laptop) EPOCHS=n DATASET=name; for book: TRAIN=1; for train: NAME=experiment; for serve: PORT=n"
+	@echo "for train, book and runs: PRESET=smoke|laptop|overnight|paper (book: paper once its two models are published, else laptop) EPOCHS=n DATASET=name; for book: TRAIN=1; for train: NAME=experiment; for serve: PORT=n"
 
 env: $(STAMP) ## Set up the virtual environment
 
+# A folder that holds something else is never written to, and a failed attempt leaves none behind.
 $(PY):
+	@test ! -e "$(VENV)" || { test -d "$(VENV)" && test -z "$$(ls -A "$(VENV)")"; } || \
+	  { echo "[env] VENV=$(VENV) is there and no virtual environment: name another folder" >&2; exit 2; }
+	@$(PYTHON) -c '$(KNOWN)' 2>/dev/null || \
+	  { echo "[env] $(PYTHON) is no Python 3.11, 3.12 or 3.13: name one with PYTHON=path" >&2; exit 2; }
 	@echo "[env] making $(VENV)"
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "[env] $(PYTHON) is no Python 3.11, 3.12 or 3.13: name one with PYTHON=path"; exit 2; }
-	@$(PYTHON) -m venv "$(VENV)"
+	@$(PYTHON) -m venv "$(VENV)" || \
+	  { rm -rf "$(VENV)"; echo "[env] $(PYTHON) could not make $(VENV): see above, then run make env again" >&2; exit 2; }
 
 $(STAMP): pyproject.toml constraints.txt | $(PY)
+	@"$(PY)" -c '$(KNOWN)' 2>/dev/null || \
+	  { echo "[env] $(VENV) is of no Python 3.11, 3.12 or 3.13: name another folder with VENV=path" >&2; exit 2; }
 	@echo "[env] installing the project and what it needs into $(VENV) (PyTorch is large: some minutes the first time)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	@touch $(STAMP)
+	@$(PIP) -e '.[test]'
+	@touch "$(STAMP)"
 
 $(BROWSER): $(STAMP)
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
-	@touch $(BROWSER)
+	@$(PIP) -e '.[browser]'
+	@touch "$(BROWSER)"
+
+$(BENCH): $(STAMP)
+	@$(PIP) -e '.[bench]'
+	@touch "$(BENCH)"
+
+$(LAB): $(STAMP)
+	@echo "[lab] installing JupyterLab into $(VENV)"
+	@$(PIP) -e '.[lab]'
+	@touch "$(LAB)"
 
 train: $(STAMP) ## Train what the book needs and is missing, or one experiment (NAME=dcgan)
-	@$(PY) -m gendiff_lib train $(if $(NAME),$(NAME),--all) --preset "$(or $(PRESET),laptop)" --dataset "$(DATASET)" $(if $(EPOCHS),--epochs "$(EPOCHS)")
+	@$(LIBRARY) train $(if $(NAME),"$$NAME",--all) --preset "$${PRESET:-laptop}" --dataset "$$DATASET" $(if $(EPOCHS),--epochs "$$EPOCHS")
 
 book: $(STAMP) ## Train what is missing and build book/_build/html/index.html
-	@$(PY) book/build.py $(BUILD)
+	@"$(PY)" book/build.py --preset "$$PRESET" --epochs "$$EPOCHS" --dataset "$$DATASET" $(if $(filter 1 yes true,$(TRAIN)),--train)
 
 pdf: $(STAMP) ## Print the built book: book/_build/pdf/gendiff.pdf (needs Chromium)
-	@$(PY) book/paper.py pdf
+	@"$(PY)" book/paper.py pdf
 
 preview: $(STAMP) ## Photograph the built front page for the README (needs Chromium)
-	@$(PY) book/paper.py preview
+	@"$(PY)" book/paper.py preview
 
 serve: $(STAMP) ## Serve the built book to this machine
-	@test -e $(BUILT) || { echo "[serve] there is no built book at $(BUILT): run make book first"; exit 2; }
-	@$(PY) -m http.server "$(PORT)" --bind 127.0.0.1 --directory $(dir $(BUILT))
+	@test -e $(BUILT) || { echo "[serve] there is no built book at $(BUILT): run make book first" >&2; exit 2; }
+	@"$(PY)" -c 'import socket, sys; socket.create_server(("127.0.0.1", int(sys.argv[1])))' "$$PORT" 2>/dev/null || \
+	  { echo "[serve] PORT=$(PORT) cannot be served from: name another from 1024 to 65535" >&2; exit 2; }
+	@"$(PY)" -m http.server "$$PORT" --bind 127.0.0.1 --directory $(dir $(BUILT))
+
+lab: $(LAB) ## Open the notebooks in JupyterLab, which is installed for it
+	@"$(PY)" -m jupyterlab notebooks
 
 test: $(STAMP) ## Run the tests
-	@$(PY) -m pytest -q
+	@"$(PY)" -m pytest -q
 
 test-browser: $(BROWSER) ## Test the built book in a real browser (needs Chromium)
-	@$(PY) -m pytest -q tests/browser --ignore tests/browser/test_twice.py
+	@"$(PY)" -m pytest -q tests/browser --ignore tests/browser/test_twice.py
 
 test-twice: $(BROWSER) ## Build the built book once more, and compare byte by byte
-	@$(PY) -m pytest -q tests/browser/test_twice.py
+	@"$(PY)" -m pytest -q tests/browser/test_twice.py
 
 linkcheck: $(STAMP) ## Ask every link to another site whether it is there (needs a network)
-	@test -e $(BUILT) || { echo "[linkcheck] there is no built book at $(BUILT): run make book first"; exit 2; }
-	@$(VENV)/bin/jupyter-book build book --all --builder linkcheck
+	@test -e $(BUILT) || { echo "[linkcheck] there is no built book at $(BUILT): run make book first" >&2; exit 2; }
+	@"$(VENV)/bin/jupyter-book" build book --all --builder linkcheck
+
+imports: $(STAMP) ## Import every package that the project asks for, and check that their versions agree
+	@"$(PY)" -m pip check
+	@"$(PY)" .ci/imports.py
 
 lint: $(STAMP) ## Check format, lint, types and that notebooks are stripped
-	@$(PY) -m ruff format --check .
-	@$(PY) -m ruff check .
-	@$(PY) -m mypy
-	@$(VENV)/bin/nbstripout --verify notebooks/*.ipynb
+	@"$(PY)" -m ruff format --check .
+	@"$(PY)" -m ruff check .
+	@"$(PY)" -m mypy
+	@"$(VENV)/bin/nbstripout" --verify notebooks/*.ipynb
 
 runs: $(STAMP) ## Show which runs exist, are published, missing or stale
-	@$(PY) -m gendiff_lib runs --preset "$(or $(PRESET),laptop)" --dataset "$(DATASET)"
+	@$(LIBRARY) runs --preset "$${PRESET:-laptop}" --dataset "$$DATASET"
+
+status: runs ## The same as runs
+
+bench: $(BENCH) ## Measure speed beside other projects' loops
+	@$(LIBRARY) bench
 
 clean: ## Remove what was built; runs and the environment stay
 	@rm -rf book/executed book/_build build .pytest_cache .mypy_cache .ruff_cache *.egg-info
-	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	@find . -path './$(VENV)' -prune -o -path './.venv*' -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from PIL import Image
 from torch.testing import assert_close
 
 from gendiff_lib import images
@@ -79,3 +80,23 @@ def test_png_keeps_every_byte(tmp_path):
     image = torch.randint(0, 256, (3, 5, 7), generator=torch.Generator().manual_seed(0)).byte()
     images.save_png(image, tmp_path / "a.png")
     assert_close(images.read_png(tmp_path / "a.png"), image, rtol=0, atol=0)
+
+
+def test_a_png_tells_who_made_it_and_is_the_same_each_time(tmp_path):
+    image = torch.arange(3 * 4 * 4, dtype=torch.uint8).reshape(3, 4, 4)
+    for name in ("a.png", "b.png"):
+        images.save_png(image, tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert images.is_ours(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n", None])
+def test_what_is_no_png_of_ours(content, tmp_path):
+    path = tmp_path / "a.png"
+    if content is None:
+        Image.new("RGB", (4, 4)).save(path)
+    else:
+        path.write_bytes(content)
+    assert not images.is_ours(path)
+    assert not images.is_ours(tmp_path)
+    assert not images.is_ours(tmp_path / "missing.png")

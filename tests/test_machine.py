@@ -51,7 +51,7 @@ def test_peak_memory_is_in_bytes():
 
 
 def test_versions_name_what_computes():
-    found = machine.versions()
+    found = machine.packages()
     assert found["torch"] == torch.__version__.split("+")[0]
     assert found.keys() == {"torch", "torchvision", "torch-fidelity", "numpy", "scipy", "gendiff", "python"}
 
