@@ -14,7 +14,8 @@ from gendiff_lib.experiments import PRESETS
 
 ROOT = Path(__file__).parents[1]
 TARGETS = [
-    "help", "env", "book", "pdf", "serve", "test", "lint", "runs", "status", "train", "bench", "lab", "clean", "linkcheck",
+    "help", "env", "book", "pdf", "serve", "test", "lint", "runs", "status", "train", "bench", "lab", "clean",
+    "linkcheck",
 ]  # fmt: skip
 WITH_TORCH = {"torch", "torchvision"}  # whose builds differ from machine to machine
 
