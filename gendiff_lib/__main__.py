@@ -36,6 +36,7 @@ from .experiments import (
     train_command,
 )
 from .folders import legible
+from .machine import MOST_THREADS, check_threads
 from .metrics import estimate
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .parsing import whole_number
@@ -54,7 +55,6 @@ from .weights_files import INCEPTION_FEATURES, fetch
 
 SPLITS = ("train", "test")
 MOST_ON_A_SHEET = 10_000
-MOST_THREADS = 1024  # more than any machine has cores, fewer than a system refuses
 
 EXAMPLES = """\
 examples:
@@ -559,7 +559,8 @@ def exit_code(program: str, work: Callable[[], int | None], interrupted: str) ->
 def _say(sentence: str, code: int = 2) -> int:
     """Print a sentence as one line, its endless words cut, and return the exit code."""
     short = re.sub(r"\S{400,}", lambda word: f"{word[0][:40]}…{word[0][-20:]}", sentence)
-    print(legible(short), file=sys.stderr)
+    if sys.stderr:  # else print would take the standard output
+        print(legible(short), file=sys.stderr)
     return code
 
 
@@ -580,6 +581,7 @@ def main(words: Sequence[str] | None = None) -> int:
             return _bench(given[1:])
         args = _parser().parse_args(given)
         _check_size(args)
+        check_threads()
         COMMANDS[args.command](args)
         return None
 

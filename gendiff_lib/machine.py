@@ -14,6 +14,9 @@ from typing import Any
 import torch
 
 from .config import Config, ConfigError
+from .parsing import whole_number
+
+MOST_THREADS = 1024  # more than any machine has cores, fewer than a system refuses
 
 
 def default_device() -> torch.device:
@@ -24,6 +27,16 @@ def default_device() -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"GENDIFF_DEVICE={name} is not to be had on this machine: use cpu")
     return torch.device(name)
+
+
+def check_threads() -> None:
+    """ConfigError for an OMP_NUM_THREADS that is no number of threads, or a list of such, one for each nesting."""
+    for word in (os.environ.get("OMP_NUM_THREADS") or "1").split(","):
+        n = whole_number(word.strip())
+        if n is None or not 1 <= n <= MOST_THREADS:
+            raise ConfigError(
+                f"OMP_NUM_THREADS must be a whole number from 1 to {MOST_THREADS}, not {word!r}: unset it"
+            )
 
 
 @contextmanager

@@ -66,3 +66,18 @@ def test_without_git_there_is_no_commit(monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", absent)
     assert machine.commit() == {"commit": None, "dirty": None}
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-1", "²", "1_0", "1025", "99999999999999", "4,x"])
+def test_threads_that_are_none_are_refused_by_name(text, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    with pytest.raises(ConfigError, match="OMP_NUM_THREADS must be a whole number from 1 to 1024, not "):
+        machine.check_threads()
+
+
+@pytest.mark.parametrize("text", [None, "", "1", "1024", "4,2"])
+def test_threads_that_openmp_takes_are_taken(text, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if text is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", text)
+    machine.check_threads()

@@ -505,6 +505,19 @@ def test_a_stream_without_a_sign_shows_another(monkeypatch):
     assert narrow.buffer.getvalue() == b"3.1 ? 0.2\n"
 
 
+def test_without_a_standard_error_the_output_stays_clean(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["fly"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_full_disk_behind_the_output_is_one_sentence(capsys):
+    with open("/dev/full", "w") as full, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        assert main(["list"]) == 2
+    assert "No space left on device" in one_sentence(capsys)
+
+
 def test_a_reader_that_has_gone_is_no_traceback():
     root = Path(__file__).parents[1]
     command = f"{sys.executable} -m gendiff_lib list | true; echo ${{PIPESTATUS[0]}}"
