@@ -293,17 +293,30 @@ def same(a, b):
 
 def compare(known, found):
     known, found = flat(known), flat(rounded(found))
-    assert known.keys() == found.keys(), "what is pinned has changed: see golden/README.md"
+    assert known.keys() == found.keys(), "other things are pinned: `--golden` adds what is new (golden/README.md)"
     moved = {k: (v, found[k]) for k, v in known.items() if not same(v, found[k])}
     assert not moved, f"{len(moved)} of {len(known)} numbers moved (then, now): see golden/README.md"
 
 
+def merged(found, known):
+    """`known`, and of `found` what is not in it."""
+    if not isinstance(found, dict) or not isinstance(known, dict):
+        return known
+    return known | {k: merged(v, known.get(k, v)) for k, v in found.items()}
+
+
 def pinned(name, version, numbers, request):
-    """The numbers of the file, written anew where the option asks for it and the version is another."""
+    """The numbers of the file, written anew where the option asks for it and the version is another.
+
+    What is new beside them, such as another sampler, the option adds; it moves no number of the present version.
+    """
     path = FOLDER / f"{name}.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"version": None}
     if request.config.getoption("--golden") and known["version"] != version:
         known = {"version": version, "numbers": rounded(numbers())}
+        path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    elif request.config.getoption("--golden"):
+        known["numbers"] = merged(rounded(numbers()), known["numbers"])
         path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     assert known["version"] == version, (
         f"these are the numbers of version {known['version']} of {name}, the code's is {version}: "
