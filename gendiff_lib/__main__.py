@@ -92,16 +92,20 @@ class _Once(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """One that says what is wrong in one sentence instead of the usage, and takes each option once."""
+    """One that says what is wrong in one sentence instead of the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """One sentence instead of the usage."""
+        raise ConfigError(f"{message} (see `{self.prog} --help`)")
+
+
+class _Commands(Parser):
+    """The parser of gendiff and of each of its commands, which take every option once."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
         self.register("action", None, _Once)
         self.register("action", "store", _Once)
-
-    def error(self, message: str) -> NoReturn:
-        """One sentence instead of the usage."""
-        raise ConfigError(f"{message} (see `{self.prog} --help`)")
 
 
 def _add_presets(sub: argparse.ArgumentParser) -> None:
@@ -118,7 +122,7 @@ def _add_sampling(sub: argparse.ArgumentParser, *, optional: bool = False) -> No
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
+    parser = _Commands(
         prog="gendiff",
         description="GANs and diffusion models on CIFAR-10 under one protocol.",
         epilog=EXAMPLES,

@@ -26,6 +26,7 @@ def _made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENDIFF_RUNS", str(folder))
         patch.setenv("GENDIFF_DEVICE", "cpu")
+        patch.setattr(store, "published_dir", lambda: folder / "published")  # whatever the checkout has published
         for name in ("dcgan", "ddpm-conv", "live-gan-2d"):
             assert main(["train", name, "--preset", "smoke"]) == 0
     return folder
