@@ -1,6 +1,7 @@
 """What scoring gives: values with their protocol, without which they are no numbers."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,7 +116,8 @@ def protocol_of(s: Scores, *, made: bool = True) -> str:
     """All that scores must share to be averaged, as text; without `made`, to be compared."""
     skip = {*VALUES, "classifier_score_std", "kernel_distance_std", "errors", "shares", "made"}
     fields = {f.name: getattr(s, f.name) for f in dataclasses.fields(s) if f.name not in skip}
-    return repr(fields) + (repr(sorted((k, v) for k, v in s.made.items() if k not in _FREE)) if made else "")
+    how = {k: v for k, v in s.made.items() if k not in _FREE} if made else {}
+    return json.dumps([fields, how], sort_keys=True, default=str)  # the same for what was kept as for what was just made
 
 
 def check_alike(one: Sequence[Scores], other: Sequence[Scores]) -> None:
