@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from gendiff_lib import runs, scoring, store
+from gendiff_lib import layout, runs, scoring, store, versions
 from gendiff_lib.config import ConfigError, GendiffError
 from gendiff_lib.data import load
 from gendiff_lib.experiments import classifier_for
@@ -34,15 +34,15 @@ def instrument():
 
 def test_the_published_classifier_is_the_pinned_file():
     """By it every published score was taken: another file would be another measure."""
-    path = instrument() / "weights" / "epoch-0024.safetensors"
+    path = instrument() / layout.weights(1_198_080)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == CIFAR10_SHA256
 
 
 def test_the_published_classifier_is_read_whatever_trained_it(monkeypatch):
     monkeypatch.setattr(scoring, "classifier_for", lambda *a: pytest.fail("its configuration was asked for"))
     monkeypatch.setattr(scoring, "train", lambda *a: pytest.fail("it was looked for, or trained"))
-    monkeypatch.setattr(runs, "source_digest", lambda kind: "another")
-    assert runs.Run.read(instrument()).stale
+    monkeypatch.setitem(versions.VERSIONS, "classifier", 99)
+    assert not runs.Run.read(instrument()).stale
     for preset in ("laptop", "smoke"):
         judge = offline("cifar10", preset)
         assert (judge.name, judge.digest) == ("cifar10-classifier", "38e8bddf7ecd")
@@ -71,7 +71,7 @@ def test_less_than_twice_chance_is_refused(accuracy, n_classes):
 def test_offline_refuses_what_is_no_measure():
     run = train(classifier_for("shapes", "smoke"))
     record = store.read_json(run.folder / "run.json")
-    record["snapshots"]["2"]["test_accuracy"] = 0.11
+    record["snapshots"][str(run.images)]["test_accuracy"] = 0.11
     store.write_json(run.folder / "run.json", record)
     with pytest.raises(GendiffError, match=r"the classifier of shapes is right about 11.0% .*less than 20.0%"):
         offline("shapes", "smoke")

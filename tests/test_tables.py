@@ -51,7 +51,7 @@ def test_inceptions_rows_bear_the_famous_names():
 def test_an_extractor_without_classes_has_no_classifier_score_to_show():
     none = {"classifier_score": None, "classifier_score_std": None, "shares": ()}
     one, other = ([made(value, s, n_real_frechet=50_000, **none) for s in range(2)] for value in (1.0, 2.0))
-    assert "cs" not in tables.score_row("model", one, other)
+    assert tables.score_row("model", one, other)["cs"] == "none: no logits"
     assert [row[""] for row in tables.lead_rows(("GAN", one), ("diffusion", other))][:2] == ["fd", "kd"]
     assert tables.protocol_row("model", one)["real images"] == "50 train (fd: 50,000)"
 

@@ -1,4 +1,6 @@
 import dataclasses
+import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -89,9 +91,11 @@ def found(tmp_path_factory, scored_keys):
 
 
 def test_the_offline_extractor_is_a_measure(found):
-    """On shapes, by the smallest classifier: real beside real is near, and damage is strictly ordered."""
-    ordered = found.ordered("frechet_distance")
-    assert ordered == dict.fromkeys(UNITS, True)
+    """On shapes, by the smallest classifier: real beside real is near, and damage is ordered as far as n = 150 tells."""
+    for name in UNITS:
+        _, values, errors = found.response(name, "frechet_distance")
+        steps = zip(pairwise(values), pairwise(errors), strict=True)
+        assert all(b > a - math.hypot(*error) for (a, b), error in steps), name
     floor = found.family("floor")[1].scores.frechet_distance
     assert all(found.response(name, "frechet_distance")[1][-1] > 3 * floor for name in UNITS)
 

@@ -36,10 +36,16 @@ def test_a_missing_weights_file_is_named(tmp_path, monkeypatch, name):
         make()
 
 
-@pytest.mark.parametrize("named", ["~nobody-of-this-name/x.pth", "."])
-def test_a_path_that_is_no_file_is_named(monkeypatch, named):
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        (".", "is no file: set GENDIFF_VGG16"),
+        ("~nobody-of-this-name/x.pth", "names a home that is not known: give the"),
+    ],
+)
+def test_a_path_that_is_no_file_is_named(monkeypatch, named, words):
     monkeypatch.setenv("GENDIFF_VGG16", named)
-    with pytest.raises(GendiffError, match="is no file: set GENDIFF_VGG16"):
+    with pytest.raises(GendiffError, match=words):
         vgg16()
 
 
