@@ -117,7 +117,9 @@ def protocol_of(s: Scores, *, made: bool = True) -> str:
     skip = {*VALUES, "classifier_score_std", "kernel_distance_std", "errors", "shares", "made"}
     fields = {f.name: getattr(s, f.name) for f in dataclasses.fields(s) if f.name not in skip}
     how = {k: v for k, v in s.made.items() if k not in _FREE} if made else {}
-    return json.dumps([fields, how], sort_keys=True, default=str)  # the same for what was kept as for what was just made
+    return json.dumps(
+        [fields, how], sort_keys=True, default=str
+    )  # the same for what was kept as for what was just made
 
 
 def check_alike(one: Sequence[Scores], other: Sequence[Scores]) -> None:

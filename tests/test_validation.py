@@ -91,7 +91,7 @@ def found(tmp_path_factory, scored_keys):
 
 
 def test_the_offline_extractor_is_a_measure(found):
-    """On shapes, by the smallest classifier: real beside real is near, and damage is ordered as far as n = 150 tells."""
+    """On shapes, by the smallest classifier: real beside real is near, damage is ordered as far as n tells."""
     for name in UNITS:
         _, values, errors = found.response(name, "frechet_distance")
         steps = zip(pairwise(values), pairwise(errors), strict=True)

@@ -40,7 +40,7 @@ def test_a_missing_weights_file_is_named(tmp_path, monkeypatch, name):
     ("named", "words"),
     [
         (".", "is no file: set GENDIFF_VGG16"),
-        ("~nobody-of-this-name/x.pth", "names a home that is not known: give the"),
+        ("~nobody-of-this-name/x.pth", "names a home that is not known"),
     ],
 )
 def test_a_path_that_is_no_file_is_named(monkeypatch, named, words):
