@@ -14,7 +14,7 @@ from . import images, layout, store
 from .classifier import Classifier
 from .config import ClassifierConfig, Config, ConfigError, GendiffError, Sampling
 from .data import Dataset, check_same, load
-from .engine import accelerate, engine_for
+from .engine import accelerate, engine_for, fitting_threads
 from .learner import Learner, Method
 from .machine import commit, device_name, forget_peak, packages, peak_memory
 from .progress import Progress, TrainingError
@@ -98,7 +98,8 @@ class _Training:
         self.hidden.mkdir(parents=True, exist_ok=True)
         self._resume()
         if self.progress.images < self.target:
-            self._train(deadline)
+            with fitting_threads(self.record["operations_per_image"] * self.config.batch_size):
+                self._train(deadline)
         if str(self.target) not in self.record["snapshots"]:  # a checkpoint from just here was taken up
             self._snapshot(self.progress)
         return self._finish()

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from gendiff_lib import engine
 from gendiff_lib.config import ClassifierConfig, ConfigError
 from gendiff_lib.data import load
 from gendiff_lib.engine import accelerate, engine_for
@@ -136,3 +137,14 @@ def test_a_classifier_is_recorded_as_what_it_runs_as_on_a_gpu(monkeypatch):
     learner = build(judge, load("shapes").choose(64, "n_train"), torch.device("cpu"))
     monkeypatch.setattr(type(learner), "device", Gpu())
     assert engine_for(learner, 10**9) == "eager"
+
+
+@pytest.mark.parametrize(("operations", "threads"), [(0, 1), (3e9, 1), (9e9, 2), (1e12, 3)])
+def test_a_step_has_as_many_threads_as_it_is_worth_and_gives_them_back(operations, threads):
+    torch.set_num_threads(3)
+    with engine.fitting_threads(operations):
+        assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 3
+    with pytest.raises(ZeroDivisionError), engine.fitting_threads(0):
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == 3
