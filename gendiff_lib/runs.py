@@ -6,9 +6,19 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 from torch import Tensor
 
 from . import features, images, layout, likelihood, memorisation, store
@@ -22,7 +32,6 @@ from .likelihood import Bits
 from .machine import check_precision, commit, default_device, device_name, packages
 from .memorisation import Memorisation
 from .metrics import PointScores, Scores, kept_reference, score, score_points
-from .parsing import whole_number
 from .statistics import published_statistics
 from .streams import stream
 from .training import images_at, make
@@ -527,15 +536,86 @@ def folders(config: Config, *, published: bool = False) -> list[Path]:
     return [f for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}")) if (f / layout.RECORD).exists()]
 
 
-_RECORD_KEYS: dict[str, Any] = {
-    "config": dict, "kind": str, "digest": str, "snapshots": dict, "seconds": (int, float), "images": int,
-    "device": str, "versions": dict, "rows": int, "sample_shape": list, "classes": list, "data": dict,
-    "operations_per_image": int, "steps_per_epoch": int, "threads": int, "commit": (str, type(None)),
-    "dirty": (bool, type(None)), "segments": list, "packages": dict, "first_losses": list, "operations": int,
-}  # fmt: skip
+class _Told(BaseModel):
+    """What a record tells; later versions may tell more."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
 
-_ENTRY_KEYS = {"epochs", "images", "operations", "seconds", "rows", "sha256"}
+class _Trained(_Told):
+    """The part of a configuration that places its snapshots; all of it is checked when it becomes a Config."""
+
+    batch_size: PositiveInt
+
+
+class _Data(_Told):
+    name: str
+    digest: str
+    samples: PositiveInt
+
+
+class _Packages(_Told):
+    torch: str
+
+
+class _Segment(_Told):
+    """A stretch of training under the same conditions."""
+
+    device: str
+    threads: PositiveInt
+    commit: str | None
+    dirty: bool | None
+    packages: _Packages
+    first_image: NonNegativeInt
+    images: NonNegativeInt
+    seconds: NonNegativeFloat
+
+
+class _Snapshot(_Told):
+    epochs: PositiveFloat
+    images: PositiveInt
+    operations: NonNegativeInt
+    seconds: NonNegativeFloat
+    rows: NonNegativeInt
+    sha256: str | None  # None where only half-precision weights were ever kept
+    half_sha256: str | None = None
+    test_accuracy: float | None = Field(None, ge=0, le=1)
+    sheet: dict[str, Any] | None = None
+
+
+class _Record(_Told):
+    """The fields of run.json."""
+
+    config: _Trained
+    kind: str
+    digest: str
+    data: _Data
+    sample_shape: list[PositiveInt] = Field(min_length=1)
+    classes: list[str] = Field(min_length=1)
+    snapshots: dict[Annotated[str, Field(pattern="^[1-9][0-9]{0,17}$")], _Snapshot] = Field(min_length=1)
+    segments: list[_Segment]
+    device: str
+    threads: PositiveInt
+    commit: str | None
+    dirty: bool | None
+    packages: _Packages
+    versions: dict[str, int]
+    images: PositiveInt
+    operations: NonNegativeInt
+    operations_per_image: NonNegativeInt
+    steps_per_epoch: PositiveInt
+    seconds: NonNegativeFloat
+    rows: NonNegativeInt
+    first_losses: list[dict[str, float]]
+
+
+def _complaint(error: ValidationError, thing: str) -> str:
+    """What is missing from a `thing`, or of another kind than it has, by dotted names, five at most."""
+    complaints = error.errors(include_url=False, include_context=False, include_input=False)
+    missing = [c["loc"] for c in complaints if c["type"] == "missing"]
+    names = list(dict.fromkeys(".".join(map(str, place)) for place in missing or [c["loc"] for c in complaints]))
+    told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"it lacks {told}" if missing else f"{told} of another kind than {thing} has"
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -543,12 +623,10 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / layout.RECORD
     record = store.read_json(path)
     known: dict[str, Any] = record if isinstance(record, dict) else {}
-    if missing := [k for k in _RECORD_KEYS if k not in known]:
-        raise store.damaged(path, f"it lacks {', '.join(missing)}")
-    wrong = [k for k, kind in _RECORD_KEYS.items() if not isinstance(known[k], kind)]
-    entries = known["snapshots"].items() if not wrong else ()
-    if wrong or not entries or not all(whole_number(e) is not None and set(s) >= _ENTRY_KEYS for e, s in entries):
-        raise store.damaged(path, f"{', '.join(wrong) or 'snapshots'} of another kind than a record has")
+    try:
+        _Record.model_validate(known)
+    except ValidationError as error:
+        raise store.damaged(path, _complaint(error, "a record")) from None
     return known
 
 
