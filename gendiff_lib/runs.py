@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import torch
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    create_model,
 )
 from torch import Tensor
 
@@ -31,7 +32,7 @@ from .learner import Learner, Method
 from .likelihood import Bits
 from .machine import check_precision, commit, default_device, device_name, packages
 from .memorisation import Memorisation
-from .metrics import PointScores, Scores, kept_reference, score, score_points
+from .metrics import PointScores, Scores, check_enough, kept_reference, score, score_points
 from .statistics import published_statistics
 from .streams import stream
 from .training import images_at, make
@@ -50,7 +51,14 @@ def _read_scores(path: Path) -> Scores | None:
     """Kept scores; None where they are of an earlier form, which is as good as none."""
     with store.understanding(path):
         kept = dict(store.read_json(path))
-        return Scores.from_dict(kept) if Scores.fields() <= kept.keys() else None
+        if not Scores.fields() <= kept.keys():
+            return None
+        scores = Scores.from_dict(kept)
+    try:
+        _KeptScores.model_validate(vars(scores))
+    except ValidationError as error:
+        raise store.damaged(path, _complaint(error, "scores have")) from None
+    return scores
 
 
 class Light(GendiffError):
@@ -384,6 +392,8 @@ class Run:
                 "to be scored and published anew"
             )
         chosen = load(self.config.dataset, reference).choose(n_real, "n_real", "n_real")  # refused before drawing
+        for n in (sampling.n, len(chosen.samples)):
+            check_enough(n)
         fake = features.extract(extractor, self.samples(sampling, again=again))
         real = kept_reference(extractor, chosen.samples)
         whole = published_statistics(self.config.dataset, extractor, reference)  # of all images, where published
@@ -609,13 +619,28 @@ class _Record(_Told):
     first_losses: list[dict[str, float]]
 
 
+class _Made(_Told):
+    """What is read of how samples came about before anything else is: it decides whether scores are outdated."""
+
+    versions: dict[str, int] = {}
+
+
+# The fields of Scores with their types; a whole number counts something, and a value may be any float
+_SCORES: dict[str, Any] = {
+    name: (NonNegativeInt if kind is int else kind, ...) for name, kind in get_type_hints(Scores).items()
+}
+_KeptScores: type[BaseModel] = create_model(
+    "_KeptScores", __config__=ConfigDict(strict=True), **(_SCORES | {"made": (_Made, ...)})
+)
+
+
 def _complaint(error: ValidationError, thing: str) -> str:
-    """What is missing from a `thing`, or of another kind than it has, by dotted names, five at most."""
+    """What is missing, or of another kind than `thing` (such as "a record has"), by dotted names, five at most."""
     complaints = error.errors(include_url=False, include_context=False, include_input=False)
     missing = [c["loc"] for c in complaints if c["type"] == "missing"]
     names = list(dict.fromkeys(".".join(map(str, place)) for place in missing or [c["loc"] for c in complaints]))
     told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return f"it lacks {told}" if missing else f"{told} of another kind than {thing} has"
+    return f"it lacks {told}" if missing else f"{told} of another kind than {thing}"
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -626,7 +651,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     try:
         _Record.model_validate(known)
     except ValidationError as error:
-        raise store.damaged(path, _complaint(error, "a record")) from None
+        raise store.damaged(path, _complaint(error, "a record has")) from None
     return known
 
 

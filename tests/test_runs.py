@@ -495,6 +495,44 @@ def test_scores_of_an_earlier_form_are_computed_again_and_of_another_are_named(g
         run.scores(sampling, judge, n_real=20)
 
 
+@pytest.fixture
+def kept(gan):
+    """A run, with the arguments and the file of its scores."""
+    run, asked = train(gan), (Sampling(n=24), Extractor("pixels", "d1", pixels), 20)
+    run.scores(*asked)
+    (path,) = run.folder.glob("samples/*/scores-*")
+    return run, asked, path
+
+
+def test_a_field_of_scores_that_is_of_another_type_is_named(kept):
+    run, asked, path = kept
+    whole = store.read_json(path)
+    wrong = {
+        "frechet_distance": ("1.5", None, [1], True),
+        "classifier_score": ("a",),
+        "errors": ([], {"precision": "a"}, None),
+        "made": ([], None, {"versions": [1]}, {"versions": {"metrics": "1"}}),
+        "n_fake": (24.5, "24", None, -1),
+        "extractor": (3,),
+        "shares": ("ab", ["a"], 1),
+    }
+    for field, value in [(field, value) for field, values in wrong.items() for value in values]:
+        store.write_json(path, whole | {field: value})
+        with pytest.raises(StoreError, match=rf"damaged \({field}[\w.]* of another kind than scores have\): delete"):
+            run.scores(*asked)
+    store.write_json(path, whole | {"classifier_score": None, "kernel_distance": float("nan")})
+    assert run.scores(*asked).classifier_score is None
+
+
+@pytest.mark.parametrize(("n", "n_real"), [(19, 20), (24, 19)])
+def test_too_few_images_to_score_are_refused_before_any_is_drawn(gan, monkeypatch, n, n_real):
+    run = train(gan)
+    monkeypatch.setattr(Run, "_states", fail)
+    with pytest.raises(GendiffError, match="n=19 images are too few to score: give at least 20"):
+        run.scores(Sampling(n=n), Extractor("pixels", "d1", pixels), n_real)
+    assert not (run.folder / "samples").exists()
+
+
 def test_a_run_that_lost_its_weights_says_what_to_do_and_leaves_nothing(gan, published):
     run = train(gan)
     shutil.rmtree(run.folder / "weights")
