@@ -11,6 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from .parsing import real_number, whole_number
+
 
 class GendiffError(Exception):
     """Something the user can mend. Its message is one sentence that names the thing, its value and the remedy."""
@@ -210,7 +212,7 @@ def _parse(kind: Any, text: str) -> Any:
     for option in options:
         if typing.get_origin(option) is tuple:
             item = _options(typing.get_args(option)[0])[0]
-            return tuple(_number(item, part.strip()) for part in text.strip("[]()").split(",") if part.strip())
+            return tuple(_number(item, word) for word in _items(text))
         if option in (int, float):
             return _number(option, text)
         if option is bool:
@@ -218,11 +220,18 @@ def _parse(kind: Any, text: str) -> Any:
     return text
 
 
-def _number(kind: type, text: str) -> Any:
-    """ASCII digits alone: Python would also read ٣, 1_000 and nan."""
-    if not text.isascii() or "_" in text:
+def _items(text: str) -> list[str]:
+    """The words of a list, 1,2 or (1, 2) or [1, 2]."""
+    inner = text[1:-1] if text[:1] + text[-1:] in ("()", "[]") else text
+    return [word.removeprefix(" ") for word in inner.split(",")] if inner else []
+
+
+def _number(kind: type, text: str) -> float:
+    """A number as `parsing` has it. A whole one may have a minus: that it is out of range is told apart."""
+    value = real_number(text) if kind is float else whole_number(text.removeprefix("-"))
+    if value is None:
         raise ValueError
-    return kind(text)
+    return -value if kind is int and text.startswith("-") else value
 
 
 def _words(field: FieldInfo) -> str:
@@ -262,7 +271,9 @@ def _refusal(cls: type[Value], error: ValidationError, name: str = "", text: str
         return ConfigError(f"{field_name!r} is no field of {cls.__name__}: it has {', '.join(cls.fields())}")
     field = cls.fields()[field_name]
     if kind == "string_pattern_mismatch":
-        return ConfigError(f"{field_name}={value!r} cannot name a folder: use letters, digits, dashes and underscores")
+        return ConfigError(
+            f"{field_name}={value!r} cannot name a folder: use letters, digits, dashes and underscores, 64 at most"
+        )
     if kind.startswith(("greater", "less")):
         return ConfigError(f"{field_name} must be {_range(field, first['ctx'])}, not {value!r}")
     return ConfigError(f"{name or field_name} must be {_words(field)}, not {value!r}")
@@ -287,7 +298,7 @@ class Config(Value):
 
     kind: ClassVar[str] = ""
     name: str = setting(
-        "run", "label of the run's folder", absent="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", identity=False
+        "run", "label of the run's folder", absent="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", identity=False
     )
     dataset: str = setting("cifar10", "data set, NAME or NAME:ARGUMENT", absent="cifar10")
     n_train: int | None = setting(None, "training samples used, a balanced choice; none for all", absent=None, ge=1)

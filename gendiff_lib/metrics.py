@@ -74,12 +74,17 @@ def kept_reference(extractor: Extractor, images: Tensor) -> Reference:
     return Reference(**kept, source=source_of(extractor, images))
 
 
+def check_enough(n: int) -> None:
+    """ScoreError where n images are too few to score."""
+    least = 2 * SPLITS  # a split of one image has no Inception Score
+    if n < least:
+        raise ScoreError(f"n={n} images are too few to score: give at least {least}")
+
+
 def _check_features(features: Tensor, width: int) -> None:
     if features.ndim != 2 or features.shape[1] != width:
         raise ScoreError(f"features must be (N, {width}) on both sides, not {tuple(features.shape)}: use one extractor")
-    least = 2 * SPLITS  # a split of one image has no Inception Score
-    if len(features) < least:
-        raise ScoreError(f"n={len(features)} images are too few to score: give at least {least}")
+    check_enough(len(features))
     if not features.isfinite().all():
         raise ScoreError("features hold values that are not finite: the images or the extractor's weights are damaged")
 

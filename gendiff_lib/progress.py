@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from .config import GendiffError
@@ -13,6 +14,33 @@ FIRST = 20  # updates whose losses are kept one by one, so that a replay can be 
 
 class TrainingError(GendiffError):
     """A training cannot go on."""
+
+
+class _Counts(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    epoch: NonNegativeInt
+    step: NonNegativeInt
+    images: NonNegativeInt
+    operations: NonNegativeInt
+    steps_per_epoch: PositiveInt
+
+
+class _State(BaseModel):
+    """What `Progress.state_dict` gives. A diagnostic in the history may be nan."""
+
+    model_config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    rng: Tensor
+    global_rng: Tensor
+    cuda_rng: list[Tensor]
+    counts: _Counts
+    history: list[dict[str, float]]
+    losses: list[dict[str, float]]
+    first: list[dict[str, float]]
+
+
+def check_state(state: dict[str, Any]) -> None:
+    """ValueError where `state` is nothing that `Progress.state_dict` gives."""
+    _State.model_validate(state)
 
 
 @dataclass

@@ -41,6 +41,8 @@ def _weights(run: Run, draft: Path, record: dict[str, dict[str, dict[str, str]]]
     """Half-precision weights of a snapshot: made anew, or those that were published before."""
     before, full = store.published_dir() / run.id / layout.weights(seen), run.folder / layout.weights(seen)
     if make:
+        if store.sha256(full) != record["snapshots"][str(seen)]["sha256"]:
+            raise store.damaged(full, "its SHA-256 is not the one that the record tells")
         store.write_tensors(draft / layout.weights(seen), halved(store.read_tensors(full)))
     elif before.exists():
         store.copy(before, draft / layout.weights(seen))

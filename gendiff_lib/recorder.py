@@ -17,7 +17,7 @@ from .data import Dataset, check_same, load
 from .engine import accelerate, engine_for, fitting_threads
 from .learner import Learner, Method
 from .machine import commit, device_name, forget_peak, packages, peak_memory
-from .progress import Progress, TrainingError
+from .progress import Progress, TrainingError, check_state
 from .runs import Run, find, folders, read_record
 from .streams import stream
 from .training import build, check_losses, fit, images_at, operations_per_image, start
@@ -150,17 +150,21 @@ class _Training:
         if not 0 < _counts(path) <= self.target:
             return
         state = store.read_checkpoint(path)
-        data = state["record"]["data"]["digest"]
+        with store.understanding(path):
+            record = state["record"]
+            digest, data, device = record["digest"], record["data"]["digest"], record["device"]
+        if digest != self.config.digest:
+            raise store.damaged(path, "it is of another training")
         check_same(self.dataset, data, f"the interrupted training of {self.config.name}")
         try:
+            check_state(state)  # before anything is taken over
             self.learner.load_state_dict(state["learner"])
             self.progress.load_state_dict(state)
         except torch.OutOfMemoryError:  # a RuntimeError too, but the checkpoint is whole
             raise
-        except (RuntimeError, ValueError, KeyError, TypeError, IndexError):
-            device = state["record"]["device"]
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError):
             raise store.damaged(path, f"it does not fit this code and device; it is of {device}") from None
-        self.record |= state["record"]  # with the versions that it began with: a raised one makes it stale
+        self.record |= record  # with the versions that it began with: a raised one makes it stale
 
     def _new_record(self) -> dict[str, Any]:
         config, dataset = self.config, self.dataset

@@ -6,9 +6,20 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import torch
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    create_model,
+)
 from torch import Tensor
 
 from . import features, images, layout, likelihood, memorisation, store
@@ -21,8 +32,7 @@ from .learner import Learner, Method
 from .likelihood import Bits
 from .machine import check_precision, commit, default_device, device_name, packages
 from .memorisation import Memorisation
-from .metrics import PointScores, Scores, kept_reference, score, score_points
-from .parsing import whole_number
+from .metrics import PointScores, Scores, check_enough, kept_reference, score, score_points
 from .statistics import published_statistics
 from .streams import stream
 from .training import images_at, make
@@ -41,7 +51,14 @@ def _read_scores(path: Path) -> Scores | None:
     """Kept scores; None where they are of an earlier form, which is as good as none."""
     with store.understanding(path):
         kept = dict(store.read_json(path))
-        return Scores.from_dict(kept) if Scores.fields() <= kept.keys() else None
+        if not Scores.fields() <= kept.keys():
+            return None
+        scores = Scores.from_dict(kept)
+    try:
+        _KeptScores.model_validate(vars(scores))
+    except ValidationError as error:
+        raise store.damaged(path, _complaint(error, "scores have")) from None
+    return scores
 
 
 class Light(GendiffError):
@@ -375,6 +392,8 @@ class Run:
                 "to be scored and published anew"
             )
         chosen = load(self.config.dataset, reference).choose(n_real, "n_real", "n_real")  # refused before drawing
+        for n in (sampling.n, len(chosen.samples)):
+            check_enough(n)
         fake = features.extract(extractor, self.samples(sampling, again=again))
         real = kept_reference(extractor, chosen.samples)
         whole = published_statistics(self.config.dataset, extractor, reference)  # of all images, where published
@@ -527,15 +546,101 @@ def folders(config: Config, *, published: bool = False) -> list[Path]:
     return [f for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}")) if (f / layout.RECORD).exists()]
 
 
-_RECORD_KEYS: dict[str, Any] = {
-    "config": dict, "kind": str, "digest": str, "snapshots": dict, "seconds": (int, float), "images": int,
-    "device": str, "versions": dict, "rows": int, "sample_shape": list, "classes": list, "data": dict,
-    "operations_per_image": int, "steps_per_epoch": int, "threads": int, "commit": (str, type(None)),
-    "dirty": (bool, type(None)), "segments": list, "packages": dict, "first_losses": list, "operations": int,
-}  # fmt: skip
+class _Told(BaseModel):
+    """What a record tells; later versions may tell more."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
 
-_ENTRY_KEYS = {"epochs", "images", "operations", "seconds", "rows", "sha256"}
+class _Trained(_Told):
+    """The part of a configuration that places its snapshots; all of it is checked when it becomes a Config."""
+
+    batch_size: PositiveInt
+
+
+class _Data(_Told):
+    name: str
+    digest: str
+    samples: PositiveInt
+
+
+class _Packages(_Told):
+    torch: str
+
+
+class _Segment(_Told):
+    """A stretch of training under the same conditions."""
+
+    device: str
+    threads: PositiveInt
+    commit: str | None
+    dirty: bool | None
+    packages: _Packages
+    first_image: NonNegativeInt
+    images: NonNegativeInt
+    seconds: NonNegativeFloat
+
+
+class _Snapshot(_Told):
+    epochs: PositiveFloat
+    images: PositiveInt
+    operations: NonNegativeInt
+    seconds: NonNegativeFloat
+    rows: NonNegativeInt
+    sha256: str | None  # None where only half-precision weights were ever kept
+    half_sha256: str | None = None
+    test_accuracy: float | None = Field(None, ge=0, le=1)
+    sheet: dict[str, Any] | None = None
+
+
+class _Record(_Told):
+    """The fields of run.json."""
+
+    config: _Trained
+    kind: str
+    digest: str
+    data: _Data
+    sample_shape: list[PositiveInt] = Field(min_length=1)
+    classes: list[str] = Field(min_length=1)
+    snapshots: dict[Annotated[str, Field(pattern="^[1-9][0-9]{0,17}$")], _Snapshot] = Field(min_length=1)
+    segments: list[_Segment]
+    device: str
+    threads: PositiveInt
+    commit: str | None
+    dirty: bool | None
+    packages: _Packages
+    versions: dict[str, int]
+    images: PositiveInt
+    operations: NonNegativeInt
+    operations_per_image: NonNegativeInt
+    steps_per_epoch: PositiveInt
+    seconds: NonNegativeFloat
+    rows: NonNegativeInt
+    first_losses: list[dict[str, float]]
+
+
+class _Made(_Told):
+    """What is read of how samples came about before anything else is: it decides whether scores are outdated."""
+
+    versions: dict[str, int] = {}
+
+
+# The fields of Scores with their types; a whole number counts something, and a value may be any float
+_SCORES: dict[str, Any] = {
+    name: (NonNegativeInt if kind is int else kind, ...) for name, kind in get_type_hints(Scores).items()
+}
+_KeptScores: type[BaseModel] = create_model(
+    "_KeptScores", __config__=ConfigDict(strict=True), **(_SCORES | {"made": (_Made, ...)})
+)
+
+
+def _complaint(error: ValidationError, thing: str) -> str:
+    """What is missing, or of another kind than `thing` (such as "a record has"), by dotted names, five at most."""
+    complaints = error.errors(include_url=False, include_context=False, include_input=False)
+    missing = [c["loc"] for c in complaints if c["type"] == "missing"]
+    names = list(dict.fromkeys(".".join(map(str, place)) for place in missing or [c["loc"] for c in complaints]))
+    told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"it lacks {told}" if missing else f"{told} of another kind than {thing}"
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -543,12 +648,10 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / layout.RECORD
     record = store.read_json(path)
     known: dict[str, Any] = record if isinstance(record, dict) else {}
-    if missing := [k for k in _RECORD_KEYS if k not in known]:
-        raise store.damaged(path, f"it lacks {', '.join(missing)}")
-    wrong = [k for k, kind in _RECORD_KEYS.items() if not isinstance(known[k], kind)]
-    entries = known["snapshots"].items() if not wrong else ()
-    if wrong or not entries or not all(whole_number(e) is not None and set(s) >= _ENTRY_KEYS for e, s in entries):
-        raise store.damaged(path, f"{', '.join(wrong) or 'snapshots'} of another kind than a record has")
+    try:
+        _Record.model_validate(known)
+    except ValidationError as error:
+        raise store.damaged(path, _complaint(error, "a record has")) from None
     return known
 
 

@@ -94,9 +94,8 @@ def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> Gendiff
         or "unexpected pos" in text
         or "file write failed" in text
     ):
-        return StoreError(
-            f"no space is left to write {path}: free some, or set GENDIFF_RUNS to a folder on another disk"
-        )
+        elsewhere = "set GENDIFF_RUNS to a folder on another disk" if remedy == ELSEWHERE else remedy
+        return StoreError(f"no space is left to write {path}: free some, or {elsewhere}")
     if isinstance(error, OSError):
         return StoreError(f"{path.parent} cannot be written ({error.strerror}): {remedy}")
     if isinstance(error, GendiffError):
@@ -184,7 +183,7 @@ def understanding(path: Path) -> Iterator[None]:
     """While what was read from `path` is given its meaning: StoreError where it holds another thing than it should."""
     try:
         yield
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
         why = f"{error} is missing" if isinstance(error, KeyError) else str(error).partition("\n")[0]
         raise damaged(path, why) from None
 
@@ -208,7 +207,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise _unreadable(path) or damaged(path, "it is missing") from None
-    except ValueError:
+    except (ValueError, RecursionError):  # too deep to be anything of ours
         raise damaged(path, "it is no JSON") from None
 
 
@@ -267,7 +266,7 @@ class Stream:
         self.path, self.dtype, self.shape, self.source = path, dtype, tuple(shape), source
         self.batches, self.seconds, self.size = 0, 0.0, 0
         kept: Any = None
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             kept = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         there = path.stat().st_size if path.exists() else -1
         if isinstance(kept, dict) and kept.get("source") == source and there >= kept["size"]:

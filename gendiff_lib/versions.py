@@ -24,5 +24,5 @@ def result_versions(*names: str) -> dict[str, int]:
 
 
 def outdated(kept: dict[str, int]) -> list[str]:
-    """The names of those results in a record whose version has been raised since."""
-    return [name for name, version in kept.items() if version != VERSIONS[name]]
+    """The names of those results in a record whose version has been raised since, or is told no more."""
+    return [name for name, version in kept.items() if version != VERSIONS.get(name)]

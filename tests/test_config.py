@@ -1,5 +1,6 @@
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,16 +45,18 @@ PARTS = (
 )
 
 
-def test_the_module_needs_the_standard_library_and_pydantic_alone():
+def test_the_module_needs_the_standard_library_pydantic_and_parsing_alone():
     tree = ast.parse(Path(config.__file__).read_text(encoding="utf-8"))
     names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     names |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert "json" in names
-    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"pydantic"}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"pydantic", "parsing"}
 
 
 def test_a_record_is_read_without_torch():
-    code = f"import sys, runpy; runpy.run_path({config.__file__!r}); sys.exit('torch' in sys.modules)"
+    code = "import sys, types; sys.modules['gendiff_lib'] = bare = types.ModuleType('gendiff_lib')\n"
+    code += f"bare.__path__ = [{str(Path(config.__file__).parent)!r}]\n"  # without what the package itself imports
+    code += "import gendiff_lib.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -134,12 +137,18 @@ def test_the_ends_of_a_range_belong_to_it():
     assert CONV.but(lr=0.0, batch_size=1, seed=2**31 - 1, epochs=1e9).but(lr=1.0).lr == 1.0
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "-dash", "a b", "ü", "٣", "a\n", "a.b"])
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "-dash", "a b", "ü", "٣", "a\n", "a.b", "a" * 65])
 def test_a_name_that_cannot_be_a_folder_is_refused(name):
     with pytest.raises(
         ConfigError, match=r"^name=.* cannot name a folder: use letters, digits, dashes and underscores"
     ):
         CONV.but(name=name)
+
+
+def test_a_name_has_sixty_four_characters_at_most():
+    assert CONV.but(name="a" * 64).name == "a" * 64
+    with pytest.raises(ConfigError, match=r"^name='a{65}' cannot name a folder: use .* underscores, 64 at most$"):
+        CONV.but(name="a" * 65)
 
 
 def test_a_field_that_is_none_is_refused_with_those_there_are():
@@ -355,12 +364,14 @@ def test_every_field_has_a_word_that_parses_to_it_again():
     ("made", "field", "text", "value"),
     [
         (CONV, "lr", "5e-5", 5e-5),
-        (CONV, "lr", " 1 ", 1.0),
+        (CONV, "lr", "1", 1.0),
         (CONV, "beta_minmax", "1e-4,2e-2", (1e-4, 2e-2)),
         (CONV, "beta_minmax", "[1e-4, 2e-2]", (1e-4, 2e-2)),
         (CONV, "beta_minmax", "none", None),
         (CONV, "snapshots", "1,2.5", (1.0, 2.5)),
         (CONV, "snapshots", "()", ()),
+        (CONV, "snapshots", "", ()),
+        (CONV, "snapshots", "(3)", (3.0,)),
         (CONV, "epochs", "0.25", 0.25),
         (CONV, "n_timesteps", "1000", 1000),
         (CONV, "n_train", "none", None),
@@ -388,6 +399,21 @@ def test_a_word_of_the_command_line_becomes_a_value(made, field, text, value):
     [
         (CONV, "lr", "fast"),
         (CONV, "lr", ""),
+        (CONV, "lr", " 1"),
+        (CONV, "lr", "1e-4 "),
+        (CONV, "batch_size", "+5"),
+        (CONV, "batch_size", " 5"),
+        (CONV, "batch_size", "5 "),
+        (CONV, "batch_size", "007"),
+        (CONV, "batch_size", "--5"),
+        (CONV, "snapshots", "1,,2"),
+        (CONV, "snapshots", "1,"),
+        (CONV, "snapshots", "(1"),
+        (CONV, "snapshots", "1)"),
+        (CONV, "snapshots", "[1)"),
+        (CONV, "snapshots", "((1))"),
+        (CONV, "beta_minmax", "0.1,,0.2"),
+        (UNET, "network.widths", "8,+8"),
         (CONV, "lr", "nan"),
         (CONV, "lr", "٣"),
         (CONV, "epochs", "inf"),
@@ -410,10 +436,30 @@ def test_a_word_of_the_command_line_becomes_a_value(made, field, text, value):
 )
 def test_a_word_that_is_no_value_is_refused_by_name(made, field, text):
     inner = field.rpartition(".")[2]
-    with pytest.raises(ConfigError, match=f"^{inner} must be .*, not '{text}'$"):
+    with pytest.raises(ConfigError, match=f"^{inner} must be .*, not '{re.escape(text)}'$"):
         made.parse(field, text)
     with pytest.raises(ConfigError, match=f"^{inner} must be "):
         made.told({field: text})
+
+
+def test_a_number_with_a_line_break_is_refused():
+    with pytest.raises(ConfigError, match=r"^batch_size must be a whole number, not '5\\n'$"):
+        CONV.parse("batch_size", "5\n")
+
+
+@pytest.mark.parametrize(
+    ("made", "field", "text", "bound"),
+    [
+        (CONV, "batch_size", "-1", "at least 1"),
+        (CONV, "seed", "-1", "at least 0"),
+        (CONV, "lr", "-0.5", "between 0 and 1"),
+        (CONV, "snapshots", "1,-2", "more than 0"),
+        (UNET, "network.attention", "-1", "at least 0"),
+    ],
+)
+def test_a_number_below_its_range_is_refused_with_the_range(made, field, text, bound):
+    with pytest.raises(ConfigError, match=f"^{field.rpartition('.')[2]} must be {bound}, not '{text}'$"):
+        made.parse(field, text)
 
 
 def test_words_are_told_with_the_network_before_its_fields():

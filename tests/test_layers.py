@@ -7,7 +7,8 @@ import gendiff_lib
 
 SOURCES = {p.stem: p for p in Path(gendiff_lib.__file__).parent.glob("*.py") if p.stem != "__init__"}
 LAYERS = (
-    ("config", "parsing", "layout", "anatomy", "svg", "plots"),
+    ("parsing",),
+    ("config", "layout", "anatomy", "svg", "plots"),
     ("images", "machine", "folders", "streams", "progress", "schedules", "denoisers", "scores", "column", "processes"),
     ("data", "samplers", "objectives", "uncertainty", "corruptions", "drawings", "views"),
     ("learner", "likelihood", "features", "store", "weights_files", "distances", "neighbours", "points"),

@@ -105,6 +105,16 @@ def test_weights_of_a_run_that_lost_them_are_not_published(published):
     assert not list(published.iterdir())
 
 
+def test_changed_weights_are_not_published(published):
+    run = train(TINY)
+    file = run.folder / layout.weights(64)
+    weights = store.read_tensors(file)
+    store.write_tensors(file, {name: tensor * 2 for name, tensor in weights.items()})
+    with pytest.raises(store.StoreError, match=f"{file} is damaged .its SHA-256 is not the one that the record tells"):
+        publishing.publish(run, weights=True)
+    assert not list(published.iterdir())
+
+
 def test_a_run_that_is_published_again_is_weighed_once(published, monkeypatch):
     run = train(TINY)
     target = publishing.publish(run)

@@ -423,6 +423,51 @@ def test_a_damaged_checkpoint_is_named_and_without_it_the_run_starts_again(point
     assert same(run, elsewhere(points))
 
 
+def test_a_checkpoint_of_another_training_is_refused(points, monkeypatch):
+    interrupt(monkeypatch, points, 2)
+    interrupt(monkeypatch, points.but(seed=1), 3)
+    file = hidden(points) / "checkpoint.pt"
+    store.copy(hidden(points.but(seed=1)) / "checkpoint.pt", file)  # all of its shapes fit
+    with pytest.raises(StoreError, match=rf"{file} is damaged \(it is of another training\): delete it, and"):
+        train(points)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("history", "abc"),
+        ("history", [1]),
+        ("losses", [1]),
+        ("losses", [{"loss": "a"}]),
+        ("first", None),
+        ("first", {"loss": 1.0}),
+        ("counts", {"images": 64}),
+        ("counts", {"epoch": 0, "step": "2", "images": 64, "operations": 9, "steps_per_epoch": STEPS}),
+        ("counts", {"epoch": -1, "step": 2, "images": 64, "operations": 9, "steps_per_epoch": STEPS}),
+        ("cuda_rng", 3),
+        ("cuda_rng", ["a"]),
+        ("rng", None),
+        ("learner", [1]),
+        ("learner", {"net": [1]}),
+    ],
+)
+def test_a_checkpoint_with_a_part_of_another_type_is_damaged(points, monkeypatch, part, value):
+    interrupt(monkeypatch, points, 2)
+    file = hidden(points) / "checkpoint.pt"
+    store.write_checkpoint(file, store.read_checkpoint(file) | {part: value})
+    with pytest.raises(StoreError, match=rf"{file} is damaged \(it does not fit this code and device; it is of"):
+        train(points)
+
+
+@pytest.mark.parametrize("record", [None, [], {}, {"digest": "a", "data": 3, "device": "b"}])
+def test_a_checkpoint_without_a_record_is_damaged(points, monkeypatch, record):
+    interrupt(monkeypatch, points, 2)
+    file = hidden(points) / "checkpoint.pt"
+    store.write_checkpoint(file, store.read_checkpoint(file) | {"record": record})
+    with pytest.raises(StoreError, match=f"{file} is damaged .*: delete it, and"):
+        train(points)
+
+
 def test_a_full_disk_stops_the_run_and_the_last_checkpoint_stays(points, monkeypatch, elsewhere):
     save, written = torch.save, []
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -425,6 +426,63 @@ def test_a_record_of_another_shape_is_named(gan, field, value):
         all_runs()
 
 
+def wrong_in_records():
+    """Fields, what is wrong with their value, and the names that are told."""
+    yield "config", {}, r"it lacks config\.batch_size"
+    yield "config", {"batch_size": "16"}, r"config\.batch_size"
+    for epochs in (None, "x", [], -1.0, float("nan")):
+        yield "snapshots", {"64": {"epochs": epochs}}, r"snapshots\.64\.epochs"
+    yield "snapshots", {"64": {"images": 0, "rows": -1}}, r"snapshots\.64\.images, snapshots\.64\.rows"
+    yield "snapshots", {"064": {}}, r"snapshots\.064\.\[key\]"
+    for shape, place in (([], ""), (["a", 1, 1], r"\.0"), ([3, 0, 8], r"\.1"), ("abc", "")):
+        yield "sample_shape", shape, f"sample_shape{place}"
+    for name in ("images", "rows", "operations", "operations_per_image", "seconds"):
+        yield name, -1, name
+    yield "seconds", 10**400, "seconds"
+    yield "first_losses", [1], r"first_losses\.0"
+    yield "segments", [1], r"segments\.0"
+    yield "segments", [{}], r"it lacks segments\.0\.device"
+    yield "classes", [], "classes"
+    yield "packages", {}, r"it lacks packages\.torch"
+    yield "data", {"name": "shapes:8"}, r"it lacks data\.digest, data\.samples"
+    yield "versions", {"gan": "1"}, r"versions\.gan"
+    yield "versions", [], "versions"
+    yield "classes", [1] * 9, r"classes\.0, classes\.1, classes\.2, classes\.3, classes\.4 and 4 more"
+
+
+@pytest.fixture(scope="module")
+def record():
+    """A record as a training writes it, of one snapshot."""
+    (path,) = (Path(__file__).parent.parent / "runs").glob("classifier-*/run.json")
+    kept = store.read_json(path)
+    (snapshot,) = kept["snapshots"].values()
+    return kept | {"snapshots": {"64": snapshot}}
+
+
+@pytest.mark.parametrize(("field", "value", "names"), list(wrong_in_records()))
+def test_a_field_of_a_record_that_is_wrong_is_named(tmp_path, record, field, value, names):
+    if field == "snapshots":
+        value = {seen: record["snapshots"]["64"] | changed for seen, changed in value.items()}
+    store.write_json(tmp_path / "run.json", record)
+    assert runs.read_record(tmp_path) == record
+    store.write_json(tmp_path / "run.json", record | {field: value})
+    with pytest.raises(StoreError, match=rf"run\.json is damaged \((it lacks )?{names}( of another kind|\)|,)"):
+        runs.read_record(tmp_path)
+
+
+def test_what_a_later_version_adds_to_a_record_is_kept(tmp_path, record):
+    later = record | {"fresh": 1, "data": record["data"] | {"fresh": None}}
+    store.write_json(tmp_path / "run.json", later)
+    assert runs.read_record(tmp_path) == later
+
+
+def test_a_result_that_is_known_no_more_counts_as_outdated(gan):
+    path = train(gan).folder / "run.json"
+    assert not Run.read(path.parent).stale
+    store.write_json(path, store.read_json(path) | {"versions": {"forgotten": 1}})
+    assert Run.read(path.parent).stale
+
+
 def test_scores_of_an_earlier_form_are_computed_again_and_of_another_are_named(gan):
     run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
     scores = run.scores(sampling, judge, n_real=20)
@@ -435,6 +493,44 @@ def test_scores_of_an_earlier_form_are_computed_again_and_of_another_are_named(g
     path.write_text("[1]")
     with pytest.raises(StoreError, match=f"{path.name} is damaged"):
         run.scores(sampling, judge, n_real=20)
+
+
+@pytest.fixture
+def kept(gan):
+    """A run, with the arguments and the file of its scores."""
+    run, asked = train(gan), (Sampling(n=24), Extractor("pixels", "d1", pixels), 20)
+    run.scores(*asked)
+    (path,) = run.folder.glob("samples/*/scores-*")
+    return run, asked, path
+
+
+def test_a_field_of_scores_that_is_of_another_type_is_named(kept):
+    run, asked, path = kept
+    whole = store.read_json(path)
+    wrong = {
+        "frechet_distance": ("1.5", None, [1], True),
+        "classifier_score": ("a",),
+        "errors": ([], {"precision": "a"}, None),
+        "made": ([], None, {"versions": [1]}, {"versions": {"metrics": "1"}}),
+        "n_fake": (24.5, "24", None, -1),
+        "extractor": (3,),
+        "shares": ("ab", ["a"], 1),
+    }
+    for field, value in [(field, value) for field, values in wrong.items() for value in values]:
+        store.write_json(path, whole | {field: value})
+        with pytest.raises(StoreError, match=rf"damaged \({field}[\w.]* of another kind than scores have\): delete"):
+            run.scores(*asked)
+    store.write_json(path, whole | {"classifier_score": None, "kernel_distance": float("nan")})
+    assert run.scores(*asked).classifier_score is None
+
+
+@pytest.mark.parametrize(("n", "n_real"), [(19, 20), (24, 19)])
+def test_too_few_images_to_score_are_refused_before_any_is_drawn(gan, monkeypatch, n, n_real):
+    run = train(gan)
+    monkeypatch.setattr(Run, "_states", fail)
+    with pytest.raises(GendiffError, match="n=19 images are too few to score: give at least 20"):
+        run.scores(Sampling(n=n), Extractor("pixels", "d1", pixels), n_real)
+    assert not (run.folder / "samples").exists()
 
 
 def test_a_run_that_lost_its_weights_says_what_to_do_and_leaves_nothing(gan, published):

@@ -80,6 +80,14 @@ def test_a_full_disk_is_recognised_by_the_words_of_libraries(tmp_path, words):
         raise RuntimeError(words)
 
 
+def test_a_full_disk_is_told_with_the_remedy_that_helps_there(tmp_path):
+    with (
+        pytest.raises(StoreError, match=r"no space is left to write .*file: free some, or name another file by --out$"),
+        store.writing(tmp_path / "file", "name another file by --out"),
+    ):
+        raise OSError(errno.ENOSPC, "full")
+
+
 def test_a_full_disk_is_recognised_by_its_number(tmp_path):
     with pytest.raises(StoreError, match="no space is left"), store.writing(tmp_path / "file"):
         raise OSError(errno.ENOSPC, "voll")
@@ -150,6 +158,13 @@ def test_a_damaged_checkpoint_is_deleted_alone_and_other_files_with_their_folder
     told = {name: str(store.damaged(tmp_path / name, "why")) for name in ("checkpoint.pt", "run.json")}
     assert "(why): delete it, and" in told["checkpoint.pt"]
     assert f"(why): delete {tmp_path}, and" in told["run.json"]
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])
+def test_json_that_is_nested_too_deeply_is_damaged(tmp_path, deep):
+    (tmp_path / "deep.json").write_text(deep)
+    with pytest.raises(StoreError, match=r"deep\.json is damaged \(it is no JSON\)"):
+        store.read_json(tmp_path / "deep.json")
 
 
 @pytest.mark.parametrize("text", ["a,b\n1\n", "a\n1,2\n", "a\nx\n", "a\n"])
