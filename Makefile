@@ -58,7 +58,7 @@ PIP = "$(PY)" -m pip install --quiet --disable-pip-version-check -c constraints.
 LIBRARY = "$(PY)" -m gendiff_lib
 
 .DEFAULT_GOAL := help
-.PHONY: help env train book pdf preview serve test test-browser test-twice linkcheck imports lint runs status bench lab clean
+.PHONY: help env train book pdf preview serve test test-browser test-twice linkcheck imports lint replay runs status bench lab clean
 
 help: ## List the targets
 	@echo "make TARGET [VENV=path] [PYTHON=python3.12]"
@@ -143,6 +143,9 @@ lint: $(STAMP) ## Check format, lint, types and that notebooks are stripped
 
 runs: $(STAMP) ## Show which runs exist, are published, missing or stale
 	@$(LIBRARY) runs --preset "$${PRESET:-laptop}" --dataset "$$DATASET"
+
+replay: $(STAMP) ## Train the first updates of every published run again, where its data are at hand
+	@$(LIBRARY) replay --all
 
 status: runs ## The same as runs
 

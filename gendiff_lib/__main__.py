@@ -150,7 +150,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field by name")
 
     sub = command("replay", "Train the first updates of runs again: does today's code still make them?")
-    sub.add_argument("runs", nargs="+", metavar="RUN", help="experiment or run folder")
+    sub.add_argument("runs", nargs="*", metavar="RUN", help="experiment or run folder")
+    sub.add_argument("--all", action="store_true", help="every published run")
     _add_presets(sub)
 
     sub = command("sample", "Draw samples of a run and write them as a contact sheet.")
@@ -314,9 +315,14 @@ def _count(flag: str, text: str, least: int = 0, most: int | None = None) -> int
 
 
 def _replay(args: argparse.Namespace) -> None:
+    if args.all == bool(args.runs):
+        raise ConfigError("name runs, or give --all for the published ones: `gendiff runs` shows the runs")
     runs = {word: _run(word, args) for word in args.runs}  # refuses a wrong word before anything is trained
-    found = {word: replay(run) for word, run in runs.items()}
-    for word, told in found.items():
+    if args.all:
+        runs = {run.id: run for run in all_runs() if run.published}
+    found = {}
+    for word, run in runs.items():
+        found[word] = told = replay(run)
         print(f"{word}: {told.verdict} ({told.why})", flush=True)
     if differing := [word for word, told in found.items() if told.verdict == "differs"]:
         raise GendiffError(

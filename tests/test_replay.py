@@ -5,10 +5,10 @@ from gendiff_lib import replay as replaying
 from gendiff_lib import store
 from gendiff_lib.__main__ import main
 from gendiff_lib.config import ClassifierConfig
-from gendiff_lib.data import MissingDataError, load
+from gendiff_lib.data import MissingDataError
+from gendiff_lib.publish import publish
 from gendiff_lib.recorder import train
 from gendiff_lib.replay import replay
-from gendiff_lib.runs import Run, all_runs
 
 
 @pytest.mark.parametrize("kind", ["gan", "conv", "points", "classifier"])
@@ -82,15 +82,11 @@ def test_the_command_names_the_run_that_todays_code_does_not_make(conv, capsys):
     assert f"today's code does not make {run.id}" in capsys.readouterr().err
 
 
-def replayed_here():
-    return [run for run in all_runs() if run.published and run.record["first_losses"]]
-
-
-@pytest.mark.parametrize("run", replayed_here(), ids=lambda run: f"{run.config.name}-{run.config.seed}")
-def test_published_runs_are_still_made_by_this_code(run: Run):
-    try:
-        load(run.config.dataset)
-    except MissingDataError as missing:
-        pytest.skip(str(missing))
-    found = replay(run)
-    assert found.good or (found.verdict == "cannot" and "bf16" in found.why), found.why
+def test_all_published_runs_are_replayed_in_one_go(conv, gan, published, capsys):
+    for config in (conv, gan):
+        publish(train(config))
+    assert main(["replay", "--all"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("bit-equal") == 2
+    assert main(["replay"]) == main(["replay", "--all", "conv"]) == 2
+    assert capsys.readouterr().err.count("name runs, or give --all") == 2
