@@ -652,6 +652,10 @@ def read_record(folder: Path) -> dict[str, Any]:
         _Record.model_validate(known)
     except ValidationError as error:
         raise store.damaged(path, _complaint(error, "a record has")) from None
+    with store.understanding(path):  # numbers may be too large to multiply
+        for seen, entry in known["snapshots"].items():
+            if not str(entry["images"]) == seen == str(_seen(known, entry["epochs"])):
+                raise ValueError(f"snapshot {seen} tells other images or epochs")
     return known
 
 

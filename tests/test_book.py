@@ -82,7 +82,7 @@ def test_the_book_shows_a_night_once_the_papers_pair_is_published(published, mon
         record["steps_per_epoch"] = 50_000 // config.batch_size
         images = images_at(config.epochs, record["steps_per_epoch"], config.batch_size)
         (snapshot,) = example["snapshots"].values()
-        record["snapshots"] = {str(images): snapshot | {"epochs": config.epochs}}
+        record["snapshots"] = {str(images): snapshot | {"epochs": config.epochs, "images": images}}
         store.write_json(published / f"{name}-{config.digest}" / "run.json", record)
     assert choose_preset("") == "overnight"
     assert choose_preset("", changed=True) == "laptop"  # other epochs or data are of no published run

@@ -431,9 +431,9 @@ def wrong_in_records():
     yield "config", {}, r"it lacks config\.batch_size"
     yield "config", {"batch_size": "16"}, r"config\.batch_size"
     for epochs in (None, "x", [], -1.0, float("nan")):
-        yield "snapshots", {"64": {"epochs": epochs}}, r"snapshots\.64\.epochs"
-    yield "snapshots", {"64": {"images": 0, "rows": -1}}, r"snapshots\.64\.images, snapshots\.64\.rows"
-    yield "snapshots", {"064": {}}, r"snapshots\.064\.\[key\]"
+        yield "snapshots", {"1198080": {"epochs": epochs}}, r"snapshots\.1198080\.epochs"
+    yield "snapshots", {"1198080": {"images": 0, "rows": -1}}, r"snapshots\.1198080\.images, snapshots\.1198080\.rows"
+    yield "snapshots", {"0119": {}}, r"snapshots\.0119\.\[key\]"
     for shape, place in (([], ""), (["a", 1, 1], r"\.0"), ([3, 0, 8], r"\.1"), ("abc", "")):
         yield "sample_shape", shape, f"sample_shape{place}"
     for name in ("images", "rows", "operations", "operations_per_image", "seconds"):
@@ -456,17 +456,33 @@ def record():
     (path,) = (Path(__file__).parent.parent / "runs").glob("classifier-*/run.json")
     kept = store.read_json(path)
     (snapshot,) = kept["snapshots"].values()
-    return kept | {"snapshots": {"64": snapshot}}
+    return kept | {"snapshots": {"1198080": snapshot}}
 
 
 @pytest.mark.parametrize(("field", "value", "names"), list(wrong_in_records()))
 def test_a_field_of_a_record_that_is_wrong_is_named(tmp_path, record, field, value, names):
     if field == "snapshots":
-        value = {seen: record["snapshots"]["64"] | changed for seen, changed in value.items()}
+        value = {seen: record["snapshots"]["1198080"] | changed for seen, changed in value.items()}
     store.write_json(tmp_path / "run.json", record)
     assert runs.read_record(tmp_path) == record
     store.write_json(tmp_path / "run.json", record | {field: value})
     with pytest.raises(StoreError, match=rf"run\.json is damaged \((it lacks )?{names}( of another kind|\)|,)"):
+        runs.read_record(tmp_path)
+
+
+@pytest.mark.parametrize("changed", [{"images": 128}, {"epochs": 23.0}, {"epochs": 1e9}])
+def test_a_snapshot_that_is_not_of_its_images_is_named(tmp_path, record, changed):
+    snapshots = {"1198080": record["snapshots"]["1198080"] | changed}
+    store.write_json(tmp_path / "run.json", record | {"snapshots": snapshots})
+    with pytest.raises(StoreError, match=r"run\.json is damaged \(snapshot 1198080 tells other images or epochs\)"):
+        runs.read_record(tmp_path)
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(1e308, 390), (24.0, 10**400)])
+def test_numbers_beyond_all_range_in_a_record_are_damage(tmp_path, record, epochs, steps):
+    snapshots = {"1198080": record["snapshots"]["1198080"] | {"epochs": epochs}}
+    store.write_json(tmp_path / "run.json", record | {"snapshots": snapshots, "steps_per_epoch": steps})
+    with pytest.raises(StoreError, match=r"run\.json is damaged \("):
         runs.read_record(tmp_path)
 
 
