@@ -227,11 +227,12 @@ def _items(text: str) -> list[str]:
 
 
 def _number(kind: type, text: str) -> float:
-    """A number as `parsing` has it. A whole one may have a minus: that it is out of range is told apart."""
-    value = real_number(text) if kind is float else whole_number(text.removeprefix("-"))
-    if value is None:
+    """A number as `parsing` has it. A whole one may have a minus or more digits: that is told as out of range."""
+    digits = text.removeprefix("-")
+    value = real_number(text) if kind is float else whole_number(digits[:18])
+    if value is None or (kind is int and not (digits.isascii() and digits.isdecimal())):
         raise ValueError
-    return -value if kind is int and text.startswith("-") else value
+    return int(text) if kind is int else value
 
 
 def _words(field: FieldInfo) -> str:

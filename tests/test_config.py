@@ -406,6 +406,8 @@ def test_a_word_of_the_command_line_becomes_a_value(made, field, text, value):
         (CONV, "batch_size", "5 "),
         (CONV, "batch_size", "007"),
         (CONV, "batch_size", "--5"),
+        (CONV, "batch_size", "9" * 18 + "٣"),
+        (CONV, "batch_size", "9" * 18 + "x"),
         (CONV, "snapshots", "1,,2"),
         (CONV, "snapshots", "1,"),
         (CONV, "snapshots", "(1"),
@@ -452,12 +454,13 @@ def test_a_number_with_a_line_break_is_refused():
     [
         (CONV, "batch_size", "-1", "at least 1"),
         (CONV, "seed", "-1", "at least 0"),
+        (CONV, "seed", "9" * 20, "between 0 and 2147483647"),
         (CONV, "lr", "-0.5", "between 0 and 1"),
         (CONV, "snapshots", "1,-2", "more than 0"),
         (UNET, "network.attention", "-1", "at least 0"),
     ],
 )
-def test_a_number_below_its_range_is_refused_with_the_range(made, field, text, bound):
+def test_a_number_out_of_its_range_is_refused_with_the_range(made, field, text, bound):
     with pytest.raises(ConfigError, match=f"^{field.rpartition('.')[2]} must be {bound}, not '{text}'$"):
         made.parse(field, text)
 
