@@ -15,6 +15,8 @@ import papermill
 
 from gendiff_lib.asking import READ
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
 
 def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     """SystemExit for a name that the parameters cell lacks: papermill would only warn and run the default."""
@@ -57,6 +59,14 @@ def part_boxes(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode
     return parted
 
 
+def without_bars(notebook: nbformat.NotebookNode) -> None:
+    """Take out progress bars: a page would ask another host for the script that draws them."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+
+
 def cut(cells: list[nbformat.NotebookNode], lacking: str) -> list[nbformat.NotebookNode]:
     """The cells before the one that failed, less headings without a body, and what is lacking, in a sentence."""
     mine = [cell for cell in cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
@@ -84,6 +94,7 @@ def run(source: str, target: str, parameters: dict[str, Any]) -> None:
     notebook = nbformat.read(target, as_version=4)
     if lacking:
         notebook.cells = cut(notebook.cells, lacking)
+    without_bars(notebook)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
