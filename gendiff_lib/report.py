@@ -384,4 +384,4 @@ class Page(Exhibits):
 
 POINT_COLUMNS = {"modes": "modes covered", "high_quality": "high quality", "distance": "sliced Wasserstein"}
 
-NOISE_NOTE = "± is the standard deviation over seeds; where there is one set of samples, the error that its groups tell."
+NOISE_NOTE = "± is the standard deviation over seeds; where there is one set, the error that its groups tell."
