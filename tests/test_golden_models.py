@@ -293,7 +293,9 @@ def same(a, b):
 
 def compare(known, found):
     known, found = flat(known), flat(rounded(found))
-    assert known.keys() == found.keys(), "other things are pinned: `--golden` adds what is new (golden/README.md)"
+    assert known.keys() == found.keys(), (
+        "other things are pinned, of which `--golden` adds what is new: see golden/README.md"
+    )
     moved = {k: (v, found[k]) for k, v in known.items() if not same(v, found[k])}
     assert not moved, f"{len(moved)} of {len(known)} numbers moved (then, now): see golden/README.md"
 

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from gendiff_lib import diffusion, layout, recorder, store, versions
+from gendiff_lib import diffusion, engine, layout, recorder, store, versions
 from gendiff_lib.config import ClassifierConfig, ConfigError, ConvNetwork, GendiffError, Sampling, UNetNetwork
 from gendiff_lib.data import load
 from gendiff_lib.diffusion import Diffusion
@@ -168,7 +168,7 @@ def test_a_classifiers_snapshot_has_its_test_accuracy():
 
 KILLED = """
 import json, os, signal, sys
-from gendiff_lib import recorder
+from gendiff_lib import engine, recorder
 from gendiff_lib.config import from_dict
 from gendiff_lib.diffusion import Diffusion
 kind, values, after = json.loads(sys.argv[1])
@@ -315,7 +315,7 @@ def test_a_shorter_run_than_the_interrupted_one_has_its_snapshot(points, monkeyp
 
 WAITED_FOR = """
 import json, pathlib, sys, time
-from gendiff_lib import recorder
+from gendiff_lib import engine, recorder
 from gendiff_lib.config import from_dict
 from gendiff_lib.diffusion import Diffusion
 kind, values, folder = json.loads(sys.argv[1])
@@ -511,6 +511,7 @@ def test_a_record_tells_which_conditions_trained_which_stretch(points, monkeypat
     interrupt(monkeypatch, points, STEPS + 3)
     if changed == "threads":
         torch.set_num_threads(2)
+        monkeypatch.setattr(engine, "WORTH_A_THREAD", 1.0)  # however small the steps
     if changed == "commit":
         monkeypatch.setattr(recorder, "commit", lambda: {"commit": "another", "dirty": False})
     run = train(points)
