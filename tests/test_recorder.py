@@ -168,7 +168,7 @@ def test_a_classifiers_snapshot_has_its_test_accuracy():
 
 KILLED = """
 import json, os, signal, sys
-from gendiff_lib import engine, recorder
+from gendiff_lib import recorder
 from gendiff_lib.config import from_dict
 from gendiff_lib.diffusion import Diffusion
 kind, values, after = json.loads(sys.argv[1])
@@ -315,7 +315,7 @@ def test_a_shorter_run_than_the_interrupted_one_has_its_snapshot(points, monkeyp
 
 WAITED_FOR = """
 import json, pathlib, sys, time
-from gendiff_lib import engine, recorder
+from gendiff_lib import recorder
 from gendiff_lib.config import from_dict
 from gendiff_lib.diffusion import Diffusion
 kind, values, folder = json.loads(sys.argv[1])
