@@ -8,6 +8,7 @@ CHECKPOINT = "checkpoint.pt"
 SAMPLES = "samples.safetensors"
 SAMPLING = "sampling.json"
 SHEET = "sheet.png"
+WHOLE = "whole.txt"  # when the training ended of which the study has made all that it makes; not published
 DRAWING = "drawing"  # batches of an unfinished drawing
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from . import store
+from . import layout, store
 from .config import Config, GendiffError, Sampling
 from .data import MissingDataError
 from .experiments import CODED, at_petaflops, get, live_configs, protocol, sampler_grid
@@ -85,14 +85,20 @@ def published(run: Run) -> Iterator[str]:
         return
     with store.lock(f"publish-{run.id}", f"publishing {run.id}", wait=False):
         yield from complete(run)
+        with store.writing(run.folder / layout.WHOLE) as draft:
+            draft.write_text(run.record["finished"], encoding="utf-8")
         folder = publish(run, weights=run.config.name in PAIR)
         yield f"published {folder}"
         yield from _commit(run, folder)
 
 
 def _published_whole(run: Run) -> bool:
-    there = find(run.config, published=True)
-    return there is not None and (run.published or there.record["finished"] == run.record["finished"])
+    """Whether a run is published with all that the study makes of it; one published by hand may lack some of it."""
+    if run.published:
+        return True
+    there, mark = find(run.config, published=True), run.folder / layout.WHOLE
+    made = mark.read_text(encoding="utf-8") if mark.exists() else ""
+    return there is not None and made == there.record["finished"] == run.record["finished"]
 
 
 def complete(run: Run) -> Iterator[str]:

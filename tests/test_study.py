@@ -6,6 +6,7 @@ import pytest
 from gendiff_lib import experiments, store, study
 from gendiff_lib.config import DCGANNetwork, MLPNetwork, Sampling, UNetNetwork
 from gendiff_lib.experiments import EXPERIMENTS, Protocol, at_petaflops, get, operations, samples_of
+from gendiff_lib.publish import publish
 from gendiff_lib.recorder import train
 from gendiff_lib.runs import find
 from gendiff_lib.store import read_checkpoint
@@ -142,3 +143,11 @@ def test_a_run_that_went_on_is_published_anew(night, published):
     assert run is not None
     assert run.epochs == (1.0, 2.0, 3.0)
     assert train(config).published is False
+
+
+def test_a_run_that_was_published_by_hand_is_made_whole_all_the_same(night, published):
+    run = train(night[1])
+    publish(run)
+    assert not list((published / run.id).glob("samples/*"))
+    list(work([night[1]], 600.0, study.published))
+    assert list((published / run.id).glob("samples/*/scores-*"))
