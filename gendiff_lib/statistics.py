@@ -13,7 +13,6 @@ from torch import Tensor
 
 from . import store
 from .features import VERSION, Extractor
-from .weights_files import sha256_of
 
 
 class Statistics(NamedTuple):
@@ -59,7 +58,7 @@ def read_record(dataset: str, extractor: Extractor) -> Record | None:
             return None
         n, sha256 = int(told["n"]["train"]), told["sha256"]
     tensors = store.read_tensors(tensors_path)
-    if sha256_of(tensors_path) != sha256:
+    if store.sha256(tensors_path) != sha256:
         raise store.damaged(tensors_path, f"its SHA-256 does not begin {sha256[:8]}")
     with store.understanding(tensors_path):
         mean, test_mean = tensors["train_mean"].double(), tensors["test_mean"].double()
@@ -79,7 +78,7 @@ def write_record(dataset: str, extractor: Extractor, train: Statistics, test: St
         "extractor_digest": extractor.digest,
         "version": VERSION,
         "resize": extractor.resize,
-        "sha256": sha256_of(tensors_path),
+        "sha256": store.sha256(tensors_path),
         "mean_distance": float((train.mean.float().double() - test.mean.float().double()).square().sum()),
     }
     store.write_json(told_path, told | known)

@@ -11,13 +11,12 @@ import torch
 from . import layout, store
 from .config import Config, GendiffError, Sampling
 from .data import MissingDataError
-from .experiments import CODED, at_petaflops, get, live_configs, protocol, sampler_grid
+from .experiments import CODED, PAPER_PAIR, get, live_configs, protocol, sampler_grid
 from .publish import publish
 from .recorder import OutOfTime, train
 from .runs import Run, find
 from .scoring import extractor
 
-PAIR = ("dcgan-32", "ddpm-conv")
 OTHERS = (
     "flow-transformer", "flow-unet", "ddpm-unet", "ddpm-transformer", "ddpm-mlp",
     "dcgan-minimax", "dcgan-plain", "dcgan-clipped", "dcgan",
@@ -35,17 +34,12 @@ EARLY_N = 2000  # samples of each snapshot, where snapshots are compared
 def study() -> list[Config]:
     """Every training of the preset `overnight`, in the order in which it is wanted."""
     night = "overnight"
-    pair, others = [get(n, night) for n in PAIR], [get(n, night) for n in OTHERS]
-    long = [get(n, night, epochs=100.0) for n in PAIR]
+    pair, others = [get(n, night) for n in PAPER_PAIR], [get(n, night) for n in OTHERS]
+    long = [get(n, night, epochs=100.0) for n in PAPER_PAIR]
     trials = [get(n, night) for names in TRIALS.values() for n in names if n.startswith("trial-")]
     fresh = [c.but(seed=s) for s in SEEDS for c in pair]
     live = [c for c in live_configs(night) if c.dataset == "shapes"]
     return [*pair, *others, *live, *long, *trials, *fresh]
-
-
-def petaflops(config: Config, share: float) -> Config:
-    """The configuration as it is after so much of a petaFLOP."""
-    return config.but(epochs=at_petaflops(config, share))
 
 
 def work(configs: Sequence[Config], budget: float, finish: Callable[[Run], Iterator[str]]) -> Iterator[str]:
@@ -87,7 +81,7 @@ def published(run: Run) -> Iterator[str]:
         yield from complete(run)
         with store.writing(run.folder / layout.WHOLE) as draft:
             draft.write_text(run.record["finished"], encoding="utf-8")
-        folder = publish(run, weights=run.config.name in PAIR)
+        folder = publish(run, weights=run.config.name in PAPER_PAIR)
         yield f"published {folder}"
         yield from _commit(run, folder)
 
@@ -123,7 +117,7 @@ def complete(run: Run) -> Iterator[str]:
     if run.dataset.is_image:
         run.memorisation(asked, judges[0], min(1000, asked.n))
         yield f"{run.id}: nearest training images found"
-    if run.config.name in PAIR and run.config.seed == 0:
+    if run.config.name in PAPER_PAIR and run.config.seed == 0:
         yield from _pair(run, asked, judges, real)
 
 

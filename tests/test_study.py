@@ -45,10 +45,10 @@ def test_the_papers_pair_keeps_every_value_of_figs_16_and_17_but_size_and_seed()
 
 def test_the_study_begins_with_the_papers_pair_and_its_seeds_are_fresh():
     configs = study.study()
-    assert [c.name for c in configs[:2]] == list(study.PAIR)
+    assert [c.name for c in configs[:2]] == list(experiments.PAPER_PAIR)
     assert len(dict.fromkeys((c.digest, c.epochs) for c in configs)) == len(configs)
     fresh = [c for c in configs if c.seed]
-    assert {c.name for c in fresh} == set(study.PAIR)
+    assert {c.name for c in fresh} == set(experiments.PAPER_PAIR)
     assert len({t for side in study.TRIALS.values() for t in side}) == sum(map(len, study.TRIALS.values()))
     assert len(study.TRIALS["GAN"]) == len(study.TRIALS["diffusion"])
 
