@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from gendiff_lib import machine, store
-from gendiff_lib.__main__ import exit_code
+from gendiff_lib import device as machine
+from gendiff_lib.cli import exit_code
+from gendiff_lib.runs import files
 
 
 def report(
@@ -27,7 +28,7 @@ def report(
         result = measure(args)
         print(table(result))
         if args.out:
-            store.write_json(args.out, result)
+            files.write_json(args.out, result)
 
     return exit_code(program, work, "nothing was written")
 

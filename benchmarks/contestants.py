@@ -18,12 +18,12 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
-from gendiff_lib.config import GendiffError
-from gendiff_lib.features import Extractor, extract
-from gendiff_lib.machine import default_device, forget_peak, peak_memory
-from gendiff_lib.metrics import kept_reference, score
-from gendiff_lib.scoring import offline
-from gendiff_lib.store import read_tensors
+from gendiff_lib.device import default_device, forget_peak, peak_memory
+from gendiff_lib.errors import GendiffError
+from gendiff_lib.evaluation.features import Extractor, extract
+from gendiff_lib.evaluation.metrics import kept_reference, score
+from gendiff_lib.experiments.extractors import offline
+from gendiff_lib.runs.files import read_tensors
 
 # our name of a value -> torch-fidelity's
 THEIR_NAMES = {

@@ -7,12 +7,15 @@ from typing import Any
 
 import torch
 
-from gendiff_lib.config import Config, DiffusionConfig, GANConfig, Sampling
-from gendiff_lib.diffusion import Diffusion
+from gendiff_lib.config import Config, Sampling
+from gendiff_lib.diffusion.config import DiffusionConfig
+from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.experiments import get
-from gendiff_lib.gan import GAN
+from gendiff_lib.gan.config import GANConfig
+from gendiff_lib.gan.model import GAN
 from gendiff_lib.learner import Learner
-from gendiff_lib.training import build, fit, start
+from gendiff_lib.training.build import build, start
+from gendiff_lib.training.loop import fit
 
 from .turns import Contestant, Setup, drawing, size
 

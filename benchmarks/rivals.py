@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 from torchvision import transforms
 
-from gendiff_lib.config import GendiffError, UNetNetwork
-from gendiff_lib.data import Dataset
-from gendiff_lib.training import make
+from gendiff_lib.data.dataset import Dataset
+from gendiff_lib.diffusion.config import UNetNetwork
+from gendiff_lib.errors import GendiffError
+from gendiff_lib.training.build import make
 
 from .turns import DTYPES, Contestant, Setup, drawing, size
 

@@ -23,15 +23,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gendiff_lib import images as im
-from gendiff_lib import machine, store
-from gendiff_lib.__main__ import Parser
-from gendiff_lib.config import GendiffError
+from gendiff_lib import device as machine
+from gendiff_lib.cli import Parser
 from gendiff_lib.data import at_hand, load
+from gendiff_lib.data import images as images_module
+from gendiff_lib.errors import GendiffError
+from gendiff_lib.evaluation.distances import KERNEL_SUBSET_SIZE
+from gendiff_lib.evaluation.features import content_digest, image_keys
+from gendiff_lib.evaluation.metrics import SPLITS
 from gendiff_lib.experiments import PRESETS
-from gendiff_lib.features import content_digest, image_keys
-from gendiff_lib.metrics import KERNEL_SUBSET_SIZE, SPLITS
-from gendiff_lib.scoring import offline
+from gendiff_lib.experiments.extractors import offline
+from gendiff_lib.runs import files
 
 from .common import at_least, provenance, report, spread
 from .contestants import THEIR_NAMES, Task
@@ -73,12 +75,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def corrupted(images: Tensor) -> Tensor:
     """Slightly blurred and noisy copies of uint8 images (N, 3, H, W); always the same."""
-    x = im.to_model(images)
+    x = images_module.to_model(images)
     kernel = torch.tensor([1.0, 2.0, 1.0]) / 4
     weight = torch.outer(kernel, kernel).expand(3, 1, 3, 3)
     blurred = torch.nn.functional.conv2d(torch.nn.functional.pad(x, (1,) * 4, mode="reflect"), weight, groups=3)
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    return im.to_images(blurred + 0.05 * noise)
+    return images_module.to_images(blurred + 0.05 * noise)
 
 
 def _split(dataset: str, split: str, n: int | None, option: str) -> Tensor:
@@ -112,7 +114,7 @@ def _task(args: argparse.Namespace, folder: Path) -> Task:
     real = _in_order(_split(dataset, "train", args.n_real, "--n-real"))
     fake = _in_order(corrupted(_split(dataset, "test", args.n_fake, "--n-fake")))
     offline(dataset, args.preset)
-    store.write_tensors(folder / "images.safetensors", {"fake": fake, "real": real})
+    files.write_tensors(folder / "images.safetensors", {"fake": fake, "real": real})
     return Task(
         contestant="prepare",
         dataset=dataset,
@@ -162,7 +164,7 @@ def _turn(task: Task, label: str) -> dict[str, Any]:
 def compare(args: argparse.Namespace) -> dict[str, Any]:
     """Every contestant's turns, interleaved, and what they add up to."""
     if args.out:
-        store.check_writable(args.out.absolute().parent)
+        files.check_writable(args.out.absolute().parent)
     with tempfile.TemporaryDirectory() as folder:
         task = _task(args, Path(folder))
         print("putting the reference into both caches", file=sys.stderr, flush=True)

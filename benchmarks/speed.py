@@ -17,11 +17,12 @@ from typing import Any
 
 import torch
 
-from gendiff_lib import machine, store
-from gendiff_lib.__main__ import Parser
-from gendiff_lib.config import ConfigError
+from gendiff_lib import device as machine
+from gendiff_lib.cli import Parser
 from gendiff_lib.data import at_hand
 from gendiff_lib.data import load as load_data
+from gendiff_lib.errors import ConfigError
+from gendiff_lib.runs import files
 
 from . import ours, rivals
 from .common import at_least, provenance, report, spread
@@ -207,7 +208,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """All contests that were asked for, with where they took place."""
     names = _contests(args.contests)
     if args.out:
-        store.check_writable(args.out.absolute().parent)
+        files.check_writable(args.out.absolute().parent)
     packages = _check_packages(names)
     setup = _setup(args)
     precisions, left_out = _precisions(setup)

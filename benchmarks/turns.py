@@ -11,8 +11,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from gendiff_lib.config import DiffusionConfig, GANConfig
-from gendiff_lib.data import Dataset
+from gendiff_lib.data.dataset import Dataset
+from gendiff_lib.diffusion.config import DiffusionConfig
+from gendiff_lib.gan.config import GANConfig
 
 from .common import spread
 

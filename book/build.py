@@ -33,9 +33,9 @@ def choose_preset(wanted: str, *, changed: bool = False) -> str:
 
     Where none is asked for, and nothing else is changed: `overnight` once the runs of the paper's pair are published.
     """
-    from gendiff_lib.config import ConfigError
+    from gendiff_lib.errors import ConfigError
     from gendiff_lib.experiments import PAPER_PAIR, PRESETS
-    from gendiff_lib.front import published_pair
+    from gendiff_report.front import published_pair
 
     if wanted and wanted not in PRESETS:
         raise ConfigError(f"PRESET={wanted} is unknown: there are {', '.join(PRESETS)}")
@@ -48,10 +48,11 @@ def choose_dataset(wanted: str, preset: str, reads: bool) -> str:
     A build that reads published runs needs none.
     """
     from gendiff_lib import data
+    from gendiff_lib.errors import DataError
 
     if wanted:
         if not data.load(wanted).is_image:  # fails with the remedy
-            raise data.DataError(f"the book is about images, and {wanted} are points: give DATASET images, or leave it")
+            raise DataError(f"the book is about images, and {wanted} are points: give DATASET images, or leave it")
         return wanted
     if preset == "smoke" or reads:
         return ""
@@ -75,7 +76,7 @@ def _one_thread() -> None:
 
 
 def _train_one(config: "Config") -> str:
-    from gendiff_lib.recorder import train
+    from gendiff_lib.runs.train import train
 
     run = train(config)
     return f"{run.id} on {config.dataset}: {run.snapshot['seconds']:.1f} s"
@@ -83,10 +84,10 @@ def _train_one(config: "Config") -> str:
 
 def train_missing(preset: str, dataset: str, epochs: float, reads: bool, jobs: int) -> None:
     """Make every run that the notebooks will read, one at a time; of a preset that is only read, those in the plane."""
-    from gendiff_lib.asking import PLANE
     from gendiff_lib.experiments import book_configs
-    from gendiff_lib.recorder import train
-    from gendiff_lib.runs import find
+    from gendiff_lib.runs.run import find
+    from gendiff_lib.runs.train import train
+    from gendiff_report.asking import PLANE
 
     missing = [c for c in book_configs(preset, dataset=dataset, epochs=epochs) if find(c) is None]
     train_plane([c for c in missing if c.name in PLANE], jobs)
@@ -129,8 +130,8 @@ def execute_all(parameters: dict[str, object], jobs: int) -> None:
 def write_build_note(preset: str, dataset: str) -> None:
     """What the front page includes: its answer, and the size and the data set of this build."""
     from gendiff_lib.experiments import book_configs
-    from gendiff_lib.front import front
-    from gendiff_lib.runs import find
+    from gendiff_lib.runs.run import find
+    from gendiff_report.front import front
 
     shown = dataset or ("shapes" if preset == "smoke" else "cifar10")
     lines = [f"This build shows runs of the preset **{preset}** on the data set **{shown}**."]
@@ -181,8 +182,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
 
-    from gendiff_lib.asking import READ
-    from gendiff_lib.config import Config, GendiffError
+    from gendiff_lib.config import Config
+    from gendiff_lib.errors import GendiffError
+    from gendiff_report.asking import READ
 
     started = time.monotonic()
     os.environ["GENDIFF_TRAIN"] = "1" if args.train else "0"
@@ -193,7 +195,7 @@ def main() -> None:
         dataset = choose_dataset(args.dataset, preset, reads)
         train_missing(preset, dataset, epochs or 0, reads, args.jobs)
         say(f"runs are there after {time.monotonic() - started:.0f} s")
-        from gendiff_lib.preparing import prepare
+        from gendiff_report.preparing import prepare
 
         prepare(preset, dataset=dataset or None, epochs=epochs)
     except GendiffError as error:

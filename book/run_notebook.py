@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 import papermill
 
-from gendiff_lib.asking import READ
+from gendiff_report.asking import READ
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

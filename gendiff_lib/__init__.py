@@ -1,9 +1,9 @@
 """GANs and diffusion models under one protocol: `get` a configuration, `train` it, look at the `Run`."""
 
-from . import plots
-from .config import Config, GendiffError, Sampling
+from .config import Config, Sampling
+from .errors import GendiffError
 from .experiments import get, protocol
-from .recorder import train
-from .runs import Run, find
+from .runs.run import Run, find
+from .runs.train import train
 
-__all__ = ["Config", "GendiffError", "Run", "Sampling", "find", "get", "plots", "protocol", "train"]
+__all__ = ["Config", "GendiffError", "Run", "Sampling", "find", "get", "protocol", "train"]

@@ -3,14 +3,22 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .config import Config, ConfigError, Sampling
+from .config import Config, Sampling
+from .errors import ConfigError
 from .progress import Progress
-from .samplers import Step
+
+
+class Step(NamedTuple):
+    """A state of a sampler: `x` at time `t`, and the estimate `x0` it was reached by (at the start: x itself)."""
+
+    t: float
+    x: Tensor
+    x0: Tensor
 
 
 class Learner(ABC):

@@ -7,7 +7,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from .config import GendiffError
+from .errors import GendiffError
 
 FIRST = 20  # updates whose losses are kept one by one, so that a replay can be compared with them
 

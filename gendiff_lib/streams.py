@@ -4,7 +4,7 @@ import hashlib
 
 import torch
 
-from .config import ConfigError
+from .errors import ConfigError
 
 PURPOSES = (
     "data",  # the generated data sets themselves

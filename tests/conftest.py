@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from gendiff_lib import store
-from gendiff_lib.config import ConvNetwork, DCGANNetwork, DiffusionConfig, GANConfig, MLPNetwork
+from gendiff_lib import paths
+from gendiff_lib.diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork
+from gendiff_lib.gan.config import DCGANNetwork, GANConfig
 
 
 def pytest_addoption(parser):
@@ -25,7 +26,7 @@ def _private_folders(tmp_path, monkeypatch):
 def published(tmp_path, monkeypatch):
     """An empty folder of published runs in the place of the checkout's."""
     folder = tmp_path / "published"
-    monkeypatch.setattr(store, "published_dir", lambda: folder)
+    monkeypatch.setattr(paths, "published_dir", lambda: folder)
     return folder
 
 

@@ -10,11 +10,11 @@ import torch
 
 from benchmarks import contestants, rivals, speed, turns
 from benchmarks.scoring import TURNS, corrupted, main
-from gendiff_lib import __main__ as cli
-from gendiff_lib.config import ConfigError
+from gendiff_lib import cli
 from gendiff_lib.data import load
-from gendiff_lib.features import Extractor
-from gendiff_lib.metrics import VALUES
+from gendiff_lib.errors import ConfigError
+from gendiff_lib.evaluation.features import Extractor
+from gendiff_lib.evaluation.scores import VALUES
 
 TINY = ["--dataset", "shapes:16", "--preset", "smoke", "--n-fake", "60", "--n-real", "80", "--repeats", "1"]
 

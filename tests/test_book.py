@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gendiff_lib import store
-from gendiff_lib.config import GendiffError
+from gendiff_lib.errors import GendiffError
 from gendiff_lib.experiments import PAPER_PAIR, get
-from gendiff_lib.training import images_at
+from gendiff_lib.runs import files
+from gendiff_lib.training.build import images_at
 
 ROOT = Path(__file__).parent.parent
 BOOK = ROOT / "book"
@@ -73,7 +73,7 @@ def test_the_book_shows_a_night_once_the_papers_pair_is_published(published, mon
     from build import choose_preset
 
     sys.path.pop(0)
-    (example,) = map(store.read_json, (ROOT / "runs").glob("classifier-*/run.json"))
+    (example,) = map(files.read_json, (ROOT / "runs").glob("classifier-*/run.json"))
     assert choose_preset("smoke") == "smoke"
     for name in PAPER_PAIR:
         assert choose_preset("") == "laptop"
@@ -83,7 +83,7 @@ def test_the_book_shows_a_night_once_the_papers_pair_is_published(published, mon
         images = images_at(config.epochs, record["steps_per_epoch"], config.batch_size)
         (snapshot,) = example["snapshots"].values()
         record["snapshots"] = {str(images): snapshot | {"epochs": config.epochs, "images": images}}
-        store.write_json(published / f"{name}-{config.digest}" / "run.json", record)
+        files.write_json(published / f"{name}-{config.digest}" / "run.json", record)
     assert choose_preset("") == "overnight"
     assert choose_preset("", changed=True) == "laptop"  # other epochs or data are of no published run
     assert choose_preset("laptop") == "laptop"

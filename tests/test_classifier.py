@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from gendiff_lib.classifier import Classifier, ResNet9
-from gendiff_lib.config import ClassifierConfig, ConfigError
+from gendiff_lib.classifier import Classifier, ClassifierConfig
+from gendiff_lib.errors import ConfigError
+from gendiff_lib.networks.resnet9 import ResNet9
 from gendiff_lib.progress import Progress
-from gendiff_lib.training import make
+from gendiff_lib.training.build import make
 
 SHAPE = (3, 16, 16)
 TINY = ClassifierConfig(name="tiny", dataset="shapes:16", width=2, schedule_epochs=10, batch_size=8)

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from gendiff_lib import likelihood, memorisation, metrics
 from gendiff_lib.data import load
-from gendiff_lib.features import Extractor, Features
-from gendiff_lib.points import score_points
-from gendiff_lib.samplers import Estimate as Denoised
-from gendiff_lib.schedules import SCHEDULES
-from gendiff_lib.uncertainty import Estimate, noise
+from gendiff_lib.diffusion import likelihood
+from gendiff_lib.diffusion.samplers import Estimate as Denoised
+from gendiff_lib.diffusion.schedules import SCHEDULES
+from gendiff_lib.evaluation import memorisation, metrics
+from gendiff_lib.evaluation.features import Extractor, Features
+from gendiff_lib.evaluation.points import score_points
+from gendiff_lib.evaluation.uncertainty import Estimate, noise
 
 FOLDER = Path(__file__).parent / "golden"
 

@@ -14,28 +14,28 @@ import pytest
 import torch
 from torch import nn
 
-from gendiff_lib import classifier, diffusion, gan, layout, samplers, store
-from gendiff_lib.config import (
-    ClassifierConfig,
-    ConfigError,
-    ConvNetwork,
-    DCGANNetwork,
-    DiffusionConfig,
-    GANConfig,
-    MLPNetwork,
-    PointGANNetwork,
-    Sampling,
-    TransformerNetwork,
-    UNetNetwork,
-)
+from gendiff_lib import classifier, paths
+from gendiff_lib.classifier import ClassifierConfig
+from gendiff_lib.config import Sampling
 from gendiff_lib.data import load
-from gendiff_lib.denoisers import DENOISERS, _norm
-from gendiff_lib.objectives import PREDICTIONS, TIMES, WEIGHTINGS
-from gendiff_lib.recorder import train
-from gendiff_lib.samplers import SAMPLERS, Estimate
-from gendiff_lib.schedules import SCHEDULES
+from gendiff_lib.diffusion import model as diffusion
+from gendiff_lib.diffusion import samplers
+from gendiff_lib.diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork, TransformerNetwork, UNetNetwork
+from gendiff_lib.diffusion.model import DENOISERS
+from gendiff_lib.diffusion.objectives import PREDICTIONS, TIMES, WEIGHTINGS
+from gendiff_lib.diffusion.samplers import SAMPLERS, Estimate
+from gendiff_lib.diffusion.schedules import SCHEDULES
+from gendiff_lib.errors import ConfigError
+from gendiff_lib.gan import model as gan
+from gendiff_lib.gan.config import DCGANNetwork, GANConfig, PointGANNetwork
+from gendiff_lib.networks import resnet9
+from gendiff_lib.networks.layers import group_norm
+from gendiff_lib.runs import files, layout
+from gendiff_lib.runs.train import train
 from gendiff_lib.streams import PURPOSES, stream
-from gendiff_lib.training import build, fit, make, operations_per_image, start
+from gendiff_lib.training.build import build, make, start
+from gendiff_lib.training.loop import fit
+from gendiff_lib.training.operations import operations_per_image
 
 FOLDER = Path(__file__).parent / "golden"
 UPDATES = 5
@@ -177,7 +177,7 @@ def diffusion_numbers():
         numbers[f"{name}: operations"] = operations_per_image(config, load(config.dataset))
         numbers[f"{name}: outputs"] = outputs(name)
         numbers[f"{name}: type"] = network.type
-    numbers["groups of norms"] = [_norm(c).num_groups for c in (1, 3, 4, 8, 36, 64, 128, 256, 1024)]
+    numbers["groups of norms"] = [group_norm(c).num_groups for c in (1, 3, 4, 8, 36, 64, 128, 256, 1024)]
     return numbers
 
 
@@ -189,7 +189,7 @@ SMALL_CLASSIFIER = ClassifierConfig(
 @torch.no_grad()
 def features():
     """Features and logits of a drawn ResNet, its batch norms with statistics of their own."""
-    net = drawn(classifier.ResNet9(2, (3, 32, 32), 10))
+    net = drawn(resnet9.ResNet9(2, (3, 32, 32), 10))
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     return [*sums({"features": net.features(x), "logits": net(x), "tiny": net.features(1e-3 * x)}).values()]
 
@@ -382,10 +382,10 @@ def checkpoint(name, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(cls, "step", limited)
-        patch.setattr("gendiff_lib.recorder.CHECKPOINT_SECONDS", -1)
+        patch.setattr("gendiff_lib.runs.train.CHECKPOINT_SECONDS", -1)
         with pytest.raises(Stopped):
             train(config)
-    (hidden,) = store.runs_dir().glob(".training-*")
+    (hidden,) = paths.runs_dir().glob(".training-*")
     shutil.copyfile(hidden / layout.CHECKPOINT, FOLDER / f"checkpoint-{name}.pt")
     shutil.rmtree(hidden)
 
@@ -403,11 +403,11 @@ def test_a_checkpoint_of_this_version_is_gone_on_from_to_the_same_end(name, requ
             return ended(train(config))
 
     known = pinned(f"checkpoint-{name}", version, numbers, request)
-    state = store.read_checkpoint(path)
+    state = files.read_checkpoint(path)
     assert path.stat().st_size < 60_000
     assert (state["counts"]["epoch"], state["counts"]["step"], len(state["losses"])) == (1, 3, 1)
     assert len(state["first"]) == DONE - 1
-    hidden = store.runs_dir() / layout.training(config.digest)
+    hidden = paths.runs_dir() / layout.training(config.digest)
     hidden.mkdir(parents=True)
     shutil.copyfile(path, hidden / layout.CHECKPOINT)
     run = train(config)

@@ -5,13 +5,15 @@ import torch
 
 from gendiff_lib.config import Sampling
 from gendiff_lib.data import load
-from gendiff_lib.engine import CapturedNetwork, CapturedStep, accelerate
+from gendiff_lib.evaluation.features import extract
 from gendiff_lib.experiments import get
-from gendiff_lib.features import extract
-from gendiff_lib.recorder import train
-from gendiff_lib.runs import Run
-from gendiff_lib.scoring import offline
-from gendiff_lib.training import build, fit, start
+from gendiff_lib.experiments.extractors import offline
+from gendiff_lib.graphs import CapturedNetwork
+from gendiff_lib.runs.run import Run
+from gendiff_lib.runs.train import train
+from gendiff_lib.training.build import build, start
+from gendiff_lib.training.engine import CapturedStep, accelerate
+from gendiff_lib.training.loop import fit
 
 pytestmark = [
     pytest.mark.gpu,

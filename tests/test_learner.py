@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gendiff_lib.config import ConfigError
+from gendiff_lib.errors import ConfigError
 from gendiff_lib.progress import Progress
-from gendiff_lib.training import make
+from gendiff_lib.training.build import make
 
 BEGIN = Progress(torch.Generator(), 1)
 SHAPES = {"points": (2,), "conv": (3, 8, 8), "gan": (3, 8, 8)}

@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from gendiff_lib.config import ConfigError
+from gendiff_lib.errors import ConfigError
 from gendiff_lib.streams import PURPOSES, stream
 
 

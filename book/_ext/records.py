@@ -20,10 +20,10 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
 
-from gendiff_lib.cards import Number
-from gendiff_lib.config import GendiffError
+from gendiff_lib.errors import GendiffError
 from gendiff_lib.experiments import get
-from gendiff_lib.runs import Run, all_runs, find
+from gendiff_lib.runs.run import Run, all_runs, find
+from gendiff_report.number import Number
 
 LOGGER = logging.getLogger(__name__)
 DATA = re.compile(r'<a class="data" download="([^"]+)" href="data:[^;]+;base64,([^"]+)">')

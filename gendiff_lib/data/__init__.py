@@ -1,0 +1,65 @@
+"""Data sets: samples, labels, and the bridge between what is stored and what a model sees.
+
+A name is NAME or NAME:ARGUMENT: `cifar10`, `shapes:32` (the side), `folder:PATH`, `gaussians`, `moons`.
+A data set is known by its content (`Dataset.digest`), not by its name: what a folder holds can change.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from ..errors import DataError, MissingDataError
+from ..paths import data_dir
+from . import folder as folders
+from .cifar10 import cifar10
+from .dataset import Dataset
+from .folder import folder
+from .toy import gaussians, moons, shapes
+
+DATASETS: dict[str, Callable[[str, str], Dataset]] = {
+    "cifar10": cifar10,
+    "shapes": shapes,
+    "folder": folder,
+    "gaussians": gaussians,
+    "moons": moons,
+}
+
+
+def check_name(name: str) -> tuple[str, str]:
+    """The two parts of NAME or NAME:ARGUMENT; DataError for a data set that is none."""
+    base, _, argument = name.partition(":")
+    if base not in DATASETS:
+        raise DataError(f"data set {name!r} is unknown: there are {', '.join(DATASETS)}")
+    return base, argument
+
+
+def load(name: str, split: str = "train") -> Dataset:
+    """The data set called NAME or NAME:ARGUMENT; split is `train` or `test`.
+
+    Kept in memory for the next caller, as long as it would be read from the same place and no file of a folder changes.
+    """
+    base, argument = check_name(name)
+    if split not in ("train", "test"):
+        raise DataError(f"split {split!r} is unknown: it is train or test")
+    return _kept(base, split, argument, _source(base, argument))
+
+
+@lru_cache(maxsize=4)
+def _kept(base: str, split: str, argument: str, source: str) -> Dataset:
+    """The data set itself; `source` tells the states of one name apart."""
+    return DATASETS[base](split, argument)
+
+
+def _source(base: str, argument: str) -> str:
+    """What decides a data set's content beside its name: the state of a folder's files, the folder of CIFAR-10."""
+    if base == "folder":
+        return folders.state(folders.splits(argument))
+    return str(data_dir()) if base == "cifar10" else ""
+
+
+def at_hand(name: str) -> str:
+    """The empty string if `load(name)` works, else why it is missing; a damaged copy is a DataError all the same."""
+    try:
+        load(name)
+    except MissingDataError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,52 @@
+"""CIFAR-10, through torchvision."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from ..errors import DataError, MissingDataError, legible
+from ..paths import data_dir, named_path
+from .dataset import Dataset, ImageBridge, no_argument
+
+
+def cifar10(split: str, argument: str) -> Dataset:
+    """CIFAR-10 (Krizhevsky 2009): 50,000 and 10,000 images of 32x32, through torchvision, MD5-checked.
+
+    Looked for in `data_dir()`; downloaded into the user's cache only where GENDIFF_DATA_DIR is not set.
+    """
+    from torchvision.datasets import CIFAR10  # torchvision takes a second to import
+
+    no_argument("cifar10", argument)
+    root = data_dir()
+    _check_cifar10(root)
+    present = os.path.isdir(root / CIFAR10.base_folder)  # False for what may not be looked into, where is_dir raises
+    if not present and named_path("GENDIFF_DATA_DIR"):
+        raise MissingDataError(
+            f"CIFAR-10 is not in GENDIFF_DATA_DIR={legible(str(root))}: put cifar-10-batches-py there, or unset it"
+        )
+    try:
+        data = CIFAR10(str(root), train=split == "train", download=not present)
+    except (OSError, RuntimeError) as error:
+        raise MissingDataError(
+            f"CIFAR-10 is neither in {legible(str(root))} nor downloadable ({type(error).__name__}): "
+            "put cifar-10-batches-py into a folder and set GENDIFF_DATA_DIR to that folder"
+        ) from error
+    samples = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
+    return Dataset("cifar10", split, samples, torch.tensor(data.targets), tuple(data.classes), ImageBridge(32))
+
+
+def _check_cifar10(root: Path) -> None:
+    """DataError naming the first file of an existing copy that is missing or damaged."""
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import check_integrity
+
+    folder = root / CIFAR10.base_folder
+    for name, md5 in [*CIFAR10.train_list, *CIFAR10.test_list] if os.path.isdir(folder) else []:
+        try:
+            whole = check_integrity(str(folder / name), md5)
+        except OSError as error:
+            raise DataError(f"{folder / name} cannot be read ({error.strerror}): make it readable") from None
+        if not whole:
+            word = "damaged" if os.path.isfile(folder / name) else "missing"
+            raise DataError(f"{folder / name} is {word}: restore that file, or delete {folder} to download it again")

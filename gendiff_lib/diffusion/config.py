@@ -1,0 +1,110 @@
+"""The fields of a diffusion model and of its denoisers."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from ..config import Config, Part, setting
+from ..errors import ConfigError
+
+
+class MLPNetwork(Part):
+    """Residual layers on the flattened sample."""
+
+    type: Literal["mlp"] = setting("mlp", "a multilayer perceptron", absent=None)
+    n_layers: int = setting(4, "residual layers", absent=None, ge=1)
+    hidden_dim: int = setting(512, "width", absent=None, ge=1)
+    timestep_embedding_dim: int = setting(256, "length of the embedding of t", absent=None, ge=2)
+    fourier: int = setting(0, "octaves of Fourier features added to the input", absent=0, ge=0, le=8)
+
+    def check(self) -> None:
+        _even(self.timestep_embedding_dim)
+
+
+class ConvNetwork(Part):
+    """The paper's denoiser (Fig. 17): dilated residual convolutions at full resolution."""
+
+    type: Literal["conv"] = setting("conv", "the paper's convolutions at full resolution", absent=None)
+    n_layers: int = setting(8, "residual blocks", absent=None, ge=1)
+    hidden_dim: int = setting(256, "channels", absent=None, ge=1)
+    timestep_embedding_dim: int = setting(256, "length of the embedding of t", absent=None, ge=2)
+
+    def check(self) -> None:
+        _even(self.timestep_embedding_dim)
+        if self.hidden_dim % 8:
+            raise ConfigError(
+                f"hidden_dim={self.hidden_dim} must be a multiple of 8 for network 'conv': it has 8 groups"
+            )
+
+
+class UNetNetwork(Part):
+    """DDPM's U-Net (appendix B)."""
+
+    type: Literal["unet"] = setting("unet", "DDPM's U-Net", absent=None)
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = setting(
+        (64, 128, 128, 128), "channels of each level", absent=None
+    )
+    n_blocks: int = setting(2, "residual blocks a level", absent=None, ge=1)
+    attention: tuple[Annotated[int, Field(ge=0)], ...] = setting(
+        (1,), "levels with self-attention, 0 the finest", absent=None
+    )
+    patch: int = setting(1, "pixels folded into channels along each side", absent=1, ge=1)
+    dropout: float = setting(0.0, "dropout in the residual blocks", absent=0.0, ge=0.0, le=0.9)
+
+    def check(self) -> None:
+        if not self.widths:
+            raise ConfigError(f"widths={self.widths} name no level: give at least one width")
+        if self.widths[0] % 2:
+            raise ConfigError(
+                f"widths={self.widths} must begin with an even width: half of the time's embedding is sines"
+            )
+        if any(level >= len(self.widths) for level in self.attention):
+            last = len(self.widths) - 1
+            raise ConfigError(f"attention={self.attention} names a level that is not there: levels are 0..{last}")
+
+
+class TransformerNetwork(Part):
+    """DiT without classes (Peebles and Xie 2023)."""
+
+    type: Literal["transformer"] = setting("transformer", "a transformer of DiT's shape", absent=None)
+    n_layers: int = setting(8, "blocks", absent=None, ge=1)
+    hidden_dim: int = setting(256, "width", absent=None, ge=1)
+    timestep_embedding_dim: int = setting(256, "length of the embedding of t", absent=None, ge=2)
+    patch: int = setting(2, "pixels a token has along each side", absent=None, ge=1)
+
+    def check(self) -> None:
+        _even(self.timestep_embedding_dim)
+        if self.hidden_dim % (64 if self.hidden_dim > 64 else 4):
+            raise ConfigError(
+                f"hidden_dim={self.hidden_dim} must be a multiple of 64, or of 4 below that, for network "
+                "'transformer': its heads have 64 channels, its position embedding four kinds of sinusoids"
+            )
+
+
+def _even(timestep_embedding_dim: int) -> None:
+    if timestep_embedding_dim % 2:
+        raise ConfigError(
+            f"timestep_embedding_dim={timestep_embedding_dim} must be even: half of it are sines, half cosines"
+        )
+
+
+class DiffusionConfig(Config):
+    """A denoiser, the schedule that noises its data, and what it predicts; names of Fig. 17."""
+
+    kind: ClassVar[str] = "diffusion"
+    network: MLPNetwork | ConvNetwork | UNetNetwork | TransformerNetwork = setting(
+        ConvNetwork(), "the denoiser", absent=None, discriminator="type"
+    )
+    schedule: str = setting("linear", "how a sample becomes noise", absent=None)
+    n_timesteps: int | None = setting(None, "steps of a variance-preserving schedule", absent=None, ge=1)
+    beta_minmax: tuple[float, float] | None = setting(None, "ends of the linear betas", absent=None)
+    prediction: str = setting("eps", "what the network predicts", absent=None)
+    weighting: str = setting("uniform", "weight of the loss over t", absent="uniform")
+    times: str = setting("uniform", "distribution of the training t", absent="uniform")
+    lr: float = setting(2e-4, "Adam's learning rate", absent=2e-4, ge=0.0, le=1.0)
+    clip_grad: float | None = setting(None, "largest gradient norm", absent=None, gt=0.0)
+    ema: float | None = setting(None, "half-life of the averaged weights, in images", absent=None, gt=0.0)
+
+    def check(self) -> None:
+        if self.beta_minmax is not None and not 0 < self.beta_minmax[0] < self.beta_minmax[1] < 1:
+            raise ConfigError(f"beta_minmax must be two rising numbers between 0 and 1, not {self.beta_minmax}")

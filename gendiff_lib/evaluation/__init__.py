@@ -1,0 +1,1 @@
+"""Evaluation: features, scores, their errors, and whether they can be trusted."""

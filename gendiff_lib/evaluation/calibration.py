@@ -1,0 +1,101 @@
+"""Are standard errors right? Draws of one model's samples, each with the error that it tells, against their spread."""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import paths
+from ..config import Sampling
+from ..data import load
+from ..device import commit, default_device, device_name, packages
+from ..errors import ConfigError
+from ..runs import files
+from ..runs.run import REFERENCE, Run
+from ..streams import stream
+from .features import Extractor, extract
+from .metrics import kept_reference, score
+from .scores import VALUES, Scores
+from .statistics import published_statistics
+from .validation import versions
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores of `draws` sets of n samples, each drawn without replacement from `pool` samples of one snapshot."""
+
+    n: int
+    pool: int
+    draws: tuple[Scores, ...]
+    made: dict[str, Any]
+
+    def spread(self, value: str) -> float:
+        """The standard deviation of a value (a field of Scores) over draws of n fresh samples.
+
+        Draws from a finite pool agree more than fresh ones would, by the share of it that each takes.
+        """
+        found = torch.tensor([getattr(s, value) for s in self.draws], dtype=torch.float64)
+        return (found.std() / math.sqrt(1 - self.n / self.pool)).item()
+
+    def told(self, value: str) -> float:
+        """The root mean square of the standard errors that the draws tell."""
+        return math.sqrt(sum(s.errors[value] ** 2 for s in self.draws) / len(self.draws))
+
+    def ratios(self) -> dict[str, float]:
+        """Told over measured, for each value that there is: 1 would be exact; nan where a value never changes."""
+        there = [v for v in VALUES if getattr(self.draws[0], v) is not None]
+        return {value: self.told(value) / s if (s := self.spread(value)) > 0 else math.nan for value in there}
+
+
+def calibrate(
+    run: Run, sampling: Sampling, judge: Extractor, *, n: int, draws: int, n_real: int | None = None
+) -> Calibration:
+    """Draw `sampling.n` samples once, and score `draws` sets of n of them; ConfigError where those tell no spread."""
+    if not 20 <= n < sampling.n or draws < 3:
+        raise ConfigError(
+            f"n={n} of {sampling.n} samples in {draws} draws tell no spread: draw fewer, three times or more"
+        )
+    started = time.monotonic()
+    fakes = extract(judge, run.samples(sampling))
+    real = kept_reference(judge, load(run.config.dataset).choose(n_real, "n_real", "n_real").samples)
+    whole = published_statistics(run.config.dataset, judge, REFERENCE)
+    found = []
+    for i in range(draws):
+        index = torch.randperm(sampling.n, generator=stream("calibration", 0, i))[:n]
+        found.append(score(fakes.cut(index), real, judge, reference=REFERENCE, statistics=whole))
+    made = {
+        **run.made(sampling),
+        "seconds": time.monotonic() - started,
+        "device": device_name(default_device()),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+        "packages": packages(),
+        **commit(),
+    }
+    return Calibration(n, sampling.n, tuple(found), made)
+
+
+def path_of(folder: Path, dataset: str, extractor: str) -> Path:
+    """Where the calibration of an extractor on a data set is kept."""
+    return folder / "validation" / f"{dataset.partition(':')[0]}-{extractor}-calibration.json"
+
+
+def write_calibration(found: Calibration, dataset: str) -> Path:
+    """Publish it; what was there before is replaced."""
+    path = path_of(paths.published_dir(), dataset, found.draws[0].extractor)
+    files.write_json(path, asdict(found))
+    return path
+
+
+def read_calibration(dataset: str, extractor: str) -> Calibration | None:
+    """The published one; None where there is none."""
+    path = path_of(paths.published_dir(), dataset, extractor)
+    if not path.exists():
+        return None
+    with files.understanding(path):
+        kept = files.read_json(path)
+        draws = tuple(Scores.from_dict(s) for s in kept["draws"])
+        return Calibration(kept["n"], kept["pool"], draws, kept["made"])

@@ -1,0 +1,108 @@
+"""Whether generated images are copies: their nearest training images, beside those of test images."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..data.images import check_images
+from ..device import default_device
+from ..errors import GendiffError
+from .features import Extractor, content_digest, extract, keep
+from .neighbours import squared_distances
+
+VERSION = 1  # of nearest neighbours and what is said of them: raised whenever one of these numbers moves
+CHUNK = 250  # images whose distances to the whole training set are held at once
+NEAR = 0.01  # a generated image is suspect if it is nearer than this share of the test images
+
+
+class Nearest(NamedTuple):
+    """Of N images or feature vectors: the distance to the nearest training one (N,), and its place there (N,)."""
+
+    distance: Tensor
+    place: Tensor
+
+
+def nearest(queries: Tensor, training: Tensor) -> Nearest:
+    """Euclidean nearest neighbours of (N, ...) in (M, ...), both flattened.
+
+    Neighbours are found by a product of matrices in float32; their distances are then computed anew in float64, so
+    that an exact copy is at distance 0. Bytes are streamed: only a part of the training set is ever held as floats.
+    """
+    device = default_device()
+    best = torch.full((len(queries),), torch.inf)
+    index = torch.zeros(len(queries), dtype=torch.long)
+    for start in range(0, len(training), 10_000):
+        block = training[start : start + 10_000].flatten(1).float().to(device)
+        middle = block.mean(0)  # centred, the product of matrices loses fewer digits
+        block = block - middle  # not in place: it may be the caller's
+        for low in range(0, len(queries), CHUNK):
+            rows = queries[low : low + CHUNK].flatten(1).float().to(device)
+            found = squared_distances(rows - middle, block).min(1)
+            here = slice(low, low + CHUNK)
+            nearer = found.values.cpu() < best[here]
+            best[here] = torch.where(nearer, found.values.cpu(), best[here])
+            index[here] = torch.where(nearer, found.indices.cpu() + start, index[here])
+    pairs = zip(queries.split(CHUNK), index.split(CHUNK), strict=True)
+    exact = [(q.double().cpu() - training[i].double().cpu()).flatten(1).norm(dim=1) for q, i in pairs]
+    return Nearest(torch.cat(exact), index)
+
+
+class Memorisation(NamedTuple):
+    """Distances (N,) of N generated images to their nearest training image, and of test images to theirs.
+
+    In pixels (Euclidean, of bytes) and in the features of an extractor. `closest` are uint8 images (R, 2, 3, H, W):
+    the generated images nearest to training data in pixels, each beside its neighbour; `closest_features` by features.
+    """
+
+    pixel: Tensor
+    feature: Tensor
+    test_pixel: Tensor
+    test_feature: Tensor
+    closest: Tensor
+    closest_features: Tensor
+
+    def nearer(self, space: str) -> float:
+        """How probably a generated image is nearer to its neighbour than a test image is: 1/2 if they are alike.
+
+        `space` is "pixel" or "feature". Ties count half (Mann and Whitney's statistic, as a share).
+        """
+        fake, test = getattr(self, space), getattr(self, f"test_{space}").sort().values
+        below, up_to = (torch.searchsorted(test, fake, right=right) for right in (False, True))
+        return float(1 - (below + up_to).double().mean() / (2 * len(test)))
+
+    def suspects(self, space: str) -> float:
+        """The share of generated images nearer to their neighbour than all but one in a hundred test images are."""
+        edge = getattr(self, f"test_{space}").quantile(NEAR)
+        return float((getattr(self, space) < edge).double().mean())
+
+
+def memorisation(fake: Tensor, training: Tensor, test: Tensor, extractor: Extractor, shown: int = 8) -> Memorisation:
+    """Nearest training images of generated and of test images, uint8 (N, 3, H, W) each."""
+    for images in (fake, training, test):
+        check_images(images)
+        if images.shape[1:] != training.shape[1:]:
+            sizes = f"{tuple(images.shape[1:])} and {tuple(training.shape[1:])}"
+            raise GendiffError(f"images of shape {sizes} have no distance: bring them to one size")
+    features = [extract(extractor, images).features for images in (fake, training, test)]
+    pixel, feature = nearest(fake, training), nearest(features[0], features[1])
+
+    def of_test() -> dict[str, Tensor]:
+        found = nearest(test, training), nearest(features[2], features[1])
+        return {"pixel": found[0].distance, "feature": found[1].distance}
+
+    # the test images' own distances are the same for every model of this data set
+    known = keep(extractor, f"{content_digest(test)}-{content_digest(training)}-nearest-{VERSION}", of_test)
+
+    def closest(found: Nearest) -> Tensor:
+        first = found.distance.argsort()[:shown]
+        return torch.stack([fake[first].cpu(), training[found.place[first]].cpu()], 1)
+
+    return Memorisation(
+        pixel.distance,
+        feature.distance,
+        known["pixel"],
+        known["feature"],
+        closest(pixel),
+        closest(feature),
+    )

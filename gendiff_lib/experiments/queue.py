@@ -1,0 +1,167 @@
+"""The study that trains over nights: which runs in which order, and all that is made of each before the next one."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..config import Config, Sampling
+from ..errors import GendiffError, MissingDataError
+from ..runs import files, layout, locks
+from ..runs.publish import publish
+from ..runs.run import Run, find
+from ..runs.train import OutOfTime, train
+from . import CODED, PAPER_PAIR, get, live_configs, protocol, sampler_grid
+from .extractors import extractor
+
+OTHERS = (
+    "flow-transformer", "flow-unet", "ddpm-unet", "ddpm-transformer", "ddpm-mlp",
+    "dcgan-minimax", "dcgan-plain", "dcgan-clipped", "dcgan",
+)  # fmt: skip
+# Settings tried for the best pair, as many on either side; those of longer runs count by their first snapshot.
+TRIALS: dict[str, tuple[str, ...]] = {
+    "GAN": ("dcgan-32", "trial-gan-rates", "trial-gan-narrow", "trial-gan-batch", "trial-gan-smooth"),
+    "diffusion": ("ddpm-unet", "ddpm-transformer", "flow-unet", "flow-transformer", "trial-flow-velocity"),
+}
+SEEDS = (1, 2, 3)  # fresh ones: seed 0 chose
+EXTRACTORS = ("classifier", "efficientnet", "inception")
+EARLY_N = 2000  # samples of each snapshot, where snapshots are compared
+
+
+def study() -> list[Config]:
+    """Every training of the preset `overnight`, in the order in which it is wanted."""
+    night = "overnight"
+    pair, others = [get(n, night) for n in PAPER_PAIR], [get(n, night) for n in OTHERS]
+    long = [get(n, night, epochs=100.0) for n in PAPER_PAIR]
+    trials = [get(n, night) for names in TRIALS.values() for n in names if n.startswith("trial-")]
+    fresh = [c.but(seed=s) for s in SEEDS for c in pair]
+    live = [c for c in live_configs(night) if c.dataset == "shapes"]
+    return [*pair, *others, *live, *long, *trials, *fresh]
+
+
+def work(configs: Sequence[Config], budget: float, finish: Callable[[Run], Iterator[str]]) -> Iterator[str]:
+    """Train what is missing in order, and finish each run; a line of news each, until `budget` seconds are used.
+
+    What cannot end in time stops at a checkpoint. What another process trains is left to it, so that several share
+    the work. One that fails costs no other its time.
+    """
+    deadline, left = time.monotonic() + budget, []
+    for config in configs:
+        name = f"{config.name}, {config.epochs:.4g} epochs, seed {config.seed}"
+        if time.monotonic() > deadline:
+            left.append(name)
+            continue
+        try:
+            there = find(config)
+            run = there or train(config, deadline, wait=False)
+            yield f"{name}: " + ("is there" if there else f"trained in {run.snapshot['seconds']:.0f} s ({run.folder})")
+            yield from finish(run)
+        except OutOfTime as stopped:
+            left.append(f"{name} (begun: {stopped})")
+        except locks.Busy as busy:
+            left.append(f"{name} ({busy})")
+        except (GendiffError, torch.OutOfMemoryError) as error:
+            left.append(f"{name} (failed: {str(error).splitlines()[0]})")
+    yield f"left: {'; '.join(left)}" if left else "nothing is left"
+
+
+def nothing(run: Run) -> Iterator[str]:
+    """What is done with a finished run where nothing more is asked for."""
+    yield from ()
+
+
+def published(run: Run) -> Iterator[str]:
+    """Make all that the book shows of a run, publish it, and commit that; a line of news each."""
+    if _published_whole(run):
+        return
+    with locks.lock(f"publish-{run.id}", f"publishing {run.id}", wait=False):
+        yield from complete(run)
+        with files.writing(run.folder / layout.WHOLE) as draft:
+            draft.write_text(run.record["finished"], encoding="utf-8")
+        folder = publish(run, weights=run.config.name in PAPER_PAIR)
+        yield f"published {folder}"
+        yield from _commit(run, folder)
+
+
+def _published_whole(run: Run) -> bool:
+    """Whether a run is published with all that the study makes of it; one published by hand may lack some of it."""
+    if run.published:
+        return True
+    there, mark = find(run.config, published=True), run.folder / layout.WHOLE
+    made = mark.read_text(encoding="utf-8") if mark.exists() else ""
+    return there is not None and made == there.record["finished"] == run.record["finished"]
+
+
+def complete(run: Run) -> Iterator[str]:
+    """Samples, scores, bits and neighbours of a run and of its snapshots; a line of news for each kind.
+
+    What is kept is not made again. Scores by a network that is not at hand are left for later.
+    """
+    if run.config.kind == "classifier":
+        return
+    known = protocol(run.config.name, "overnight")
+    asked = known.sampling
+    judges = [j for name in EXTRACTORS if (j := _at_hand(name, run))]
+    real = known.reals(50_000)
+    yield from _scored(run, asked, judges, real)
+    for epochs in (e for e in run.epochs if e <= run.config.epochs):  # the last too: one n for all
+        early = asked.but(n=min(EARLY_N, asked.n))
+        yield from _scored(run.at(epochs), early, [j for j in judges if j.name != "inception"], real)
+    if run.config.name in CODED:
+        for split in ("test", "train"):
+            bits = run.bits(known.n_checked, split)
+        yield f"{run.id}: {bits.total:.3f} bits per dimension"
+    if run.dataset.is_image:
+        run.memorisation(asked, judges[0], min(1000, asked.n))
+        yield f"{run.id}: nearest training images found"
+    if run.config.name in PAPER_PAIR and run.config.seed == 0:
+        yield from _pair(run, asked, judges, real)
+
+
+def _pair(run: Run, asked: Sampling, judges: Sequence[Any], real: int | None) -> Iterator[str]:
+    """What pages ask of the paper's two models alone: how samples are drawn, each way by one n."""
+    offline = [j for j in judges if j.name != "inception"]
+    if run.config.name == "dcgan-32":
+        for which in ("batch", "running"):
+            yield from _scored(run, asked.but(n=EARLY_N, batchnorm=which), offline, real)
+        return
+    for label, sampling in sampler_grid("overnight").items():
+        yield from _scored(run, sampling, offline, real)
+        if label.startswith(("ddpm ", "tutorial ")):
+            run.trajectory(sampling.but(n=4, batch_size=4))
+
+
+def _scored(run: Run, sampling: Sampling, judges: Sequence[Any], real: int | None) -> Iterator[str]:
+    for judge in judges:
+        scores = run.scores(sampling, judge, real)
+        told = ", ".join(f"{k} {v:.4g}" for k, v in scores.values.items())
+        yield f"{run.id} at {run.config.epochs:.4g} epochs, n {scores.n_fake}, {judge.name}: {told}"
+
+
+def _at_hand(name: str, run: Run) -> Any:
+    """The extractor, or None where its weights are not to be had here. For generated data the classifier alone."""
+    if name != "classifier" and run.config.dataset != "cifar10":
+        return None
+    try:
+        return extractor(name, run.config.dataset, "overnight")
+    except MissingDataError:
+        raise
+    except GendiffError:
+        if name == "classifier":
+            raise
+        return None
+
+
+def _commit(run: Run, folder: Path) -> Iterator[str]:
+    """Commit the published folder where it is in a checkout."""
+    words = f"Publish {run.config.name}, {run.config.epochs:.4g} epochs, seed {run.config.seed}"
+    commands = (["add", "--", str(folder)], ["commit", "--quiet", "-m", words, "--", str(folder)])
+    for command in commands:
+        done = subprocess.run(["git", "-C", str(folder.parent), *command], capture_output=True, text=True)
+        if done.returncode:
+            yield f"not committed: {(done.stderr or done.stdout).strip().splitlines()[-1]}"
+            return
+    yield f"committed: {words}"

@@ -1,0 +1,61 @@
+"""What several denoisers are made of."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+
+
+def sinusoids(s: Tensor, dim: int) -> Tensor:
+    """(N,) to (N, dim): sines then cosines of s * 10000^(-k / (dim/2 - 1)), as DDPM and the tutorial have them."""
+    half = dim // 2
+    rates = torch.exp(torch.arange(half, device=s.device) * (-math.log(10_000) / max(half - 1, 1)))
+    angles = s.float()[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def waves(x: Tensor, octaves: int) -> Tensor:
+    """(N, D) to (N, D * (1 + 2 * octaves)): x, and sines and cosines of x, 2x, 4x, … (Tancik et al. 2020).
+
+    A small network sees fine detail in the plane only through them.
+    """
+    angles = (x[:, :, None] * 2.0 ** torch.arange(octaves, device=x.device)).flatten(1)
+    return torch.cat([x, angles.sin(), angles.cos()], 1)
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoids, then two linear layers with SiLU between (the tutorial's 1x1 convolutions are the same maps)."""
+
+    def __init__(self, dim: int, out: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.first = nn.Linear(dim, out)
+        self.second = nn.Linear(out, out)
+
+    def forward(self, s: Tensor) -> Tensor:
+        """(N,) to (N, out)."""
+        hidden: Tensor = self.second(F.silu(self.first(sinusoids(s, self.dim))))
+        return hidden
+
+
+def zeroed(layer: nn.Linear) -> nn.Linear:
+    """The module itself, its parameters set to zero."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """A group norm of at most 8 groups."""
+    # 32 groups, fewer where a group would have less than 4 channels: one of a single channel would subtract the time
+    return nn.GroupNorm(math.gcd(32, channels, max(channels // 4, 1)), channels, eps=1e-6)
+
+
+def channels_of(shape: tuple[int, ...], name: str) -> int:
+    """The channels of one sample."""
+    if len(shape) != 3:
+        raise ConfigError(f"network {name!r} works on images, not on samples of shape {shape}: use network=mlp")
+    return shape[0]

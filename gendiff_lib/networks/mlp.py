@@ -1,0 +1,69 @@
+"""Multilayer perceptrons: as denoiser, and both players of a GAN in the plane."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..diffusion.config import MLPNetwork
+from ..errors import ConfigError
+from ..gan.config import PointGANNetwork
+from .layers import TimeEmbedding, waves
+
+
+class MLP(nn.Module):
+    """Residual layers on the flattened sample, the time added before each."""
+
+    def __init__(self, config: MLPNetwork, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        hidden, n_layers = config.hidden_dim, config.n_layers
+        self.time = TimeEmbedding(config.timestep_embedding_dim, hidden)
+        self.fourier = config.fourier
+        self.enter = nn.Linear(math.prod(shape) * (1 + 2 * config.fourier), hidden)
+        self.blocks = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(n_layers))
+        self.leave = nn.Linear(hidden, math.prod(shape))
+
+    def forward(self, x: Tensor, s: Tensor) -> Tensor:
+        """x (N, ...) to the same shape."""
+        h, e = self.enter(waves(x.flatten(1), self.fourier)), self.time(s)
+        for block in self.blocks:
+            h = h + F.silu(block(h + e))
+        out: Tensor = self.leave(h)
+        return out.view_as(x)
+
+
+def perceptron(c_in: int, width: int, c_out: int) -> nn.Sequential:
+    """Three hidden layers; the plane needs no convolutions."""
+    layers: list[nn.Module] = []
+    for a, b in ((c_in, width), (width, width), (width, width)):
+        layers += [nn.Linear(a, b), nn.LeakyReLU(0.2, inplace=True)]
+    return nn.Sequential(*layers, nn.Linear(width, c_out))
+
+
+class PointGenerator(nn.Module):
+    """z (N, nz, 1, 1) to points (N, 2)."""
+
+    def __init__(self, config: PointGANNetwork, nz: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        if len(shape) != 1:
+            raise ConfigError(f"network 'mlp' makes points in the plane, not samples of shape {shape}: use dcgan")
+        self.main = perceptron(nz, config.ngf, shape[0])
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, nz, 1, 1) to (N, 2)."""
+        points: Tensor = self.main(z.flatten(1))
+        return points
+
+
+class PointDiscriminator(nn.Module):
+    """Points to the probability that they are real."""
+
+    def __init__(self, config: PointGANNetwork, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.fourier = config.fourier
+        self.main = perceptron(shape[0] * (1 + 2 * config.fourier), config.ndf, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 2) to probabilities (N,)."""
+        return torch.sigmoid(self.main(waves(x, self.fourier)).flatten().float())

@@ -1,0 +1,109 @@
+"""DDPM's U-Net (Ho et al. 2020, appendix B)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..diffusion.config import UNetNetwork
+from ..errors import ConfigError
+from .layers import TimeEmbedding, channels_of, group_norm
+
+
+class ResBlock(nn.Module):
+    """GroupNorm, SiLU, convolution, twice, with the time added between (DDPM, appendix B)."""
+
+    def __init__(self, c_in: int, c_out: int, c_time: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = group_norm(c_in), nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.time = nn.Linear(c_time, c_out)
+        self.norm2, self.conv2 = group_norm(c_out), nn.Conv2d(c_out, c_out, 3, padding=1)
+        self.drop = nn.Dropout(dropout)
+        self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+        nn.init.zeros_(self.conv2.weight)  # each block starts as its shortcut
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        """(N, c_in, H, W), (N, c_time) to (N, c_out, H, W)."""
+        h = self.conv1(F.silu(self.norm1(x))) + self.time(e)[:, :, None, None]
+        out: Tensor = self.skip(x) + self.conv2(self.drop(F.silu(self.norm2(h))))
+        return out
+
+
+class Attention(nn.Module):
+    """Self-attention of one head over the pixels, added to its input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm, self.qkv = group_norm(channels), nn.Conv2d(channels, 3 * channels, 1)
+        self.leave = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        q, k, v = self.qkv(self.norm(x)).flatten(2).chunk(3, 1)
+        weights = (q.transpose(1, 2) @ k * q.shape[1] ** -0.5).softmax(-1)  # faster on a CPU than the fused kernel
+        out: Tensor = x + self.leave((v @ weights.transpose(1, 2)).view_as(x))
+        return out
+
+
+class UNet(nn.Module):
+    """DDPM's U-Net (appendix B).
+
+    Widths 128,256,256,256, two blocks a level and attention at level 1 make its 35.7M parameters for CIFAR-10.
+    `patch` folds patch x patch pixels into channels first, which divides the cost by patch^2.
+    """
+
+    def __init__(self, config: UNetNetwork, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        widths, n_blocks, patch = config.widths, config.n_blocks, config.patch
+        attention, dropout = config.attention, config.dropout
+        self.patch, channels = patch, channels_of(shape, "unet")
+        if shape[-1] % (patch * 2 ** (len(widths) - 1)):
+            raise ConfigError(
+                f"widths={widths} with patch={patch} halve the side {len(widths) - 1} times after folding, "
+                f"which {shape[-1]} pixels do not allow: use fewer widths or a smaller patch"
+            )
+        c_time = 4 * widths[0]
+        self.time = TimeEmbedding(widths[0], c_time)
+        self.enter = nn.Conv2d(channels * patch**2, widths[0], 3, padding=1)
+
+        def block(c_in: int, level: int) -> nn.ModuleList:
+            attend = Attention(widths[level]) if level in attention else nn.Identity()
+            return nn.ModuleList([ResBlock(c_in, widths[level], c_time, dropout), attend])
+
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        skips, c = [widths[0]], widths[0]
+        for level, width in enumerate(widths):
+            for _ in range(n_blocks):
+                self.down.append(block(c, level))
+                c = width
+                skips.append(c)
+            if level < len(widths) - 1:
+                self.down.append(nn.Conv2d(c, c, 3, stride=2, padding=1))
+                skips.append(c)
+        self.middle = nn.ModuleList([ResBlock(c, c, c_time, dropout), Attention(c), ResBlock(c, c, c_time, dropout)])
+        for level, width in reversed(list(enumerate(widths))):
+            for _ in range(n_blocks + 1):
+                self.up.append(block(c + skips.pop(), level))
+                c = width
+            if level:
+                self.up.append(nn.Conv2d(c, c, 3, padding=1))
+        self.norm = group_norm(c)
+        self.leave = nn.Conv2d(c, channels * patch**2, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, x: Tensor, s: Tensor) -> Tensor:
+        """x (N, C, H, W) to the same shape."""
+        e = F.silu(self.time(s))
+        h = self.enter(F.pixel_unshuffle(x, self.patch))
+        skips = [h]
+        for layer in self.down:
+            h = layer[1](layer[0](h, e)) if isinstance(layer, nn.ModuleList) else layer(h)
+            skips.append(h)
+        first, attend, last = self.middle
+        h = last(attend(first(h, e)), e)
+        for layer in self.up:
+            if isinstance(layer, nn.ModuleList):
+                h = layer[1](layer[0](torch.cat([h, skips.pop()], 1), e))
+            else:
+                h = layer(F.interpolate(h, scale_factor=2.0, mode="nearest"))
+        return F.pixel_shuffle(self.leave(F.silu(self.norm(h))), self.patch)

@@ -1,0 +1,248 @@
+"""Files: writing and reading that leaves nothing half-done behind."""
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import pickle
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from ..errors import GendiffError
+from ..paths import published_dir
+
+
+class StoreError(GendiffError):
+    """A file is damaged, missing, or cannot be written."""
+
+
+HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+
+ELSEWHERE = "set GENDIFF_RUNS to a folder that can"
+
+
+@contextmanager
+def writing(path: Path, remedy: str = ELSEWHERE) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends well, and is removed when it does not.
+
+    A full disk or a folder that cannot be written is a StoreError that names the folder, and `remedy`.
+    """
+    draft = path.with_name(f".{path.name}.{HOST}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        os.replace(draft, path)
+    except BaseException as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        if isinstance(error, (OSError, SafetensorError, RuntimeError)):
+            raise _explained(error, path, remedy) from error
+        raise
+
+
+def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> GendiffError:
+    text = str(error)
+    code = error.errno if isinstance(error, OSError) else None
+    # torch and safetensors wrap the system's error in their own, so its words are looked for too
+    if (
+        code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        or "No space left" in text
+        or "unexpected pos" in text
+        or "file write failed" in text
+    ):
+        elsewhere = "set GENDIFF_RUNS to a folder on another disk" if remedy == ELSEWHERE else remedy
+        return StoreError(f"no space is left to write {path}: free some, or {elsewhere}")
+    if isinstance(error, OSError):
+        return StoreError(f"{path.parent} cannot be written ({error.strerror}): {remedy}")
+    if isinstance(error, GendiffError):
+        return error
+    return StoreError(f"{path} could not be written ({text.splitlines()[0]}): {remedy}")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        raise unreadable(path) or damaged(path, "it is missing") from None
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file whole or not at all."""
+    with writing(target) as draft:
+        shutil.copyfile(source, draft)
+
+
+def check_writable(folder: Path, remedy: str = ELSEWHERE) -> None:
+    """StoreError, with the remedy, if nothing can be written to `folder`, which is made where it is missing."""
+    with writing(folder / "probe", remedy) as draft:
+        draft.write_bytes(b"")
+    (folder / "probe").unlink(missing_ok=True)
+
+
+def damaged(path: Path, why: str) -> StoreError:
+    """The sentence for a file that cannot be read back."""
+    if path.name == "checkpoint.pt":
+        return StoreError(f"{path} is damaged ({why}): delete it, and the same command trains from the start")
+    if published_dir() in path.parents:
+        return StoreError(f"{path} is damaged ({why}): it is tracked, so restore it with git checkout {path}")
+    folder = path.parent.parent if path.parent.name in ("weights", "sheets") else path.parent
+    return StoreError(f"{path} is damaged ({why}): delete {folder}, and the same command makes it again")
+
+
+@contextmanager
+def understanding(path: Path) -> Iterator[None]:
+    """While what was read from `path` is given its meaning: StoreError where it holds another thing than it should."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        why = f"{error} is missing" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+        raise damaged(path, why) from None
+
+
+def unreadable(path: Path) -> StoreError | None:
+    """The sentence for a file that is there and must not be read, which says nothing of what is in it."""
+    if path.exists() and not os.access(path, os.R_OK):
+        return StoreError(f"{path} cannot be read (Permission denied): give yourself the right to")
+    return None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON."""
+    with writing(path) as draft:
+        draft.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; StoreError where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise unreadable(path) or damaged(path, "it is missing") from None
+    except (ValueError, RecursionError):  # too deep to be anything of ours
+        raise damaged(path, "it is no JSON") from None
+
+
+def write_table(path: Path, rows: list[dict[str, float]]) -> None:
+    """Write rows of numbers as CSV; floats keep every digit. Without rows there are no names either."""
+    with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(rows[0] if rows else [])
+        writer.writerows([repr(v) for v in row.values()] for row in rows)
+
+
+def read_table(path: Path, n_rows: int) -> list[dict[str, float]]:
+    """The first `n_rows` rows of a CSV of numbers, which a longer training only adds to.
+
+    StoreError where it is missing, damaged or has fewer rows.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(text.splitlines())]
+    except FileNotFoundError:
+        raise damaged(path, "it is missing") from None
+    except (TypeError, ValueError, AttributeError, csv.Error):
+        raise damaged(path, "a value is no number") from None
+    if not text.endswith("\n"):
+        raise damaged(path, "its last line is cut")
+    if len(rows) < n_rows:
+        raise damaged(path, f"it has {len(rows)} rows instead of {n_rows}")
+    return rows[:n_rows]
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write named tensors as safetensors."""
+    with writing(path) as draft:
+        whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+        draft.write_bytes(save(whole))  # safetensors' own files are for their owner alone, whatever the umask
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read safetensors; StoreError where the file is missing or damaged."""
+    try:
+        return load_file(path)
+    except OSError:
+        raise unreadable(path) or damaged(path, "it is missing") from None
+    except (SafetensorError, ValueError) as error:
+        raise damaged(path, str(error)) from None
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the system says of a failed write into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise _explained(error, path) from error
+
+
+def tensor_names(path: Path) -> list[str]:
+    """The names in a safetensors file; StoreError where it is missing or damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            return list(file.keys())
+    except FileNotFoundError:
+        raise damaged(path, "it is missing") from None
+    except (SafetensorError, ValueError, OSError) as error:
+        raise damaged(path, str(error)) from None
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write nested tensors, numbers and lists with torch.save."""
+    with writing(path) as draft:
+        torch.save(state, draft)
+
+
+def read_checkpoint(path: Path, *, whole: bool = True) -> dict[str, Any]:
+    """Read a checkpoint; StoreError where it is damaged. Only data is unpickled, never code.
+
+    Without `whole`, tensors stay on disk: for whoever wants its counts alone.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=not whole)
+        return state
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
+        raise damaged(path, type(error).__name__) from None
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put folder `new` in the place of `old`, which may exist."""
+    grave = old.with_name(f".{old.name}.old.{HOST}.{os.getpid()}")
+    if old.exists():
+        os.replace(old, grave)
+    os.replace(new, old)
+    shutil.rmtree(grave, ignore_errors=True)
+
+
+@contextmanager
+def removing(folder: Path) -> Iterator[None]:
+    """Take a folder away, and remove it at the end: who is interrupted leaves a draft, which is swept."""
+    grave = folder.with_name(f".{folder.name}.{HOST}.{os.getpid()}")
+    os.replace(folder, grave)
+    try:
+        yield
+    finally:
+        shutil.rmtree(grave, ignore_errors=True)
+
+
+@contextmanager
+def drafting(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, removed at the end; what is to stay is put in its place before."""
+    draft = folder.with_name(f".{folder.name}.{HOST}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,121 @@
+"""What a run's record must hold."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+
+from ..training.build import images_at
+from . import files, layout
+
+
+def images_seen(record: dict[str, Any], epochs: float) -> int:
+    """The images that the training of this record had seen after so many epochs."""
+    return images_at(epochs, record["steps_per_epoch"], record["config"]["batch_size"])
+
+
+class Told(BaseModel):
+    """What a record tells; later versions may tell more."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class _Trained(Told):
+    """The part of a configuration that places its snapshots; all of it is checked when it becomes a Config."""
+
+    batch_size: PositiveInt
+
+
+class _Data(Told):
+    name: str
+    digest: str
+    samples: PositiveInt
+
+
+class _Packages(Told):
+    torch: str
+
+
+class _Segment(Told):
+    """A stretch of training under the same conditions."""
+
+    device: str
+    threads: PositiveInt
+    commit: str | None
+    dirty: bool | None
+    packages: _Packages
+    first_image: NonNegativeInt
+    images: NonNegativeInt
+    seconds: NonNegativeFloat
+
+
+class _Snapshot(Told):
+    epochs: PositiveFloat
+    images: PositiveInt
+    operations: NonNegativeInt
+    seconds: NonNegativeFloat
+    rows: NonNegativeInt
+    sha256: str | None  # None where only half-precision weights were ever kept
+    half_sha256: str | None = None
+    test_accuracy: float | None = Field(None, ge=0, le=1)
+    sheet: dict[str, Any] | None = None
+
+
+class _Record(Told):
+    """The fields of run.json."""
+
+    config: _Trained
+    kind: str
+    digest: str
+    data: _Data
+    sample_shape: list[PositiveInt] = Field(min_length=1)
+    classes: list[str] = Field(min_length=1)
+    snapshots: dict[Annotated[str, Field(pattern="^[1-9][0-9]{0,17}$")], _Snapshot] = Field(min_length=1)
+    segments: list[_Segment]
+    device: str
+    threads: PositiveInt
+    commit: str | None
+    dirty: bool | None
+    packages: _Packages
+    versions: dict[str, int]
+    images: PositiveInt
+    operations: NonNegativeInt
+    operations_per_image: NonNegativeInt
+    steps_per_epoch: PositiveInt
+    seconds: NonNegativeFloat
+    rows: NonNegativeInt
+    first_losses: list[dict[str, float]]
+
+
+def complaint(error: ValidationError, thing: str) -> str:
+    """What is missing, or of another kind than `thing` (such as "a record has"), by dotted names, five at most."""
+    complaints = error.errors(include_url=False, include_context=False, include_input=False)
+    missing = [c["loc"] for c in complaints if c["type"] == "missing"]
+    names = list(dict.fromkeys(".".join(map(str, place)) for place in missing or [c["loc"] for c in complaints]))
+    told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"it lacks {told}" if missing else f"{told} of another kind than {thing}"
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """A run's record; StoreError where it is damaged."""
+    path = folder / layout.RECORD
+    record = files.read_json(path)
+    known: dict[str, Any] = record if isinstance(record, dict) else {}
+    try:
+        _Record.model_validate(known)
+    except ValidationError as error:
+        raise files.damaged(path, complaint(error, "a record has")) from None
+    with files.understanding(path):  # numbers may be too large to multiply
+        for seen, entry in known["snapshots"].items():
+            if not str(entry["images"]) == seen == str(images_seen(known, entry["epochs"])):
+                raise ValueError(f"snapshot {seen} tells other images or epochs")
+    return known

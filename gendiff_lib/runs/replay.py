@@ -1,0 +1,84 @@
+"""Replaying: the first updates of a run, trained once more, show that today's code still makes it."""
+
+from itertools import islice
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..data.dataset import Dataset, check_same
+from ..device import default_device, device_name, packages
+from ..errors import GendiffError
+from ..progress import FIRST, TrainingError
+from ..training.build import build, start
+from ..training.loop import fit
+from .run import Run
+from .train import training_data
+
+# Relative, of a loss on another processor, another number of threads or with another torch, measured at 3e-3 for a GAN,
+# whose rounding errors grow fast, and at 2e-7 for diffusion models.
+TOLERANCE = {"gan": 2e-2, "diffusion": 1e-4, "classifier": 2e-2}
+
+
+class Replay(NamedTuple):
+    """`verdict` is "bit-equal", "close" (within TOLERANCE, where the machine is another), "differs" or "cannot"."""
+
+    verdict: str
+    why: str
+
+    @property
+    def good(self) -> bool:
+        """Whether the code still makes the run, as far as this machine can tell."""
+        return self.verdict in ("bit-equal", "close")
+
+
+def replay(run: Run) -> Replay:
+    """Train the first updates of `run` again and compare their losses with those recorded.
+
+    They must agree bit for bit where processor, threads and torch are those of its first segment.
+    """
+    recorded = run.record["first_losses"]
+    if not recorded:
+        return Replay("cannot", "its record keeps no losses of first updates")
+    try:
+        dataset = training_data(run.config)
+        check_same(dataset, run.record["data"]["digest"], f"run {run.id}")
+        found = _first_losses(run, dataset)
+    except TrainingError as error:
+        return Replay("differs", str(error))
+    except GendiffError as error:  # no data, other data, or no bf16 here
+        return Replay("cannot", str(error))
+    same, allowed = _same_machine(run), TOLERANCE[run.config.kind]
+    for update, (then, now) in enumerate(zip(recorded, found, strict=False), 1):
+        for name, value in then.items():
+            off = abs(now[name] - value) / max(abs(value), 1e-6)
+            if (same and now[name] != value) or off > allowed:
+                return Replay("differs", f"{name} of update {update} is {now[name]!r}, recorded is {value!r}")
+    n = f"{min(len(recorded), len(found))} updates"
+    return Replay("bit-equal", n) if same else Replay("close", f"{n} within {allowed:g}, on another machine or torch")
+
+
+def _first_losses(run: Run, dataset: Dataset) -> list[dict[str, float]]:
+    """The losses of the first updates, on as many threads as the run's first segment had."""
+    threads, found = torch.get_num_threads(), []
+    torch.set_num_threads(run.record["segments"][0]["threads"])
+    try:
+        learner = build(run.config, dataset)
+
+        def step(*given: Any) -> dict[str, Tensor]:
+            losses = learner.step(*given)
+            found.append({k: v.item() for k, v in losses.items()})
+            return losses
+
+        begun = start(run.config, dataset, learner.device)
+        for _ in islice(fit(learner, dataset.to(learner.device), run.config, begun, step), FIRST):
+            pass
+    finally:
+        torch.set_num_threads(threads)
+    return found
+
+
+def _same_machine(run: Run) -> bool:
+    first = run.record["segments"][0]
+    here = device_name(default_device()), packages()["torch"], "eager"
+    return here == (first["device"], first["packages"]["torch"], first["engine"])

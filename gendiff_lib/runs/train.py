@@ -1,0 +1,331 @@
+"""Recording: train(config) turns a training into a run, idempotent, resumable and atomic."""
+
+import datetime
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from .. import paths
+from ..classifier import Classifier, ClassifierConfig
+from ..config import Config, Sampling
+from ..data import images, load
+from ..data.dataset import Dataset, check_same
+from ..device import commit, device_name, forget_peak, packages, peak_memory
+from ..errors import ConfigError, GendiffError
+from ..learner import Learner, Method
+from ..progress import Progress, TrainingError, check_state
+from ..streams import stream
+from ..training.build import build, images_at, start
+from ..training.engine import accelerate, engine_for, fitting_threads
+from ..training.loop import check_losses, fit
+from ..training.operations import operations_per_image
+from . import files, layout, locks
+from .record import read_record
+from .run import Run, find, folders
+from .versions import result_versions
+
+CHECKPOINT_SECONDS = 30.0
+SHEET = Sampling(n=40, seed=0, batch_size=40)  # the fixed noise of the contact sheets over training
+FORMAT = 2  # of run.json
+OF_LAST_SEGMENT = ("device", "threads", "engine", "packages", "commit", "dirty")  # told in the record itself, too
+
+
+class OutOfTime(GendiffError):
+    """A training was stopped at its deadline; its checkpoint is kept."""
+
+
+def train(config: Config, deadline: float | None = None, *, again: bool = False, wait: bool = True) -> Run:
+    """The finished run of `config`: from disk where there is one, else trained, from a checkpoint if one is left.
+
+    Another process that trains the same run is waited for; without `wait` that is store.Busy. GendiffError where
+    something cannot be done; OutOfTime where time.monotonic() passes `deadline` before the end. `again` counts no
+    published run.
+    """
+    locks.sweep(paths.runs_dir())
+    if (run := find(config)) and not (again and run.published):
+        run.check_data()
+        return run
+    dataset = training_data(config)
+    learner = build(config, dataset)  # refuses what does not fit before anything is written
+    with locks.lock(f"training-{config.digest}", f"training {config.name} (seed {config.seed})", wait=wait):
+        if (run := find(config)) and not (again and run.published):
+            return run
+        training = _Training(config, dataset.to(learner.device), learner)
+        try:
+            return training.run(deadline)
+        finally:
+            if training.hidden.exists() and not (training.hidden / layout.CHECKPOINT).exists():
+                with files.removing(training.hidden):
+                    pass  # nothing in it could be gone on from
+
+
+def training_data(config: Config) -> Dataset:
+    """What `config` trains on; ConfigError where its fields do not fit that."""
+    dataset = load(config.dataset).choose(config.n_train, "n_train", "n_train")
+    if config.flip and not dataset.is_image:
+        raise ConfigError(f"flip=true does not apply to {config.dataset}, which holds no images: set flip=false")
+    if isinstance(config, ClassifierConfig) and dataset.is_image and config.crop >= dataset.samples.shape[-1]:
+        side = dataset.samples.shape[-1]
+        raise ConfigError(f"crop={config.crop} shifts images of {side} pixels out of sight: give less than {side}")
+    return dataset
+
+
+class _Training:
+    """One training in its hidden folder, which becomes the run, or is added to it, when it is whole."""
+
+    def __init__(self, config: Config, dataset: Dataset, learner: Learner) -> None:
+        self.config, self.dataset, self.learner = config, dataset, learner
+        self.progress = start(config, dataset, learner.device)
+        self.target = self._images(config.epochs)
+        self.wanted = {self._images(e) for e in (*config.snapshots, config.epochs)}
+        self.finished = next((f for f in folders(config) if f.parent == paths.runs_dir()), None)
+        self.hidden = self._hidden()
+        self.checkpoint = self.hidden / layout.CHECKPOINT
+        self.engine = engine_for(learner, self.target)
+        self.record = self._new_record()
+        self.saved_at = time.monotonic()
+
+    def _images(self, epochs: float) -> int:
+        return images_at(epochs, self.progress.steps_per_epoch, self.config.batch_size)
+
+    def _hidden(self) -> Path:
+        """Where this training goes on: apart from a longer one that is under way, which it must not disturb."""
+        usual = paths.runs_dir() / layout.training(self.config.digest)
+        longer = _counts(usual / layout.CHECKPOINT) > self.target
+        return usual.with_name(layout.training(self.config.digest, self.target)) if longer else usual
+
+    def run(self, deadline: float | None = None) -> Run:
+        """Train to the end and return the finished run."""
+        self.hidden.mkdir(parents=True, exist_ok=True)
+        self._resume()
+        if self.progress.images < self.target:
+            with fitting_threads(self.record["operations_per_image"] * self.config.batch_size):
+                self._train(deadline)
+        if str(self.target) not in self.record["snapshots"]:  # a checkpoint from just here was taken up
+            self._snapshot(self.progress)
+        return self._finish()
+
+    def _train(self, deadline: float | None) -> None:
+        step = accelerate(self.learner, self.engine)  # after a resume: a graph keeps the memory that it was captured on
+        forget_peak(self.learner.device)
+        clock = _Clock(self._begin_segment(), self.record)
+        bar = tqdm(
+            total=self.target,
+            initial=self.progress.images,
+            desc=self.config.name,
+            unit="img",
+            unit_scale=True,
+            mininterval=1.0,
+            disable=not (sys.stderr.isatty() or "ipykernel" in sys.modules),
+        )
+        try:
+            with bar:
+                for progress in fit(self.learner, self.dataset, self.config, self.progress, step):
+                    bar.update(progress.images - bar.n)
+                    due = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
+                    wanted = progress.images in self.wanted
+                    late = deadline is not None and time.monotonic() > deadline and progress.images < self.target
+                    if due or wanted or late:
+                        self._wait_for_device()
+                        with clock.aside(progress):
+                            self._pause(bar, progress, wanted)
+                    if late:
+                        raise OutOfTime(f"{progress.epochs:.4g} of {self.config.epochs:g} epochs are in its checkpoint")
+        except TrainingError as error:
+            kept = f"; the last good checkpoint is in {self.hidden}" if self.checkpoint.exists() else ""
+            raise TrainingError(f"{self.config.name}: {error}{kept}") from None
+
+    def _pause(self, bar: "tqdm[Any]", progress: Progress, wanted: bool) -> None:
+        """What is done between steps: show losses, keep a snapshot that is wanted, save a checkpoint."""
+        if progress.history:
+            bar.set_postfix({k: f"{v:.4g}" for k, v in progress.history[-1].items() if k.startswith("loss")})
+        if wanted and str(progress.images) not in self.record["snapshots"]:
+            check_losses(progress, self.config)
+            self._snapshot(progress)
+        self._save()
+
+    def _resume(self) -> None:
+        """Go on from the checkpoint that is furthest on the way, of this training or of the finished run."""
+        places = [self.checkpoint, *([self.finished / layout.CHECKPOINT] if self.finished else [])]
+        path = max(places, key=lambda p: _counts(p) if _counts(p) <= self.target else -1)
+        if not 0 < _counts(path) <= self.target:
+            return
+        state = files.read_checkpoint(path)
+        with files.understanding(path):
+            record = state["record"]
+            digest, data, device = record["digest"], record["data"]["digest"], record["device"]
+        if digest != self.config.digest:
+            raise files.damaged(path, "it is of another training")
+        check_same(self.dataset, data, f"the interrupted training of {self.config.name}")
+        try:
+            check_state(state)  # before anything is taken over
+            self.learner.load_state_dict(state["learner"])
+            self.progress.load_state_dict(state)
+        except torch.OutOfMemoryError:  # a RuntimeError too, but the checkpoint is whole
+            raise
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+            raise files.damaged(path, f"it does not fit this code and device; it is of {device}") from None
+        self.record |= record  # with the versions that it began with: a raised one makes it stale
+
+    def _new_record(self) -> dict[str, Any]:
+        config, dataset = self.config, self.dataset
+        return {
+            "format": FORMAT,
+            "kind": config.kind,
+            "name": config.name,
+            "config": config.to_dict(),
+            "digest": config.digest,
+            "snapshots": {},
+            "seconds": 0.0,
+            "processor_seconds": 0.0,
+            "segments": [],
+            "data": {"name": dataset.name, "digest": dataset.digest, "samples": len(dataset.samples)},
+            "sample_shape": list(dataset.samples.shape[1:]),
+            "classes": list(dataset.classes),
+            "parameters": {k: sum(p.numel() for p in m.parameters()) for k, m in self.learner.modules.items()},
+            "operations_per_image": operations_per_image(config, dataset),
+            "steps_per_epoch": self.progress.steps_per_epoch,
+            "versions": result_versions(config.kind),
+        }
+
+    def _begin_segment(self) -> dict[str, Any]:
+        """The stretch of training that begins now: what computes it. One that nothing has changed since goes on."""
+        device = self.learner.device
+        made = {
+            "device": device_name(device),
+            "threads": torch.get_num_threads(),
+            "engine": self.engine,
+            "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
+            "packages": packages(),
+            **commit(),
+        }
+        self.record |= {k: made[k] for k in OF_LAST_SEGMENT}
+        last = self.record["segments"][-1] if self.record["segments"] else {}
+        if any(last.get(k) != v for k, v in made.items()):
+            counts = {"first_image": self.progress.images, "images": 0, "seconds": 0.0, "processor_seconds": 0.0}
+            self.record["segments"].append(made | counts)
+        segment: dict[str, Any] = self.record["segments"][-1]
+        return segment
+
+    def _wait_for_device(self) -> None:
+        if self.learner.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def _snapshot(self, progress: Progress) -> None:
+        """Keep weights and a contact sheet."""
+        path = self.hidden / layout.weights(progress.images)
+        files.write_tensors(path, {k: v.clone() for k, v in self.learner.weights().items()})
+        entry = {
+            "epochs": progress.epochs,
+            "images": progress.images,
+            "operations": progress.operations,
+            "seconds": self.record["seconds"],
+            "processor_seconds": self.record["processor_seconds"],
+            "rows": len(progress.history),
+            "sha256": files.sha256(path),
+        }
+        if isinstance(self.learner, Classifier):
+            test = load(self.config.dataset, "test")
+            entry["test_accuracy"] = self.learner.accuracy(test.samples, test.labels)
+        if isinstance(self.learner, Method) and self.dataset.is_image:
+            entry["sheet"] = self._sheet(self.learner, progress.images)
+        self.record["snapshots"][str(progress.images)] = entry
+
+    def _sheet(self, learner: Method, seen: int) -> dict[str, Any]:
+        """Draw the contact sheet: DDIM in 50 steps for a diffusion model, one pass for a GAN. Returns how."""
+        asked = SHEET if learner.config.kind == "gan" else SHEET.but(sampler="ddim", n_steps=50)
+        sampling = learner.resolve(asked)
+        rng = stream("sheet", sampling.seed, device=learner.device)
+        with torch.compiler.set_stance("force_eager"):  # not worth compiling for another shape
+            last = deque(learner.sample(sampling.n, sampling, rng), maxlen=1).pop()
+        with files.writing(self.hidden / layout.sheet(seen)) as draft:
+            images.save_png(images.sheet(self.dataset.bridge.decode(last.x).cpu(), columns=10), draft)
+        return sampling.to_dict()
+
+    def _save(self) -> None:
+        """A checkpoint, unless the losses since the last one are not finite: then the last good one stays."""
+        check_losses(self.progress, self.config)
+        state = self.progress.state_dict() | {"learner": self.learner.state_dict(), "record": self.record}
+        files.write_checkpoint(self.checkpoint, state)
+        self.saved_at = time.monotonic()
+
+    def _finish(self) -> Run:
+        """Write record and history; then the hidden folder becomes the run, or its snapshots are added to it."""
+        seconds = max(self.record["seconds"], 1e-9)
+        history, first = self.progress.so_far(check_losses(self.progress, self.config), self.learner.diagnose())
+        self.record |= {
+            "config": self.config.to_dict(),
+            "images": self.progress.images,
+            "operations": self.progress.operations,
+            "images_per_second": self.progress.images / seconds,
+            "peak_memory": peak_memory(self.learner.device),
+            "rows": len(history),
+            "first_losses": first,
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
+        files.write_table(self.hidden / layout.HISTORY, history)
+        files.write_json(self.hidden / layout.RECORD, self.record)
+        final = self.finished or paths.runs_dir() / f"{self.config.name}-{self.config.digest}"
+        if final.exists():
+            return Run(final, _add(self.hidden, self.record, final), self.config)
+        self.hidden.rename(final)
+        return Run(final, self.record, self.config)
+
+
+class _Clock:
+    """Seconds of a segment, less what was spent aside on sheets and snapshots, which are no training."""
+
+    def __init__(self, segment: dict[str, Any], record: dict[str, Any]) -> None:
+        self.segment, self.record = segment, record
+        self.wall, self.processor = time.monotonic(), time.process_time()
+
+    def aside(self, progress: Progress) -> "_Clock":
+        """Book what was trained until now; as a context, do not count what is done inside."""
+        spent = {"seconds": time.monotonic() - self.wall, "processor_seconds": time.process_time() - self.processor}
+        for name, value in spent.items():
+            self.segment[name] += value
+            self.record[name] += value
+        self.segment["images"] = progress.images - self.segment["first_image"]
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.wall, self.processor = time.monotonic(), time.process_time()
+
+
+def _counts(checkpoint: Path) -> int:
+    """The images that a checkpoint has seen; 0 where there is none."""
+    if not checkpoint.exists():
+        return 0
+    state = files.read_checkpoint(checkpoint, whole=False)
+    with files.understanding(checkpoint):
+        return int(state["counts"]["images"])
+
+
+def _add(new: Path, mine: dict[str, Any], final: Path) -> dict[str, Any]:
+    """Add the training in `new` to the run in `final`, whose samples and scores stay; returns its record.
+
+    The record is written last, so that whoever is interrupted finishes it from the checkpoint. A shorter training adds
+    its snapshots alone.
+    """
+    theirs = read_record(final) if (final / layout.RECORD).exists() else None
+    for seen in map(int, mine["snapshots"]):
+        for part in (layout.weights(seen), layout.sheet(seen)):
+            if (new / part).exists():
+                files.copy(new / part, final / part)
+    record = mine if theirs is None or theirs["images"] < mine["images"] else theirs
+    if record is mine:
+        files.copy(new / layout.HISTORY, final / layout.HISTORY)
+        if _counts(new / layout.CHECKPOINT) > _counts(final / layout.CHECKPOINT):
+            files.copy(new / layout.CHECKPOINT, final / layout.CHECKPOINT)
+    record["snapshots"] = (theirs or mine)["snapshots"] | mine["snapshots"]
+    with files.removing(new):  # by now the finished run holds what a training goes on from
+        files.write_json(final / layout.RECORD, record)
+    return record

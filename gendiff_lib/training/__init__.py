@@ -1,0 +1,1 @@
+"""Training: written once for everything that one batch improves."""

@@ -1,0 +1,75 @@
+"""From a configuration to a learner that can be trained, and the start of its training."""
+
+from typing import Any
+
+import torch
+
+from ..classifier import Classifier, ClassifierConfig
+from ..config import Config
+from ..data.dataset import Dataset
+from ..device import check_precision, default_device
+from ..diffusion.config import DiffusionConfig
+from ..diffusion.model import Diffusion
+from ..errors import ConfigError, DataError
+from ..gan.config import GANConfig
+from ..gan.model import GAN
+from ..learner import Learner
+from ..progress import Progress
+from ..streams import stream
+from .engine import lay_out
+
+CONFIGS: dict[str, type[Config]] = {c.kind: c for c in (GANConfig, DiffusionConfig, ClassifierConfig)}
+
+
+def from_dict(kind: str, values: dict[str, Any]) -> Config:
+    """The configuration whose `to_dict()` was `values`."""
+    if kind not in CONFIGS:
+        raise ConfigError(f"kind {kind!r} is unknown: there are {', '.join(CONFIGS)}")
+    return CONFIGS[kind](**values)
+
+
+def make(config: Config, shape: tuple[int, ...], n_classes: int) -> Learner:
+    """The learner that a configuration describes, its weights drawn from config.seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(stream("weights", config.seed).initial_seed())
+        match config:
+            case GANConfig():
+                return GAN(config, shape)
+            case DiffusionConfig():
+                return Diffusion(config, shape)
+            case ClassifierConfig():
+                return Classifier(config, shape, n_classes)
+            case _:
+                raise ConfigError(f"no learner is made from a {type(config).__name__}")
+
+
+def build(config: Config, dataset: Dataset, device: torch.device | None = None) -> Learner:
+    """`make` for a data set, on a device. Everything that can be refused is refused here, before anything starts."""
+    device = device or default_device()
+    check_precision(config, device)
+    steps_per_epoch(config, dataset)
+    learner = make(config, dataset.bridge.shape(config.image_size), len(dataset.classes))
+    learner.to(device)
+    lay_out(learner)
+    return learner
+
+
+def steps_per_epoch(config: Config, dataset: Dataset) -> int:
+    """Whole batches in one pass over the training samples; DataError where there is none."""
+    n = len(dataset.samples)
+    if n < config.batch_size:
+        raise DataError(
+            f"batch_size={config.batch_size} is more than the {n} training samples of {dataset.name}: lower it"
+        )
+    return n // config.batch_size
+
+
+def images_at(epochs: float, steps: int, batch_size: int) -> int:
+    """The images that a training of so many epochs has seen, rounded to a batch, at least one."""
+    return max(round(epochs * steps), 1) * batch_size
+
+
+def start(config: Config, dataset: Dataset, device: torch.device) -> Progress:
+    """The progress of a training that has not begun. Seeds torch's global generator, which dropout uses."""
+    torch.manual_seed(stream("dropout", config.seed).initial_seed())
+    return Progress(stream("training", config.seed, device=device), steps_per_epoch(config, dataset))

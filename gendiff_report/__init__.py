@@ -1,0 +1,1 @@
+"""The report: from runs to tables, figures, numbers that open, and verdicts."""

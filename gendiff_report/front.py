@@ -1,0 +1,217 @@
+"""What the front page and the claims page say of published runs, as HTML; where there are none they say so."""
+
+import html
+from collections import Counter
+from collections.abc import Sequence
+
+from gendiff_lib.evaluation.scores import ScoreError, Scores
+from gendiff_lib.experiments import COMPARED, PAPER_PAIR, TABLE1, get, protocol
+from gendiff_lib.experiments.queue import EARLY_N
+from gendiff_lib.experiments.reals import count, offline_name
+from gendiff_lib.runs.run import Run, find, siblings
+
+from . import figures, viewers
+from .asking import FAMOUS
+from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit
+from .number import score_number
+from .tables import NO_BETTER, cell, lead_rows, operations
+
+SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", UNTOLD: "?"}
+MODELS = ("the paper's DCGAN", "its diffusion model")
+
+TITLES = {  # of the pages that claims lead to
+    "02_dcgan": "The paper's DCGAN",
+    "03_collapse": "Does the DCGAN collapse after epoch 50?",
+    "05_diffusion": "The paper's diffusion model",
+    "07_live": "Live: trained on your own machine",
+    "09_comparison": "The comparison",
+    "11_speed": "How fast, beside others",
+}
+
+Rulings = Sequence[tuple[Claim, Ruling]]
+
+
+def counted(rulings: Rulings) -> str:
+    """How many claims have which verdict, in words."""
+    found = Counter(ruling.verdict for _, ruling in rulings)
+    return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS)
+
+
+def tally(rulings: Rulings, page: str = "") -> str:
+    """A row of squares, one a claim, that lead to the claims; told by sign and words, not by colour alone."""
+    squares = "".join(
+        f'<li class="{ruling.verdict.replace(" ", "-")}"><a href="{page}#claim-{claim.number}" '
+        f'aria-label="Claim {claim.number}, {ruling.verdict}: {html.escape(claim.said)}">'
+        f"<span>{claim.number}</span> {SIGNS[ruling.verdict]}</a></li>"
+        for claim, ruling in rulings
+    )
+    meaning = ", ".join(f"{SIGNS[v]} {v}" for v in VERDICTS)
+    caption = f"One square a claim of the paper: {meaning}."
+    return f'<figure class="tally"><ol>{squares}</ol><figcaption>{caption}</figcaption></figure>'
+
+
+def claim_block(claim: Claim, ruling: Ruling) -> str:
+    """All there is to one claim: what the paper says and prints, the rule, our numbers, the verdict, where to look."""
+    ours = "; ".join(f"{html.escape(label)} {number.html}" for label, number in ruling.ours) or "none"
+    several = ", ".join(n.protocol.get("run", "") for _, n in ruling.ours)
+    runs = sorted({word.partition(" ")[0] for word in several.split(", ") if word})  # less " (published)"
+    places = [f'<a href="{page}.html">{TITLES[page]}</a>' for page in claim.pages]
+    places += [f'<a href="../data/runs/{run}.json">{run}</a>' for run in runs]
+    rows = {
+        "verdict": f"<strong>{SIGNS[ruling.verdict]} {ruling.verdict}</strong>. {html.escape(ruling.why)}",
+        "the paper prints": html.escape(claim.printed),
+        "ours": ours,
+        "the rule": html.escape(claim.rule),
+        "look at": ", ".join(places),
+    }
+    inside = "".join(f"<dt>{label}</dt><dd>{text}</dd>" for label, text in rows.items())
+    title = f'<h3 id="claim-{claim.number}">{claim.number}. {html.escape(claim.said)}</h3>'
+    return f'<section class="claim {ruling.verdict.replace(" ", "-")}">{title}<dl>{inside}</dl></section>'
+
+
+def claim_rows(rulings: Rulings) -> list[dict[str, object]]:
+    """A row a number of ours, for the files beside the claims."""
+    return [
+        {
+            "claim": claim.number,
+            "what the paper says": claim.said,
+            "what it prints": claim.printed,
+            "verdict": ruling.verdict,
+            "why": ruling.why,
+            "ours": label,
+            "value": number,
+            "rule": claim.rule,
+        }
+        for claim, ruling in rulings
+        for label, number in (ruling.ours or (("none", "none"),))
+    ]
+
+
+# ---------------------------------------------------------------- the front page
+
+
+def published_pair(preset: str = "overnight") -> dict[str, Run]:
+    """The published runs of the paper's two models in a preset, by what they are called; those that there are."""
+    runs = {label: find(get(name, preset), published=True) for label, name in zip(MODELS, PAPER_PAIR, strict=True)}
+    return {label: run for label, run in runs.items() if run is not None}
+
+
+def front(preset: str = "overnight") -> str:
+    """The answer in a few sentences and one figure, from published runs; where there are none it says so."""
+    rulings = audit(Recorded())
+    pair = published_pair(preset)
+    judge = next((name for name in _extractors(pair) if all(_kept(run, name, preset) for run in pair.values())), "")
+    whole = len(pair) == len(PAPER_PAIR) and bool(judge)
+    told = _answer(pair, judge, preset) if whole else _no_answer(pair)
+    last = f"Of the paper's {len(rulings)} claims, by runs of its own size: {counted(rulings)}."
+    figure = _figure(pair, judge, preset) if whole else ""
+    return f'<p class="answer">{told} {last}</p>{figure}{tally(rulings, "executed/12_claims.html")}\n'
+
+
+def _extractors(pair: dict[str, Run]) -> list[str]:
+    """Whose scores the front page shows, the first for which there are any: Inception-v3, then what else there is."""
+    return [*FAMOUS, *dict.fromkeys(offline_name(run.config.dataset) for run in pair.values())]
+
+
+def _no_answer(there: dict[str, Run]) -> str:
+    ahead = sum(_gan_ahead(name) for name in TABLE1)
+    missing = [label for label in MODELS if label not in there]
+    what = f"no run of {' and '.join(missing)} at equal operations is published here"
+    if not missing:
+        what = "both of its models are published here at equal operations, but not yet scored alike"
+    return (
+        f"<strong>Not yet answered:</strong> {what}, so whether its diffusion model beats its GAN is open. "
+        "What can be said without is that its own table does not bear out its title: the GAN is ahead in "
+        f"{ahead} of its {len(TABLE1)} rows."
+    )
+
+
+def _gan_ahead(name: str) -> bool:
+    """By the paper's print; of "(2.50)(3)" the first number counts."""
+    gan, diffusion = (float(cell.strip("()").partition(")")[0]) for cell in TABLE1[name])
+    return gan < diffusion if name == "FID" else gan > diffusion
+
+
+def _kept(run: Run, extractor: str, preset: str, n: int | None = None) -> list[Scores]:
+    """Scores of every published training seed by the experiment's protocol, at another n where given, as kept."""
+    known = protocol(run.config.name, preset)
+    sampling = known.sampling.but(n=min(n or known.sampling.n, known.sampling.n))
+    real = known.reals(count(run.config.dataset, "train"))
+    found = [each.kept_scores(sampling, extractor, real) for each in siblings(run.config, published=True)]
+    return [scores for scores in found if scores is not None]
+
+
+def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
+    """What the pair's scores say, each with its n, and what stays open."""
+    several = {label: _kept(run, judge, preset) for label, run in pair.items()}
+    (gan, a), (diffusion, b) = several.items()
+    try:
+        parts = [_standing(label, run, several[label]) for label, run in pair.items()]
+        better = [row["better"] for row in lead_rows((gan, a), (diffusion, b)) if row[""] not in NO_BETTER]
+    except ScoreError:
+        return "<strong>At equal counted operations</strong> both are published, but they were not scored alike."
+    n = f"{a[0].n_fake:,} images of each against {a[0].reals} of {pair[gan].record['data']['name']}"
+    return (
+        f"<strong>At equal counted operations</strong>, {' and '.join(parts)} ({n}, by {judge}; "
+        f"less {a[0].names[1]} is better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the "
+        f"noise, the diffusion model in {better.count(diffusion)}. {_open(pair, min(len(a), len(b)), preset)}"
+    )
+
+
+def _standing(label: str, run: Run, scores: list[Scores]) -> str:
+    called = scores[0].labels["frechet_distance"]
+    fd, precision, recall = (cell(scores, name) for name in ("frechet_distance", "precision", "recall"))
+    work = operations(run.training_operations, run.protocol)
+    return (
+        f"{label} has {called} {_html(fd)}, precision {_html(precision)} and recall {_html(recall)} after "
+        f"{work.html} petaFLOP"
+    )
+
+
+def _html(value: object) -> str:
+    return str(getattr(value, "html", value))
+
+
+def _open(pair: dict[str, Run], seeds: int, preset: str) -> str:
+    """What this answer does not tell."""
+    one = "there is one training seed each, so this speaks of two runs, not of two methods; " if seeds == 1 else ""
+    missing = [name for name in COMPARED if find(get(name, preset), published=True) is None]
+    training = f"; {', '.join(missing)} are still in training" if missing else ""
+    return (
+        f"<strong>Still open:</strong> {one}their networks are narrower than the paper's, and at its own size nothing "
+        f"is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
+    )
+
+
+def _figure(pair: dict[str, Run], judge: str, preset: str) -> str:
+    """Samples of both side by side, and the distance of every model's snapshots against their operations."""
+    sheets = "".join(
+        f'<div style="flex:1 1 15em;min-width:0"><p>{html.escape(label)}, {run.id}</p>'
+        + viewers.picture(run.sheet(), f"Forty samples of {label}")
+        + "</div>"
+        for label, run in pair.items()
+    )
+    extractor, dots = max(((name, _curves(name, preset)) for name in _extractors(pair)), key=lambda e: len(e[1]))
+    fd = "FID" if extractor == "inception" else f"fd by {extractor}"
+    figure = figures.scatter(dots, xlabel="training compute (petaFLOP)", ylabel=fd, joined=True) if dots else None
+    alt = "; ".join(f"{name}: {fd} {value:.3g} after {work:.3g} petaFLOP" for name, _, work, value in dots)
+    plot = viewers.plot(figures.svg(figure), alt) if figure else ""
+    caption = "Samples of the paper's two models" + (
+        f", and {fd} of every model against the operations of its training; {EARLY_N:,} samples of each snapshot."
+        if dots
+        else "."
+    )
+    inside = f'<div style="display:flex;flex-wrap:wrap;gap:1em">{sheets}</div>{plot}'
+    return f"<figure>{inside}<figcaption>{caption}</figcaption></figure>"
+
+
+def _curves(judge: str, preset: str) -> list[tuple[str, str, float, float]]:
+    """Experiment, no label, petaFLOP and distance of each snapshot of every published model, all at one n."""
+    dots = []
+    for name in COMPARED:
+        run = find(get(name, preset), published=True)
+        for snapshot in map(run.at, (e for e in run.epochs if e <= run.config.epochs)) if run else ():
+            if scores := _kept(snapshot, judge, preset, EARLY_N):
+                value = score_number(scores, "frechet_distance").value
+                dots.append((name, "", snapshot.training_operations / 1e15, value))
+    return dots

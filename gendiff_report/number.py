@@ -1,0 +1,238 @@
+"""Numbers that open to their protocol, and tables as files: what lets a reader check a page without leaving it.
+
+A number is a button, and its card a popover: both are HTML's own, so they work without JavaScript and by keyboard.
+"""
+
+import base64
+import csv
+import hashlib
+import html
+import io
+import itertools
+import json
+import math
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gendiff_lib.evaluation.scores import Scores
+from gendiff_lib.evaluation.uncertainty import estimate
+from gendiff_lib.parsing import as_text
+
+_SERIAL = itertools.count(1)  # equal numbers on one page are still two elements
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as readers meet it: its text, its value and spread, and the protocol behind it, label by label."""
+
+    text: str
+    value: float
+    protocol: Mapping[str, str]
+    spread: float | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def html(self) -> str:
+        """A button that opens the card; a new element at every call."""
+        if not self.protocol:
+            return html.escape(joined(self.text))
+        content = f"{self.text}{sorted(self.protocol.items())}{next(_SERIAL)}"
+        name = f"card-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
+        text = html.escape(joined(self.text))
+        rows = "".join(_row(label, value) for label, value in self.protocol.items() if value)
+        card = f'popover id="{name}" tabindex="0" role="dialog" aria-label="How {text} was made"'
+        return (
+            f'<button type="button" class="number" popovertarget="{name}">{text}</button>'
+            f'<span class="number-card" {card}><span class="value">{text}</span>{rows}</span>'
+        )
+
+
+def joined(text: str) -> str:
+    """A mean and its deviation, kept on one line."""
+    return text.replace(" ± ", "\u00a0±\u00a0")
+
+
+def _row(label: str, value: str) -> str:
+    inside = (
+        f"<code>{html.escape(value)}</code>"
+        if value.startswith(("gendiff ", "OMP_NUM_THREADS="))
+        else html.escape(value)
+    )
+    name = f'<span class="label">{html.escape(label)}</span>'
+    return f'<span class="row" style="display:block">{name} <span>{inside}</span></span>'
+
+
+# ---------------------------------------------------------------- the protocol of scores
+
+
+def plain(value: Any) -> str:
+    """A cell's text; floats with four digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(v) for v in value)
+    return "none" if value is None else joined(str(value))
+
+
+def distinct(values: Iterable[Any]) -> str:
+    """The different ones of several values, in their order."""
+    return ", ".join(dict.fromkeys(plain(v) for v in values))
+
+
+def over(scores: Sequence[Scores]) -> str:
+    """What a mean ± std was taken over, in words."""
+    found = estimate(scores, "frechet_distance")
+    if found.source == "groups":
+        return f"1 set in {scores[0].groups} groups"
+    return f"{found.n} {found.source}"
+
+
+def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
+    """How samples came about and what they were compared with, label by label."""
+    one = scores[0]
+
+    def several(key: str) -> str:
+        return distinct(s.made.get(key) for s in scores)
+
+    def seconds(key: str) -> str:
+        found = [s.made[key] for s in scores if key in s.made]
+        return f"{sum(found) / len(found):.1f}" if found else "none"
+
+    work = one.made.get("training_operations")
+    return {
+        "run": several("run"),
+        "epochs": several("epochs"),
+        "training seeds": several("training_seed"),
+        "training s": seconds("training_seconds"),
+        "training TFLOP": f"{work / 1e12:.4g}" if work else "none",
+        "trained on": several("training_device"),
+        "trained at commit": several("training_commit"),
+        "weights": several("weights"),
+        "sampler": several("sampler"),
+        "steps": several("n_steps"),
+        "eta": several("eta"),
+        "clip x0": several("clip_x0"),
+        "batch statistics": several("batchnorm"),
+        "sampling seeds": several("sampling_seed"),
+        "sampling s": seconds("sampling_seconds"),
+        "sampled on": f"{several('device')}, {several('threads')} threads",
+        "extractor": f"{one.extractor} {one.extractor_digest}",
+        "n": f"{one.n_fake:,}",
+        "real images": one.reals.replace(" images", ""),
+        "k": f"{one.neighbours} and {one.density_neighbours}",
+        "scored with": distinct(map(_packages, scores)),
+        "sampled at commit": distinct((s.made.get("commit") or "none")[:10] for s in scores),
+    }
+
+
+def score_number(scores: Sequence[Scores], name: str) -> Number:
+    """A value of `Scores` over its seeds, which opens to all that made it, the commands that make it again included."""
+    found = estimate(scores, name)
+    deviation = "standard error" if found.source == "groups" else "std"
+    spread = {"what": scores[0].labels[name], "± is": f"the {deviation} over {over(scores)}"}
+    again = numbered("train", [s.made.get("training_command", "") for s in scores])
+    commands = [_command(s) for s in scores if "run" in s.made]
+    if commands:
+        again["score" if len(commands) == 1 else "score the first (then each run and seed)"] = commands[0]
+    known = {k: v for k, v in score_protocol(scores).items() if not v.startswith("none")}
+    return Number(str(found), found.mean, spread | known | again, found.std)
+
+
+def spanned(values: Sequence[float], protocol: Mapping[str, str], form: str = ".3g") -> Number:
+    """The mean of several values, with the least and the greatest."""
+    mean = sum(values) / len(values)
+    return Number(f"{mean:{form}} ({min(values):{form}} to {max(values):{form}})", mean, protocol)
+
+
+def numbered(label: str, commands: Iterable[str]) -> dict[str, str]:
+    """Different commands each under a label of its own, so that each can be copied."""
+    several = [command for command in dict.fromkeys(commands) if command]
+    return {f"{label} {i}" if len(several) > 1 else label: c for i, c in enumerate(several, 1)}
+
+
+def merged(protocols: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Several protocols as one: the different values of each label, all seconds, and the commands each on its own."""
+    labels = [label for label in protocols[0] if label != "train"]
+    several = {label: [p[label] for p in protocols] for label in labels}
+    values = {k: ", ".join(v if k == "seconds" else dict.fromkeys(v)) for k, v in several.items()}
+    return values | numbered("train", [p.get("train", "") for p in protocols])
+
+
+def _packages(s: Scores) -> str | None:
+    known = s.made.get("packages", {})
+    return ", ".join(f"{name} {known[name]}" for name in ("torch", "torch-fidelity") if name in known) or None
+
+
+def _command(s: Scores) -> str:
+    words = ["gendiff", "score", str(s.made["run"]), "--epoch", as_text(s.made.get("epochs")), "--n", str(s.n_fake)]
+    options = {"batch_size": "batch-size", "sampling_seed": "seed", "sampler": "sampler", "n_steps": "n-steps"}
+    options |= {"eta": "eta", "clip_x0": "clip-x0", "weights": "weights", "batchnorm": "batchnorm"}
+    for key, flag in options.items():
+        if (value := s.made.get(key)) is not None:
+            words += [f"--{flag}", as_text(value)]
+    extractor = "classifier" if s.extractor.endswith("classifier") else s.extractor
+    words += ["--n-real", str(s.n_real), "--reference", s.reference, "--extractor", extractor]
+    return shlex.join(words)
+
+
+# ---------------------------------------------------------------- tables as files
+
+
+def data_links(name: str, rows: Sequence[Mapping[str, Any]], caption: str) -> str:
+    """Links that download rows as CSV and JSON. Self-contained, so they work in Jupyter; the book makes them files."""
+    made = {"csv": as_csv(rows), "json": as_json(rows, caption)}
+    links = (download(f"{name}.{kind}", text) for kind, text in made.items())
+    return f'<p class="data-links">This table as {" or ".join(links)}.</p>'
+
+
+def download(name: str, text: str) -> str:
+    """A link that saves `text` under `name`, whose ending is its label."""
+    kind = name.rpartition(".")[2]
+    mime = {"csv": "text/csv", "json": "application/json"}[kind]
+    content = base64.b64encode(text.encode()).decode()
+    return f'<a class="data" download="{name}" href="data:{mime};base64,{content}">{kind.upper()}</a>'
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Every cell in full precision; a number's spread in a column of its own."""
+    out = io.StringIO()
+    spread = [key for key in rows[0] if any(isinstance(r[key], Number) and r[key].spread is not None for r in rows)]
+    names = [n for key in rows[0] for n in ((key, f"{key} ±") if key in spread else (key,))]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        cells: list[Any] = []
+        for key, cell in row.items():
+            number = isinstance(cell, Number)
+            cells.append(_bare(cell.value if number else cell))
+            cells += [_bare(cell.spread) if number else None] if key in spread else []
+        writer.writerow(cells)
+    return out.getvalue()
+
+
+def as_json(rows: Sequence[Mapping[str, Any]], caption: str) -> str:
+    """Rows with the protocols that their numbers point at by position."""
+    protocols: list[dict[str, str]] = []
+
+    def cell(value: Any) -> Any:
+        if not isinstance(value, Number):
+            return _bare(value)
+        known = dict(value.protocol)
+        if known not in protocols:
+            protocols.append(known)
+        exact = {"value": _bare(value.value), "spread": _bare(value.spread)}
+        return {"text": value.text, **exact, "protocol": protocols.index(known)}
+
+    made = [{key: cell(value) for key, value in row.items()} for row in rows]
+    return json.dumps({"caption": caption, "rows": made, "protocols": protocols}, indent=1, ensure_ascii=False)
+
+
+def _bare(value: Any) -> Any:
+    """A value as CSV and JSON take it; what is no number is none there."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (int, float, str)) else plain(value)

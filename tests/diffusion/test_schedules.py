@@ -1,0 +1,156 @@
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from gendiff_lib.diffusion.schedules import SCHEDULES, VariancePreserving, like
+from gendiff_lib.errors import ConfigError
+
+ARGUMENTS = {"linear": (10, (0.01, 0.5)), "cosine": (10, None), "flow": (None, None)}
+
+
+@pytest.fixture(params=SCHEDULES)
+def schedule(request):
+    return SCHEDULES[request.param](*ARGUMENTS[request.param])
+
+
+def inside(schedule, n=9):
+    """Times between the ends, whole ones and others."""
+    return torch.linspace(0, schedule.end, n + 2, dtype=torch.float64)[1:-1]
+
+
+def test_noising_and_taking_the_noise_away_gives_the_sample_back(schedule):
+    rng = torch.Generator().manual_seed(0)
+    t = inside(schedule)
+    x0, eps = torch.randn(2, len(t), 3, generator=rng, dtype=torch.float64)
+    x = like(schedule.scale(t), x0) * x0 + like(schedule.std(t), x0) * eps
+    assert_close((x - like(schedule.std(t), x) * eps) / like(schedule.scale(t), x), x0)
+    assert (x - x0).abs().amax(1).min() > 0.01
+
+
+def test_at_zero_there_is_no_noise_and_at_the_end_little_else(schedule):
+    ends = torch.tensor([0.0, schedule.end], dtype=torch.float64)
+    assert schedule.scale(ends)[0] == 1
+    assert schedule.std(ends)[0] == 0
+    assert schedule.std(ends)[1] > 0.97
+    assert schedule.scale(ends)[1] < 0.25
+
+
+def test_noise_only_grows(schedule):
+    t = torch.linspace(0, schedule.end, 101, dtype=torch.float64)
+    assert (schedule.std(t).diff() > 0).all()
+    assert (schedule.scale(t).diff() < 0).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 10, 25])
+def test_both_ends_are_in_the_grid(schedule, n):
+    grid = schedule.steps(n)
+    assert len(grid) == n + 1
+    assert grid[0] == schedule.end
+    assert grid[-1] == 0
+    assert (grid.diff() < 0).all()
+    if schedule.n_timesteps and n <= schedule.n_timesteps:
+        assert (grid == grid.round()).all()
+
+
+def test_a_long_grid_visits_every_step_and_a_short_one_no_step_twice():
+    schedule = VariancePreserving(torch.full((1000,), 0.01, dtype=torch.float64))
+    assert schedule.steps(1000).tolist() == list(range(1000, -1, -1))
+    for n in range(1, 1000, 13):
+        assert len(schedule.steps(n).unique()) == n + 1
+
+
+def test_the_velocity_is_conjugate_to_the_schedule(schedule):
+    t = torch.cat([torch.tensor([0.0, schedule.end]), inside(schedule)]).double()
+    a, b = schedule.velocity(t)
+    assert_close(b * schedule.scale(t) - a * schedule.std(t), torch.ones_like(t))
+
+
+def test_a_variance_preserving_schedule_preserves_variance():
+    for name in ("linear", "cosine"):
+        schedule = SCHEDULES[name](*ARGUMENTS[name])
+        t = inside(schedule, 50)
+        assert_close(schedule.scale(t) ** 2 + schedule.std(t) ** 2, torch.ones_like(t))
+
+
+def test_linear_multiplies_evenly_spaced_betas():
+    schedule = SCHEDULES["linear"](1000, (1e-4, 2e-2))
+    alpha_bar = 1.0
+    for i in range(1000):
+        alpha_bar *= 1 - (1e-4 + (2e-2 - 1e-4) * i / 999)
+        if i in (0, 1, 499, 999):
+            assert schedule.alpha_bar(torch.tensor(i + 1.0)).item() == pytest.approx(alpha_bar, rel=1e-9)
+
+
+def test_between_two_steps_alpha_bar_is_log_linear():
+    schedule = SCHEDULES["linear"](10, (0.01, 0.5))
+    a, half, b = schedule.alpha_bar(torch.tensor([3.0, 3.5, 4.0], dtype=torch.float64))
+    assert_close(half, (a * b).sqrt())
+
+
+def test_cosine_is_the_papers_formula_with_beta_clipped():
+    schedule = SCHEDULES["cosine"](50, None)
+    f = [math.cos((t / 50 + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(51)]
+    t = torch.arange(50, dtype=torch.float64)
+    assert_close(schedule.alpha_bar(t), torch.tensor(f[:50], dtype=torch.float64) / f[0])
+    last = schedule.alpha_bar(torch.tensor([49.0, 50.0], dtype=torch.float64))
+    assert (last[1] / last[0]).item() == pytest.approx(0.001)  # 1 - 0.999
+    assert f[50] / f[49] < 0.001
+
+
+def test_networks_of_stepped_schedules_see_0_to_t_minus_1():
+    schedule = SCHEDULES["linear"](10, (0.01, 0.5))
+    t = schedule.times(torch.tensor([0.0, 0.05, 0.1, 0.95, 0.99999999], dtype=torch.float64))
+    assert t.tolist() == [1, 1, 2, 10, 10]
+    assert schedule.time_input(t).tolist() == [0, 0, 1, 9, 9]
+
+
+def test_networks_of_the_flow_see_0_to_1000():
+    schedule = SCHEDULES["flow"](None, None)
+    t = schedule.times(torch.tensor([0.0, 0.25, 1.0]))
+    assert schedule.time_input(t).tolist() == [0, 250, 1000]
+
+
+@pytest.mark.parametrize(
+    ("name", "n_timesteps", "beta_minmax"),
+    [
+        ("linear", None, (0.1, 0.2)),
+        ("linear", 10, None),
+        ("cosine", None, None),
+        ("cosine", 10, (0.1, 0.2)),
+        ("flow", 10, None),
+        ("flow", None, (0.1, 0.2)),
+    ],
+)
+def test_a_schedule_refuses_what_it_does_not_use(name, n_timesteps, beta_minmax):
+    with pytest.raises(ConfigError, match=f"schedule '{name}'"):
+        SCHEDULES[name](n_timesteps, beta_minmax)
+
+
+def test_a_coefficient_takes_the_type_and_dimensions_of_the_state():
+    x = torch.zeros(2, 3, 4, 4)
+    many = like(torch.tensor([1.0, 2.0], dtype=torch.float64), x)
+    assert many.shape == (2, 1, 1, 1)
+    assert many.dtype == torch.float32
+    assert like(torch.tensor(1.0, dtype=torch.float64), x).shape == ()
+
+
+def test_a_linear_schedule_that_does_not_end_in_noise_is_refused_with_remedies_that_work():
+    with pytest.raises(ConfigError) as told:
+        SCHEDULES["linear"](100, (1e-4, 2e-2))
+    sentence = str(told.value)
+    assert "beta_minmax=(0.0001, 0.02) in n_timesteps=100 do not end in noise (alpha_bar_T = 0.36" in sentence
+    assert sentence.endswith("give larger betas, or more steps")
+    for n_timesteps, beta_minmax in ((100, (1e-3, 2e-1)), (1000, (1e-4, 2e-2))):
+        schedule = SCHEDULES["linear"](n_timesteps, beta_minmax)
+        assert schedule.alpha_bar(torch.tensor(schedule.end)) < 0.05
+
+
+def test_half_a_percent_above_the_bound_is_too_much_and_half_a_percent_below_is_not():
+    def beta_of(alpha_bar):  # one step, so that alpha_bar_T = 1 - (first beta)
+        return 1 - alpha_bar, 1 - alpha_bar + 1e-3
+
+    assert SCHEDULES["linear"](1, beta_of(0.04975))
+    with pytest.raises(ConfigError, match=r"at most 0\.05 may be left"):
+        SCHEDULES["linear"](1, beta_of(0.05025))

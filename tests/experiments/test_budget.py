@@ -1,0 +1,62 @@
+import pytest
+
+from gendiff_lib.classifier import ClassifierConfig
+from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.experiments import WORTH, book_configs, budget
+from gendiff_lib.experiments.budget import by_worth, check_patience, seconds_left, seconds_of, seconds_of_image
+from gendiff_lib.runs.train import train
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("25m", 1500), ("1.5h", 5400), (" 2m ", 120)])
+def test_spans_are_read(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["25", "m", "-5m", "0m", "5 days", "1e3s", "٣m", "²h", "1_0m"])
+def test_what_is_no_span_is_refused(text):
+    with pytest.raises(ConfigError, match="--budget must be a span such as"):
+        seconds_of(text)
+
+
+def test_one_seed_of_everything_comes_before_a_second_of_anything():
+    once, wanted = by_worth(book_configs("paper")), by_worth(book_configs("paper"), seeds=2)
+    assert list(dict.fromkeys(c.name for c in once))[:4] == ["classifier", "dcgan", "ddpm-conv", "ddpm-unet"]
+    assert wanted[: len(once)] == once
+    second = wanted[len(once) :]
+    live = {c.name for c in once if c.name.startswith("live-")}
+    assert {c.name for c in second} == {c.name for c in once} - {"classifier"} - live
+    assert not {c.digest for c in once} & {c.digest for c in second}
+    assert {c.name for c in once} <= {*WORTH, *live}
+
+
+def test_a_classifier_has_one_seed():
+    config = ClassifierConfig(name="classifier")
+    assert by_worth([config], seeds=3) == [config]
+
+
+def test_the_speed_of_a_training_is_measured_by_its_own_steps(conv, monkeypatch):
+    monkeypatch.setattr(budget, "PROBE_SECONDS", 0.01)
+    assert 0 < seconds_of_image(conv.but(epochs=100)) < 1
+
+
+def test_a_long_training_is_told_and_refused_with_a_remedy_that_works(conv, capsys, monkeypatch):
+    monkeypatch.setattr(budget, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(budget, "seconds_of_image", lambda config: 1.0)
+    long = conv.but(epochs=10.0**7)
+    with pytest.raises(GendiffError, match=r"conv to 1e\+07 epochs takes about 177777.8 hours here: do this"):
+        check_patience(long, None, "do this")
+    check_patience(long, 10.0**6, "do this")
+    assert "takes about 177777.8 hours" in capsys.readouterr().err
+    check_patience(conv, None, "do this")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_is_there_takes_no_time(conv):
+    train(conv)
+    assert seconds_left(conv) == 0
+    assert (
+        0
+        < seconds_left(conv.but(epochs=2))
+        < seconds_left(conv.but(epochs=3))
+        < seconds_left(conv.but(seed=1, epochs=3))
+    )

@@ -1,0 +1,156 @@
+import subprocess
+import threading
+
+import pytest
+
+from gendiff_lib import experiments, paths
+from gendiff_lib.config import Sampling
+from gendiff_lib.diffusion.config import MLPNetwork, UNetNetwork
+from gendiff_lib.experiments import EXPERIMENTS, Protocol, at_petaflops, get, operations, queue, samples_of
+from gendiff_lib.experiments.queue import nothing, work
+from gendiff_lib.gan.config import DCGANNetwork
+from gendiff_lib.runs import locks
+from gendiff_lib.runs.files import read_checkpoint
+from gendiff_lib.runs.publish import publish
+from gendiff_lib.runs.run import find
+from gendiff_lib.runs.train import train
+
+
+def test_every_overnight_training_ends_at_its_budget_rounded_to_a_batch():
+    for name, known in EXPERIMENTS.items():
+        if "overnight" in known.presets and not name.startswith("live-"):
+            config = get(name, "overnight")
+            images = config.epochs * (samples_of(config) // config.batch_size) * config.batch_size
+            assert images == pytest.approx(round(images), abs=1e-6)
+            done = operations(config) * images
+            assert abs(done - known.petaflops * 1e15) <= operations(config) * config.batch_size / 2 + 1
+            assert config.precision == "fp32"
+
+
+def test_snapshots_stand_at_doubling_budgets_and_the_papers_pair_at_its_epochs_too():
+    for name in ("dcgan-32", "flow-unet"):
+        config = get(name, "overnight")
+        doubling = [at_petaflops(config, 2.0**k) for k in range(-5, 1)]
+        papers = [20.0, 30.0, 40.0, 49.0, 100.0] if name == "dcgan-32" else []
+        assert sorted([*doubling, *papers]) == list(config.snapshots)
+
+
+def test_epochs_of_ones_own_end_an_overnight_training_there():
+    assert get("dcgan-32", "overnight", epochs=3.0).epochs == 3
+    assert get("dcgan-32", "overnight", epochs=3.0).digest == get("dcgan-32", "overnight").digest
+
+
+def test_the_papers_pair_keeps_every_value_of_figs_16_and_17_but_size_and_seed():
+    for name, size in (("dcgan-32", {"network.ngf", "network.ndf"}), ("ddpm-conv", {"network.hidden_dim", "seed"})):
+        paper, night = (get(name, preset).flat() for preset in ("paper", "overnight"))
+        assert {k for k in paper if paper[k] != night[k]} - {"epochs", "snapshots"} == size
+
+
+def test_the_study_begins_with_the_papers_pair_and_its_seeds_are_fresh():
+    configs = queue.study()
+    assert [c.name for c in configs[:2]] == list(experiments.PAPER_PAIR)
+    assert len(dict.fromkeys((c.digest, c.epochs) for c in configs)) == len(configs)
+    fresh = [c for c in configs if c.seed]
+    assert {c.name for c in fresh} == set(experiments.PAPER_PAIR)
+    assert len({t for side in queue.TRIALS.values() for t in side}) == sum(map(len, queue.TRIALS.values()))
+    assert len(queue.TRIALS["GAN"]) == len(queue.TRIALS["diffusion"])
+
+
+def test_what_cannot_end_in_time_stops_at_a_checkpoint_and_goes_on_next_time(conv, gan):
+    news = list(work([conv.but(name="endless", epochs=10.0**6), gan], 0.5, nothing))
+    assert news[-1].startswith("left: endless, 1e+06 epochs, seed 0 (begun: ")
+    (hidden,) = paths.runs_dir().glob(".training-*")
+    before = read_checkpoint(hidden / "checkpoint.pt")["counts"]["images"]
+    list(work([conv.but(name="endless", epochs=10.0**6)], 0.5, nothing))
+    assert read_checkpoint(hidden / "checkpoint.pt")["counts"]["images"] > before > 0
+    assert list(work([gan], 60.0, nothing))[-1] == "nothing is left"
+    assert find(gan)
+
+
+def test_what_another_process_trains_is_left_to_it(conv, gan):
+    held, done = threading.Event(), threading.Event()
+
+    def other():
+        with locks.lock(f"training-{conv.digest}", "training it"):
+            held.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    held.wait(30)
+    try:
+        news = list(work([conv, gan], 60.0, nothing))
+    finally:
+        done.set()
+        thread.join()
+    assert news[0].startswith("gan, 1 epochs, seed 0: trained")
+    assert news[-1] == "left: conv, 1 epochs, seed 0 (another process is training conv (seed 0))"
+
+
+def test_a_training_that_fails_costs_no_other_its_time(conv, gan):
+    broken = conv.but(name="broken", network=UNetNetwork(widths=(8, 8, 8, 8, 8), n_blocks=1, attention=()))
+    news = list(work([broken, gan], 60.0, nothing))
+    assert news[0].startswith("gan, ")
+    assert news[1].startswith("left: broken, 1 epochs, seed 0 (failed: widths=(8, 8, 8, 8, 8) with patch=1 halve")
+
+
+@pytest.fixture
+def night(monkeypatch, published):
+    """Two experiments in a tiny `overnight` on shapes, in the places of the paper's pair, and an extractor for them."""
+    tiny = {"dataset": "shapes:16", "n_train": 64, "batch_size": 16, "epochs": 2.0, "snapshots": (1.0,)}
+    gan = get("dcgan-32", "smoke").but(**tiny, network=DCGANNetwork(ngf=4, ndf=4))
+    mlp = get("ddpm-mlp", "smoke").but(
+        **tiny, network=MLPNetwork(n_layers=1, hidden_dim=8, timestep_embedding_dim=4), n_timesteps=10
+    )
+    monkeypatch.setattr(queue, "EARLY_N", 30)
+    for config, sampling in ((gan, Sampling(n=40)), (mlp, Sampling(n=40, sampler="ddim", n_steps=3))):
+        known = EXPERIMENTS[config.name]
+        protocols = known.protocols | {"overnight": Protocol(sampling, 100, n_checked=4)}
+        changed = experiments.Experiment(known.title, known.presets | {"overnight": config}, protocols)
+        monkeypatch.setitem(EXPERIMENTS, config.name, changed)
+    return gan, mlp
+
+
+def test_a_finished_run_is_sampled_scored_and_published_with_all_its_snapshots_and_once(night, published, tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    for key, value in (("user.name", "a"), ("user.email", "a@b.invalid")):
+        subprocess.run(["git", "-C", str(tmp_path), "config", key, value], check=True)
+    news = list(work(night, 600.0, queue.published))
+    assert news[-1] == "nothing is left", news
+    log = subprocess.run(["git", "-C", str(tmp_path), "log", "--format=%s"], capture_output=True, text=True).stdout
+    assert log.splitlines() == ["Publish ddpm-mlp, 2 epochs, seed 0", "Publish dcgan-32, 2 epochs, seed 0"]
+    for config in night:
+        run = find(config, published=True)
+        assert run is not None
+        scores = {p.parent.name[:10]: p for p in run.folder.glob("samples/*/scores-*.json")}
+        assert {int(k) for k in scores} == {64, 128}  # images seen at either snapshot
+        assert list(run.folder.glob("samples/*/neighbours-*"))
+    assert list(find(night[1], published=True).folder.glob("bits/*.json"))
+    drawn = list(find(night[0], published=True).folder.glob("samples/0000000128-*"))
+    assert len(drawn) == 4  # at two n, and two more ways with batch norm
+    again = list(work(night, 600.0, queue.published))
+    assert [line for line in again if "is there" not in line] == ["nothing is left"]
+
+
+def test_outside_a_checkout_a_run_is_published_all_the_same(night, published):
+    news = list(work(night[1:], 600.0, queue.published))
+    assert any(line.startswith("not committed: ") for line in news)
+    assert find(night[1], published=True)
+
+
+def test_a_run_that_went_on_is_published_anew(night, published):
+    config = night[1]
+    list(work([config], 600.0, queue.published))
+    list(work([config.but(epochs=3.0)], 600.0, queue.published))
+    run = find(config.but(epochs=3.0), published=True)
+    assert run is not None
+    assert run.epochs == (1.0, 2.0, 3.0)
+    assert train(config).published is False
+
+
+def test_a_run_that_was_published_by_hand_is_made_whole_all_the_same(night, published):
+    run = train(night[1])
+    publish(run)
+    assert not list((published / run.id).glob("samples/*"))
+    list(work([night[1]], 600.0, queue.published))
+    assert list((published / run.id).glob("samples/*/scores-*"))

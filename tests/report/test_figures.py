@@ -1,0 +1,88 @@
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from gendiff_report import figures
+
+WEIGHTS = (0.2126, 0.7152, 0.0722)
+
+
+def test_pixels_are_enlarged_never_smoothed():
+    image = torch.randint(0, 256, (3, 4, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    picture = figures.pixels(image, zoom=3)
+    assert picture.size == (15, 12)
+    assert picture.getpixel((14, 11)) == tuple(image[:, 3, 4].tolist()) == picture.getpixel((12, 9))
+
+
+def test_losses_wear_the_papers_colours_and_mark_epochs():
+    history = {"epoch": [1.0, 2.0], "step": [1, 2], "images": [5, 9], "loss_d": [1.0, 0.5], "loss_g": [2.0, 3.0]}
+    axes = figures.losses(history, marks=[1]).axes[0]
+    colours = {line.get_label(): line.get_color() for line in axes.lines}
+    assert colours["generator"] == figures.COLOURS["loss_g"]
+    assert colours["discriminator"] == figures.COLOURS["loss_d"]
+    assert len({line.get_linestyle() for line in axes.lines[:2]}) == 2  # colour is not all that tells them apart
+    assert [t.get_text() for t in axes.texts] == ["epoch 1"]
+
+
+def contrast(one, other):
+    """The contrast of two colours (r, g, b in 0 to 1) by WCAG."""
+    linear = [[c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb] for rgb in (one, other)]
+    light = [sum(w * c for w, c in zip(WEIGHTS, rgb, strict=True)) for rgb in linear]
+    return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+@pytest.mark.parametrize("name", ["loss_d", "loss_g", "loss"])
+def test_losses_are_seen_on_white_and_in_dark_mode(name):
+    def dark(rgb):  # invert(0.92) hue-rotate(180deg), as the book's style has it
+        turned = [0.92 - 0.84 * c for c in rgb]
+        grey = 2 * sum(w * c for w, c in zip((0.213, 0.715, 0.072), turned, strict=True))
+        return [min(max(grey - c, 0), 1) for c in turned]
+
+    colour, white = matplotlib.colors.to_rgb(figures.COLOURS[name]), (1, 1, 1)
+    assert contrast(colour, white) > 3
+    assert contrast(dark(colour), dark(white)) > 3
+
+
+def test_a_figure_is_drawn_alike_each_time_and_closed():
+    before, history = plt.get_fignums(), {"epoch": [1.0, 2.0], "loss": [1.0, 0.5]}
+    one, two = (figures.svg(figures.losses(history)) for _ in range(2))
+    assert one == two
+    assert "<svg" in one
+    assert plt.get_fignums() == before
+
+
+def test_strip_lays_frames_from_left_to_right():
+    frames = torch.zeros(3, 2, 3, 4, 4, dtype=torch.uint8)
+    frames[2] = 255
+    figure = figures.strip(torch.tensor([9.0, 5.0, 0.0]), {"x": frames})
+    shown = figure.axes[0].images[0].get_array()
+    assert shown.shape == (8, 12, 3)
+    assert shown[:, 8:].min() == 255
+    assert shown[:, :8].max() == 0
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["9", "5", "0"]
+
+
+def test_responses_have_a_panel_a_cause_and_no_bar_where_the_error_is_unknown():
+    panels = {"blur": ([0.0, 1.0], [0.1, 2.0], [0.05, float("nan")]), "noise": ([0.0], [1.0], [0.1])}
+    figure = figures.responses(panels, ylabel="fd", xlabels={"blur": "pixels", "noise": "bytes"}, level=1.0)
+    shown = [ax for ax in figure.axes if ax.axison]
+    assert [ax.get_title() for ax in shown] == ["blur", "noise"]
+    assert [ax.get_xlabel() for ax in shown] == ["pixels", "bytes"]
+    assert shown[0].lines[0].get_ydata().tolist() == [0.1, 2.0]
+
+
+def test_distributions_share_bins_and_count_shares():
+    groups = {"generated": torch.tensor([1.0, 1.0, 5.0]), "test": torch.tensor([0.0, 10.0])}
+    (axes,) = figures.distributions({"model": groups}, xlabel="distance", bins=10).axes
+    heights = [patch.get_xy()[:, 1].max() for patch in axes.patches]
+    assert sorted(heights) == [0.5, 2 / 3]
+
+
+@pytest.mark.parametrize(("x", "labels"), [((5, 50), ["5", "10", "20", "50"]), ((1, 1000), ["1", "10", "100", "1000"])])
+def test_a_logarithmic_axis_has_few_labels_in_plain_digits(x, labels):
+    axis = figures.scatter([("a", "one", x[0], 1.0), ("a", "two", x[1], 2.0)], xlabel="x", ylabel="y").axes[0].xaxis
+    low, high = axis.get_view_interval()
+    shown = [(t.get_text(), v) for t, v in zip(axis.get_majorticklabels(), axis.get_majorticklocs(), strict=True)]
+    assert [text for text, v in shown if low <= v <= high] == labels
+    assert {text.get_text() for text in axis.get_minorticklabels()} <= {""}

@@ -1,0 +1,95 @@
+import dataclasses
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from gendiff_lib import experiments, paths
+from gendiff_lib.evaluation.features import Extractor
+from gendiff_lib.experiments import EXPERIMENTS, PAPER_PAIR, get, protocol
+from gendiff_lib.runs.train import train
+from gendiff_report import front
+from gendiff_report.claims import CLAIMS, audit
+from tests.report.test_claims import Found, scores
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+def test_without_published_runs_the_front_page_says_so_and_shows_no_number_of_ours(published):
+    text = front.front()
+    assert "Not yet answered" in text
+    assert "no run of the paper's DCGAN and its diffusion model at equal operations" in text
+    assert "the GAN is ahead in 3 of its 4 rows" in text
+    assert "0 replicated, 0 not replicated, 11 cannot be told" in text
+    assert 'class="number"' not in text
+
+
+@pytest.fixture
+def night(monkeypatch):
+    """The smoke runs of the paper's pair in the place of the preset overnight, and local runs as published ones."""
+    for name in PAPER_PAIR:
+        known = EXPERIMENTS[name]
+        presets = known.presets | {"overnight": get(name, "smoke")}
+        protocols = known.protocols | {"overnight": dataclasses.replace(protocol(name, "smoke"), seeds=1)}
+        small = dataclasses.replace(known, presets=presets, protocols=protocols, petaflops=1e-5)
+        monkeypatch.setitem(EXPERIMENTS, name, small)
+    monkeypatch.setattr(front, "COMPARED", PAPER_PAIR)
+    monkeypatch.setattr(front, "EARLY_N", 60)
+    monkeypatch.setattr(experiments, "BUDGETS", (1e-6,))
+    monkeypatch.setattr(experiments, "PAPER_EPOCHS", (1.0,))
+    monkeypatch.setattr(paths, "published_dir", paths.runs_dir)
+
+
+def pixels(name, *, has_logits=True):
+    """An extractor that needs no weights."""
+
+    def network(x):
+        flat = x.float().flatten(1)
+        return flat[:, :4], flat[:, :3] if has_logits else flat[:, :0]
+
+    return Extractor(name, "d", network, has_logits=has_logits)
+
+
+def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_is_open(night):
+    for name in PAPER_PAIR:
+        run, known = train(get(name, "overnight")), protocol(name, "overnight")
+        assert "Not yet answered" in front.front()  # one of the two, or not scored
+        for judge in (pixels("efficientnet"), pixels("inception", has_logits=False)):
+            run.scores(known.sampling, judge, known.n_real)
+        run.at(1.0).scores(known.sampling.but(n=60), pixels("efficientnet"), known.n_real)
+    text = front.front()
+    assert "Not yet answered" not in text
+    assert len(re.findall(r"has FID <button[^>]*>[\d.]+", text)) == 2  # Inception's before any other
+    assert text.count("precision <button") == text.count("recall <button") == 2
+    assert text.count(" petaFLOP and its") + text.count(" petaFLOP (100") == 2
+    assert "100 images of each against 500 train images of shapes, by inception" in text
+    assert "of two runs, not of two methods" in text
+    assert "Still open" in text
+    assert text.count('<img class="samples"') == 2
+    assert "fd by efficientnet of every model" in text  # whose snapshots are scored, where Inception's are not
+
+
+def test_every_claim_has_its_square_and_its_block():
+    rulings = audit(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
+    squares, blocks = front.tally(rulings, "there.html"), "".join(front.claim_block(*each) for each in rulings)
+    for claim in CLAIMS:
+        assert f'href="there.html#claim-{claim.number}"' in squares
+        assert f'<h3 id="claim-{claim.number}">' in blocks
+    assert squares.count('class="replicated"') == 1  # the third
+    assert "<strong>✓ replicated</strong>. Twice the fd holds beyond the noise." in blocks
+    assert '<a href="../data/runs/r-0.json">r-0</a>' in blocks
+
+
+def test_the_files_beside_the_claims_hold_a_row_a_number():
+    rulings = audit(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
+    rows = front.claim_rows(rulings)
+    assert [row["ours"] for row in rows if row["claim"] == 3] == ["fd of DCGAN at 49", "fd of DCGAN at 100"]
+    assert {row["claim"] for row in rows} == {claim.number for claim in CLAIMS}
+
+
+def test_claims_lead_to_pages_by_the_titles_that_these_have():
+    for stem, title in front.TITLES.items():
+        cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4).cells
+        assert cells[0].source.splitlines()[0] == f"# {title}"
+    assert {page for claim in CLAIMS for page in claim.pages} == set(front.TITLES)

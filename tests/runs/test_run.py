@@ -1,0 +1,562 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch.testing import assert_close
+
+from gendiff_lib import data, paths
+from gendiff_lib.classifier import ClassifierConfig
+from gendiff_lib.config import Sampling
+from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.evaluation.features import Extractor
+from gendiff_lib.evaluation.memorisation import memorisation
+from gendiff_lib.runs import files, layout, versions
+from gendiff_lib.runs import publish as publish_module
+from gendiff_lib.runs import record as record_module
+from gendiff_lib.runs import run as runs
+from gendiff_lib.runs.files import StoreError
+from gendiff_lib.runs.run import Run, all_runs, find
+from gendiff_lib.runs.train import train
+
+FEW = Sampling(n=12, batch_size=5, n_steps=2)
+
+
+@pytest.fixture(autouse=True)
+def _apart(published):
+    """No run of the checkout is seen."""
+
+
+def pixels(images):
+    x = images.float().flatten(1)
+    return x[:, :4], x[:, -3:]
+
+
+def publish(run, published):
+    """Move a run to the published ones."""
+    published.mkdir(exist_ok=True)
+    shutil.move(run.folder, published / run.id)
+    return find(run.config)
+
+
+def fail(*arguments):
+    raise AssertionError("this should have been read from disk")
+
+
+def test_a_run_is_seen_at_its_snapshots(points):
+    run = train(points.but(epochs=3, snapshots=(1, 2)))
+    assert run.at(2).config == run.config.but(epochs=2)
+    assert repr(run.at(2).at(3).history) == repr(run.history)
+    assert [len(run.at(e).history["loss"]) for e in (1, 2, 3)] == [8, 16, 24]
+    with pytest.raises(GendiffError, match=f"{run.id} keeps no snapshot at epoch 5: it has 1, 2, 3"):
+        run.at(5)
+
+
+def test_a_runs_networks_have_the_snapshots_weights(points):
+    run = train(points.but(epochs=2, snapshots=(1,)))
+    kept = files.read_tensors(run.folder / layout.weights(256))
+    assert_close(run.at(1).learner.weights(), kept, rtol=0, atol=0)
+    assert not torch.equal(run.learner.weights()["net.leave.weight"], kept["net.leave.weight"])
+
+
+def test_samples_are_made_once_and_are_the_same_everywhere(points, monkeypatch):
+    run = train(points)
+    first = run.samples(FEW)
+    assert first.shape == (12, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_states", fail)
+        assert torch.equal(find(points).samples(FEW), first)
+    shutil.rmtree(run.folder / "samples")
+    assert torch.equal(run.samples(FEW), first)
+
+
+def test_samples_depend_on_all_of_their_sampling(points):
+    run = train(points.but(snapshots=(1,)))
+    first = run.samples(FEW)
+    for other in (FEW.but(seed=1), FEW.but(batch_size=6), FEW.but(n_steps=3), FEW.but(weights="raw"), FEW.but(eta=1.0)):
+        assert not torch.equal(run.samples(other), first)
+    assert not torch.equal(run.at(1).samples(FEW), first)
+    assert torch.equal(run.samples(FEW.but(sampler="ddim", eta=0.0)), first)  # what None stands for here
+
+
+def test_the_first_batches_of_more_samples_are_the_same(points):
+    run = train(points)
+    assert torch.equal(run.samples(FEW.but(n=10)), run.samples(FEW)[:10])
+    assert not torch.equal(run.samples(FEW)[:5], run.samples(FEW)[5:10])
+
+
+def test_images_come_as_bytes_at_the_data_sets_side(gan):
+    run = train(gan.but(image_size=16))
+    images = run.samples(Sampling(n=6))
+    assert images.shape == (6, 3, 8, 8)
+    assert images.dtype == torch.uint8
+    assert run.sampling_record(Sampling(n=6))["sampling"]["sampler"] == "generator"
+    assert run.sample_sheet(Sampling(n=6)).dtype == torch.uint8
+
+
+def test_a_sampling_that_a_run_cannot_honour_is_refused(gan):
+    with pytest.raises(ConfigError, match=r"eta=0.5 does not apply to a GAN"):
+        train(gan).samples(Sampling(eta=0.5))
+
+
+def test_a_classifier_makes_no_samples():
+    config = ClassifierConfig(name="judge", dataset="shapes:16", n_train=16, batch_size=16, width=1)
+    with pytest.raises(GendiffError, match="is a classifier: it makes no samples"):
+        train(config).samples(Sampling())
+
+
+def test_a_trajectory_leads_from_noise_to_the_samples(conv):
+    run, sampling = train(conv), Sampling(n=4, batch_size=4)
+    way = run.trajectory(sampling, frames=6)
+    assert way.t.tolist() == [10, 8, 6, 4, 2, 0]
+    assert way.x.shape == way.x0.shape == (6, 4, 3, 8, 8)
+    assert torch.equal(way.x[-1], run.samples(sampling))
+    assert way.x[0].float().std() > 50
+
+
+def test_a_trajectory_is_made_once(conv, monkeypatch):
+    run = train(conv)
+    first = run.trajectory(Sampling(n=2), frames=3)
+    monkeypatch.setattr(Run, "_states", fail)
+    assert torch.equal(find(conv).trajectory(Sampling(n=2), frames=3).x, first.x)
+
+
+def test_an_interrupted_drawing_goes_on_after_its_last_whole_batch(conv, monkeypatch):
+    run, sampling = train(conv), Sampling(n=14, batch_size=4, n_steps=2)
+    whole = run.samples(sampling)
+    (place,) = (run.folder / "samples").iterdir()
+    assert sorted(p.name for p in place.iterdir()) == ["samples.safetensors", "sampling.json", "sheet.png"]
+    shutil.rmtree(place)
+    states, drawn = Run._states, []
+
+    def interrupted(self, n, sampling, batch):
+        drawn.append(batch)
+        if batch == 2 and drawn.count(2) == 1:
+            raise KeyboardInterrupt
+        return states(self, n, sampling, batch)
+
+    monkeypatch.setattr(Run, "_states", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        find(conv).samples(sampling)
+    with (place / "drawing").open("ab") as file:
+        file.write(b"half a batch")  # killed while it wrote
+    assert torch.equal(find(conv).samples(sampling), whole)
+    assert drawn == [0, 1, 2, 2, 3]
+    assert not (place / "drawing").exists()
+
+
+def test_what_other_samplers_drew_is_not_gone_on_from(conv, monkeypatch):
+    run, sampling, states = train(conv), Sampling(n=8, batch_size=4, n_steps=2), Run._states
+    seen = []
+
+    def until_the_second(self, n, sampling, batch):
+        return fail() if batch else states(self, n, sampling, batch)
+
+    def watched(self, n, sampling, batch):
+        seen.append(batch)
+        return states(self, n, sampling, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(versions.VERSIONS, "sampling", 0)
+        patch.setattr(Run, "_states", until_the_second)
+        with pytest.raises(AssertionError):
+            run.samples(sampling)
+    monkeypatch.setattr(Run, "_states", watched)
+    find(conv).samples(sampling)
+    assert seen == [0, 1]
+
+
+def test_scores_are_made_once_and_name_their_reference(gan, monkeypatch):
+    run, sampling = train(gan), Sampling(n=24)
+    extractor = Extractor("pixels", "d1", pixels)
+    scores = run.scores(sampling, extractor, n_real=20)
+    assert (scores.n_fake, scores.n_real, scores.reference, scores.extractor) == (24, 20, "train", "pixels")
+    monkeypatch.setattr(runs, "score", fail)
+    assert find(gan).scores(sampling, extractor, n_real=20) == scores
+
+
+def test_scores_by_other_weights_are_other_scores(gan):
+    run, sampling = train(gan), Sampling(n=24)
+    a = run.scores(sampling, Extractor("pixels", "d1", pixels), n_real=20)
+    b = run.scores(sampling, Extractor("pixels", "d2", lambda x: pixels(255 - x)), n_real=20)
+    assert (a.extractor_digest, b.extractor_digest) == ("d1", "d2")
+    assert a.values != b.values
+
+
+def test_scores_against_the_test_split_are_others_and_carry_how_the_fakes_were_made(conv):
+    run, sampling = train(conv), Sampling(n=24, n_steps=3, seed=4)
+    extractor = Extractor("pixels", "d1", pixels)
+    scores = {split: run.scores(sampling, extractor, 20, split) for split in ("train", "test")}
+    assert scores["train"].frechet_distance != scores["test"].frechet_distance
+    assert run.kept_scores(sampling, "pixels", 20, "test") == scores["test"]
+    run.scores(sampling, Extractor("pixels-64", "d2", pixels), 20, "test")
+    assert run.kept_scores(sampling, "pixels", 20, "test") == scores["test"]  # not the other extractor's
+    made = scores["test"].made
+    assert (made["run"], made["training_seed"], made["sampling_seed"], made["n_steps"]) == (run.id, 0, 4, 3)
+    assert made["sampler"] == "ddpm"
+    assert made["sampling_seconds"] > 0
+
+
+def test_bits_per_dimension_are_kept_with_their_terms(conv, monkeypatch):
+    run = train(conv)
+    bits = run.bits(20)
+    assert len(bits.steps) == conv.n_timesteps - 1
+    assert bits.total == pytest.approx(bits.prior + sum(bits.steps) + bits.decoder)
+    assert bits.total > 5  # an untrained code is near the eight bits that a byte has
+    assert (bits.n, bits.split, bits.weights) == (20, "test", "raw")
+    monkeypatch.setattr(runs.likelihood, "bound", fail)
+    assert find(conv).bits(20) == bits
+
+
+@pytest.mark.parametrize("which", ["gan", "points"])
+def test_what_has_no_bits_per_dimension_says_so(which, request):
+    with pytest.raises(ConfigError, match="has no bits per dimension: they are a diffusion model's"):
+        train(request.getfixturevalue(which)).bits(20)
+
+
+def test_a_flow_has_no_bits_per_dimension(conv):
+    flow = conv.but(schedule="flow", n_timesteps=None, beta_minmax=None, prediction="v")
+    with pytest.raises(ConfigError, match="need a schedule with steps of its own"):
+        train(flow).bits(20)
+
+
+def test_averaged_weights_are_never_called_raw(conv, published, monkeypatch, tmp_path):
+    run = train(conv.but(ema=200.0))
+    both = {weights: run.bits(20, weights=weights).total for weights in ("raw", "ema")}
+    assert both["raw"] != both["ema"]
+    light = Run.read(publish_module.publish(run, weights=True))
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
+    for place in (light, Run.read(published / ".." / published.name / run.id)):  # however it is reached
+        assert place.published
+        with pytest.raises(GendiffError, match="averaged weights alone: leave out weights=raw"):
+            place.bits(21, weights="raw")
+        with pytest.raises(GendiffError, match="averaged weights alone: leave out weights=raw"):
+            place.samples(Sampling(n=3, n_steps=2, weights="raw"))
+    assert light.bits(20).total == both["ema"]
+
+
+@pytest.mark.parametrize("n", [-3, 0, 1])
+def test_too_few_images_for_bits_are_refused(conv, n):
+    with pytest.raises(ConfigError, match=f"n={n} images give no mean with an error"):
+        train(conv).bits(n)
+
+
+def test_memorisation_looks_among_the_images_that_the_run_saw(conv, monkeypatch):
+    run, extractor = train(conv), Extractor("pixels", "d1", pixels)
+    seen = []
+
+    def spy(fake, training, test, judge):
+        seen.append((len(fake), len(training), len(test)))
+        return memorisation(fake, training, test, judge)
+
+    monkeypatch.setattr(runs.memorisation, "memorisation", spy)
+    first = run.memorisation(Sampling(n=9, n_steps=2), extractor)
+    again = find(conv).memorisation(Sampling(n=9, n_steps=2), extractor)
+    assert seen == [(9, 64, 9)]
+    assert torch.equal(first.pixel, again.pixel)
+
+
+def test_points_are_scored_against_fresh_draws(points):
+    scores = train(points).point_scores(Sampling(n=200, n_steps=2))
+    assert (scores.n, scores.n_modes) == (200, 25)
+    assert scores.distance > 0.05
+
+
+def test_a_local_run_is_found_before_a_published_one(points, published):
+    run = train(points)
+    shutil.copytree(run.folder, published / run.id)
+    assert find(points).folder == run.folder
+    shutil.rmtree(run.folder)
+    assert find(points).folder == published / run.id
+    assert find(points).published
+    assert find(points.but(epochs=7)) is None
+    assert find(points.but(seed=7)) is None
+
+
+def test_nothing_is_written_to_a_published_run(points, published):
+    run = publish(train(points), published)
+    before = sorted(p for p in run.folder.rglob("*"))
+    made = run.samples(FEW)
+    assert sorted(p for p in run.folder.rglob("*")) == before
+    assert (paths.runs_dir() / run.id / "samples").is_dir()
+    assert torch.equal(find(points).samples(FEW), made)
+
+
+def test_weights_published_in_half_precision_are_widened(points, published):
+    run = publish(train(points), published)
+    file = run.folder / layout.weights(run.images)
+    exact = files.read_tensors(file)
+    files.write_tensors(file, {k: v.half() for k, v in exact.items()})
+    run.record["snapshots"][str(run.images)]["half_sha256"] = files.sha256(file)
+    found = run.learner.weights()
+    assert {v.dtype for v in found.values()} == {torch.float32}
+    assert_close(found, exact, rtol=1e-3, atol=1e-3)
+
+
+def test_a_run_published_without_weights_says_so(points, published):
+    run = publish(train(points), published)
+    shutil.rmtree(run.folder / "weights")
+    with pytest.raises(GendiffError, match=f"{run.id} is published without the weights of epoch 2: `gendiff train"):
+        run.samples(FEW)
+    assert run.history["epoch"][-1] == 2
+
+
+def folder_run(gan, folder):
+    for i in range(24):
+        (folder / "a").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / "a" / f"{i:02}.png")
+    return train(gan.but(dataset=f"folder:{folder}", n_train=16))
+
+
+def test_what_was_published_is_read_without_the_data(gan, published, tmp_path):
+    run = folder_run(gan, tmp_path / "data")
+    sampling = Sampling(n=24)
+    images = run.samples(sampling)
+    run = publish(run, published)
+    shutil.rmtree(tmp_path / "data")
+    data._kept.cache_clear()
+    assert torch.equal(find(run.config).samples(sampling), images)
+
+
+def test_every_run_is_listed_published_ones_first(points, published):
+    mine = train(points.but(name="aaa"))
+    publish(train(points.but(seed=1, name="zzz", snapshots=(1,))), published)
+    assert [r.id for r in all_runs()] == [f"zzz-{points.but(seed=1).digest}", mine.id]
+    assert all_runs()[0].config.epochs == 2
+
+
+def test_a_record_that_is_damaged_is_named_with_the_remedy(points):
+    run = train(points)
+    file = run.folder / "run.json"
+    whole = json.loads(file.read_text())
+    for text, why in (("{", "no JSON"), ("[]", "it lacks config"), (json.dumps({**whole, "rows": 30}), None)):
+        file.write_text(text)
+        if why:
+            with pytest.raises(
+                StoreError, match=f"{file} is damaged .*{why}.*delete {run.folder}, and the same command"
+            ):
+                train(points)
+        else:
+            with pytest.raises(StoreError, match=r"history.csv is damaged .it has 16 rows instead of 30"):
+                _ = train(points).history
+    shutil.rmtree(run.folder)  # the remedy
+    assert repr(train(points).history) == repr(run.history)
+
+
+def damage(file):
+    file.write_bytes(file.read_bytes()[:-20])
+    return file
+
+
+def test_damaged_samples_are_named_and_made_again_by_the_remedy(points):
+    run = train(points)
+    made = run.samples(FEW)
+    (file,) = run.folder.glob("samples/*/samples.safetensors")
+    damage(file)
+    with pytest.raises(StoreError, match=f"{file} is damaged .*delete {file.parent},"):
+        run.samples(FEW)
+    shutil.rmtree(file.parent)
+    assert torch.equal(run.samples(FEW), made)
+
+
+def test_damaged_weights_are_named(points):
+    run = train(points)
+    file = damage(run.folder / layout.weights(512))
+    with pytest.raises(StoreError, match=f"{file} is damaged"):
+        run.samples(FEW)
+
+
+def test_the_remedy_for_damaged_weights_is_one(points):
+    run = train(points)
+    damage(run.folder / layout.weights(512))
+    with pytest.raises(StoreError) as told:
+        run.samples(FEW)
+    shutil.rmtree(str(told.value).partition("delete ")[2].partition(",")[0])
+    assert train(points).samples(FEW).shape == (12, 2)
+
+
+def test_a_damaged_sheet_is_named(gan):
+    run = train(gan)
+    (run.folder / layout.sheet(64)).write_bytes(b"no picture")
+    with pytest.raises(StoreError, match=r"0000000064\.png is damaged"):
+        run.sheet()
+
+
+def test_a_run_is_stale_when_the_version_of_its_kind_has_been_raised(points, gan, monkeypatch):
+    run, other = train(points), train(gan)
+    assert not run.stale
+    for name in set(versions.VERSIONS) - {"diffusion"}:
+        monkeypatch.setitem(versions.VERSIONS, name, versions.VERSIONS[name] + 1)
+    assert not find(points).stale
+    assert other.stale
+    monkeypatch.setitem(versions.VERSIONS, "diffusion", versions.VERSIONS["diffusion"] + 1)
+    assert find(points).stale
+
+
+def test_a_classifier_is_an_instrument_whose_weights_alone_count(monkeypatch):
+    run = train(ClassifierConfig(name="judge", dataset="shapes:16", n_train=16, batch_size=16, width=1))
+    monkeypatch.setitem(versions.VERSIONS, "classifier", versions.VERSIONS["classifier"] + 1)
+    assert not run.stale
+
+
+def test_a_way_of_fewer_than_two_frames_is_refused(conv):
+    with pytest.raises(ConfigError, match="frames=1 show no way"):
+        train(conv).trajectory(Sampling(n=2, n_steps=2), frames=1)
+
+
+def test_of_several_kept_scores_those_of_the_present_code_count(gan, published, monkeypatch):
+    run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
+    with monkeypatch.context() as patch:
+        patch.setitem(versions.VERSIONS, "metrics", 0)
+        run.scores(sampling, judge, n_real=20)
+    publish_module.publish(run)
+    light = find(gan, published=True)
+    assert light.kept_scores(sampling, "pixels", 20).made["versions"]["metrics"] == 0
+    for path in run.folder.glob("samples/*/scores-*"):
+        path.unlink()
+    made = run.scores(sampling, judge, n_real=20).made
+    assert light.kept_scores(sampling, "pixels", 20).made["versions"] == made["versions"]
+    assert made["versions"]["metrics"] == versions.VERSIONS["metrics"] > 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("snapshots", {}), ("snapshots", {"x": {}}), ("seconds", "a"), ("config", {"lr": "a"})]
+)
+def test_a_record_of_another_shape_is_named(gan, field, value):
+    path = train(gan).folder / "run.json"
+    files.write_json(path, json.loads(path.read_text()) | {field: value})
+    with pytest.raises(StoreError, match=r"run\.json is damaged"):
+        all_runs()
+
+
+def wrong_in_records():
+    """Fields, what is wrong with their value, and the names that are told."""
+    yield "config", {}, r"it lacks config\.batch_size"
+    yield "config", {"batch_size": "16"}, r"config\.batch_size"
+    for epochs in (None, "x", [], -1.0, float("nan")):
+        yield "snapshots", {"1198080": {"epochs": epochs}}, r"snapshots\.1198080\.epochs"
+    yield "snapshots", {"1198080": {"images": 0, "rows": -1}}, r"snapshots\.1198080\.images, snapshots\.1198080\.rows"
+    yield "snapshots", {"0119": {}}, r"snapshots\.0119\.\[key\]"
+    for shape, place in (([], ""), (["a", 1, 1], r"\.0"), ([3, 0, 8], r"\.1"), ("abc", "")):
+        yield "sample_shape", shape, f"sample_shape{place}"
+    for name in ("images", "rows", "operations", "operations_per_image", "seconds"):
+        yield name, -1, name
+    yield "seconds", 10**400, "seconds"
+    yield "first_losses", [1], r"first_losses\.0"
+    yield "segments", [1], r"segments\.0"
+    yield "segments", [{}], r"it lacks segments\.0\.device"
+    yield "classes", [], "classes"
+    yield "packages", {}, r"it lacks packages\.torch"
+    yield "data", {"name": "shapes:8"}, r"it lacks data\.digest, data\.samples"
+    yield "versions", {"gan": "1"}, r"versions\.gan"
+    yield "versions", [], "versions"
+    yield "classes", [1] * 9, r"classes\.0, classes\.1, classes\.2, classes\.3, classes\.4 and 4 more"
+
+
+@pytest.fixture(scope="module")
+def record():
+    """A record as a training writes it, of one snapshot."""
+    (path,) = (Path(__file__).parents[2] / "runs").glob("classifier-*/run.json")
+    kept = files.read_json(path)
+    (snapshot,) = kept["snapshots"].values()
+    return kept | {"snapshots": {"1198080": snapshot}}
+
+
+@pytest.mark.parametrize(("field", "value", "names"), list(wrong_in_records()))
+def test_a_field_of_a_record_that_is_wrong_is_named(tmp_path, record, field, value, names):
+    if field == "snapshots":
+        value = {seen: record["snapshots"]["1198080"] | changed for seen, changed in value.items()}
+    files.write_json(tmp_path / "run.json", record)
+    assert record_module.read_record(tmp_path) == record
+    files.write_json(tmp_path / "run.json", record | {field: value})
+    with pytest.raises(StoreError, match=rf"run\.json is damaged \((it lacks )?{names}( of another kind|\)|,)"):
+        record_module.read_record(tmp_path)
+
+
+@pytest.mark.parametrize("changed", [{"images": 128}, {"epochs": 23.0}, {"epochs": 1e9}])
+def test_a_snapshot_that_is_not_of_its_images_is_named(tmp_path, record, changed):
+    snapshots = {"1198080": record["snapshots"]["1198080"] | changed}
+    files.write_json(tmp_path / "run.json", record | {"snapshots": snapshots})
+    with pytest.raises(StoreError, match=r"run\.json is damaged \(snapshot 1198080 tells other images or epochs\)"):
+        record_module.read_record(tmp_path)
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(1e308, 390), (24.0, 10**400)])
+def test_numbers_beyond_all_range_in_a_record_are_damage(tmp_path, record, epochs, steps):
+    snapshots = {"1198080": record["snapshots"]["1198080"] | {"epochs": epochs}}
+    files.write_json(tmp_path / "run.json", record | {"snapshots": snapshots, "steps_per_epoch": steps})
+    with pytest.raises(StoreError, match=r"run\.json is damaged \("):
+        record_module.read_record(tmp_path)
+
+
+def test_what_a_later_version_adds_to_a_record_is_kept(tmp_path, record):
+    later = record | {"fresh": 1, "data": record["data"] | {"fresh": None}}
+    files.write_json(tmp_path / "run.json", later)
+    assert record_module.read_record(tmp_path) == later
+
+
+def test_a_result_that_is_known_no_more_counts_as_outdated(gan):
+    path = train(gan).folder / "run.json"
+    assert not Run.read(path.parent).stale
+    files.write_json(path, files.read_json(path) | {"versions": {"forgotten": 1}})
+    assert Run.read(path.parent).stale
+
+
+def test_scores_of_an_earlier_form_are_computed_again_and_of_another_are_named(gan):
+    run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
+    scores = run.scores(sampling, judge, n_real=20)
+    (path,) = run.folder.glob("samples/*/scores-*")
+    files.write_json(path, {k: v for k, v in json.loads(path.read_text()).items() if k != "density"})
+    assert run.kept_scores(sampling, "pixels", 20) is None
+    assert run.scores(sampling, judge, n_real=20) == scores
+    path.write_text("[1]")
+    with pytest.raises(StoreError, match=f"{path.name} is damaged"):
+        run.scores(sampling, judge, n_real=20)
+
+
+@pytest.fixture
+def kept(gan):
+    """A run, with the arguments and the file of its scores."""
+    run, asked = train(gan), (Sampling(n=24), Extractor("pixels", "d1", pixels), 20)
+    run.scores(*asked)
+    (path,) = run.folder.glob("samples/*/scores-*")
+    return run, asked, path
+
+
+def test_a_field_of_scores_that_is_of_another_type_is_named(kept):
+    run, asked, path = kept
+    whole = files.read_json(path)
+    wrong = {
+        "frechet_distance": ("1.5", None, [1], True),
+        "classifier_score": ("a",),
+        "errors": ([], {"precision": "a"}, None),
+        "made": ([], None, {"versions": [1]}, {"versions": {"metrics": "1"}}),
+        "n_fake": (24.5, "24", None, -1),
+        "extractor": (3,),
+        "shares": ("ab", ["a"], 1),
+    }
+    for field, value in [(field, value) for field, values in wrong.items() for value in values]:
+        files.write_json(path, whole | {field: value})
+        with pytest.raises(StoreError, match=rf"damaged \({field}[\w.]* of another kind than scores have\): delete"):
+            run.scores(*asked)
+    files.write_json(path, whole | {"classifier_score": None, "kernel_distance": float("nan")})
+    assert run.scores(*asked).classifier_score is None
+
+
+@pytest.mark.parametrize(("n", "n_real"), [(19, 20), (24, 19)])
+def test_too_few_images_to_score_are_refused_before_any_is_drawn(gan, monkeypatch, n, n_real):
+    run = train(gan)
+    monkeypatch.setattr(Run, "_states", fail)
+    with pytest.raises(GendiffError, match="n=19 images are too few to score: give at least 20"):
+        run.scores(Sampling(n=n), Extractor("pixels", "d1", pixels), n_real)
+    assert not (run.folder / "samples").exists()
+
+
+def test_a_run_that_lost_its_weights_says_what_to_do_and_leaves_nothing(gan, published):
+    run = train(gan)
+    shutil.rmtree(run.folder / "weights")
+    with pytest.raises(GendiffError, match=f"has lost the weights of epoch 1: delete {run.folder}, and"):
+        run.samples(Sampling(n=4))
+    assert not (run.folder / "samples").exists()
