@@ -181,6 +181,10 @@ class Part(Value):
         """What `type` must be to choose it."""
         return str(cls.fields()["type"].default)
 
+    def arguments(self) -> dict[str, Any]:
+        """Every other field by name, as whoever builds it takes them."""
+        return {name: getattr(self, name) for name in self.fields() if name != "type"}
+
 
 class Config(Value):
     """What every training shares. `name`, `epochs` and `snapshots` are no part of its identity."""

@@ -21,7 +21,7 @@ from gendiff_lib.data import load
 from gendiff_lib.diffusion import model as diffusion
 from gendiff_lib.diffusion import samplers
 from gendiff_lib.diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork, TransformerNetwork, UNetNetwork
-from gendiff_lib.diffusion.model import DENOISERS
+from gendiff_lib.diffusion.model import denoiser
 from gendiff_lib.diffusion.objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from gendiff_lib.diffusion.samplers import SAMPLERS, Estimate
 from gendiff_lib.diffusion.schedules import SCHEDULES
@@ -144,7 +144,7 @@ def drawn(module, seed=0):
 def outputs(name):
     """What a drawn network gives for states of ordinary size and for tiny ones, at three times."""
     config, shape = LARGE[name]
-    net = drawn(DENOISERS[name](config, shape))
+    net = drawn(denoiser(config, shape))
     x, s = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1)), torch.tensor([0.0, 7.0, 640.0])
     out = net(x, s)
     for module in net.modules():  # without biases a tiny state stays tiny, and what norms add to variances is seen

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..config import Sampling
+from ..config import Part, Sampling
 from ..errors import ConfigError
 from ..graphs import for_sampling
 from ..learner import Method, Step, gradient_norm
@@ -26,6 +26,14 @@ T = TypeVar("T")
 VERSION = 1  # of what a training computes: raised when the same configuration gives other losses or weights
 EMA_RAMP = 0.05  # of the images seen, the longest half-life: the first weights are soon forgotten (EDM, its code)
 QUARTERS = 4  # of the schedule, whose losses are told apart
+
+
+DENOISERS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "conv": Conv, "unet": UNet, "transformer": Transformer}
+
+
+def denoiser(network: Part, shape: tuple[int, ...]) -> nn.Module:
+    """The denoiser that a network's fields describe, for samples of a shape: (x (N, *shape), s (N,)) to x's shape."""
+    return DENOISERS[network.type](shape, **network.arguments())
 
 
 def _choose(registry: dict[str, T], field: str, name: str) -> T:
@@ -51,7 +59,7 @@ class Diffusion(Method):
             raise ConfigError(
                 f"prediction 'eps' says nothing of x0 at the noise end of schedule {config.schedule!r}: use v or x0"
             )
-        self.net = DENOISERS[config.network.type](config.network, shape)
+        self.net = denoiser(config.network, shape)
         self.modules = {"net": self.net}
         self.captured: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
         self.updates = torch.zeros((), dtype=torch.float64)
@@ -147,11 +155,3 @@ class Diffusion(Method):
             module.eval()
         yield from sampler.run(self.denoise(sampling), self.schedule, x, n_steps=sampling.n_steps, rng=rng, **eta)
         self.net.train()
-
-
-DENOISERS: dict[str, Callable[[Any, tuple[int, ...]], nn.Module]] = {
-    "mlp": MLP,
-    "conv": Conv,
-    "unet": UNet,
-    "transformer": Transformer,
-}

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +14,21 @@ from ..networks.dcgan import Discriminator, Generator, dcgan_weights
 from ..networks.mlp import PointDiscriminator, PointGenerator
 from ..progress import Progress
 from ..streams import stream
-from .config import GANConfig
+from .config import DCGANNetwork, GANConfig, PointGANNetwork
 from .losses import bce
-
-NETWORKS: dict[str, tuple[Any, Any]] = {
-    "dcgan": (Generator, Discriminator),
-    "mlp": (PointGenerator, PointDiscriminator),
-}
 
 VERSION = 1  # of what a training computes: raised when the same configuration gives other losses or weights
 DIVERSITY_BATCH = 64  # images of the fixed batch
 STATISTICS_BATCHES, STATISTICS_BATCH = 20, 128  # of fixed noise, for a snapshot's batch statistics
+
+
+def players(network: DCGANNetwork | PointGANNetwork, nz: int, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """Generator and discriminator of a network's fields, for latents of length nz and samples of a shape."""
+    if isinstance(network, DCGANNetwork):
+        generator = Generator(shape, nz=nz, ngf=network.ngf, norm=network.norm).apply(dcgan_weights)
+        return generator, Discriminator(shape, ndf=network.ndf).apply(dcgan_weights)
+    points = PointGenerator(shape, nz=nz, width=network.ngf)
+    return points, PointDiscriminator(shape, width=network.ndf, fourier=network.fourier)
 
 
 def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
@@ -53,9 +56,7 @@ class GAN(Method):
         """Both networks and their optimisers; ConfigError where the network does not fit the samples."""
         super().__init__(config, shape)
         self.gan = config
-        make_g, make_d = NETWORKS[config.network.type]
-        self.generator: nn.Module = make_g(config.network, config.nz, shape).apply(dcgan_weights)
-        self.discriminator: nn.Module = make_d(config.network, shape).apply(dcgan_weights)
+        self.generator, self.discriminator = players(config.network, config.nz, shape)
         self.modules = {"generator": self.generator, "discriminator": self.discriminator}
         self.running: dict[str, Tensor] = {}  # of loaded weights: the batch statistics that training left
         betas = (config.beta1, 0.999)

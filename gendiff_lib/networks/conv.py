@@ -3,7 +3,6 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..diffusion.config import ConvNetwork
 from .layers import TimeEmbedding, channels_of
 
 
@@ -15,10 +14,12 @@ class Conv(nn.Module):
 
     DILATIONS = (1, 1, 1, 3, 3, 9, 9, 27)
 
-    def __init__(self, config: ConvNetwork, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], *, n_layers: int = 8, hidden_dim: int = 256, timestep_embedding_dim: int = 256
+    ) -> None:
         super().__init__()
-        hidden, n_layers, channels = config.hidden_dim, config.n_layers, channels_of(shape, "conv")
-        self.time = TimeEmbedding(config.timestep_embedding_dim, hidden)
+        hidden, channels = hidden_dim, channels_of(shape, "conv")
+        self.time = TimeEmbedding(timestep_embedding_dim, hidden)
         self.enter = nn.Conv2d(channels, hidden, 7, padding=3)
         dilations = [self.DILATIONS[i % len(self.DILATIONS)] for i in range(n_layers)]
         self.convs = nn.ModuleList(nn.Conv2d(hidden, hidden, 3, padding=d, dilation=d) for d in dilations)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from ..gan.config import DCGANNetwork
 
 
 def _stages(shape: tuple[int, ...]) -> int:
@@ -20,13 +19,13 @@ def _stages(shape: tuple[int, ...]) -> int:
 class Generator(nn.Module):
     """z (N, nz, 1, 1) to images in [-1, 1]; at 64x64 it is Fig. 15, each halving of the side drops one doubling."""
 
-    def __init__(self, config: DCGANNetwork, nz: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], *, nz: int, ngf: int, norm: str = "batch") -> None:
         super().__init__()
         n = _stages(shape)
-        widths = [config.ngf * 2 ** (n - 1 - i) for i in range(n)]
+        widths = [ngf * 2 ** (n - 1 - i) for i in range(n)]
         layers: list[nn.Module] = [nn.ConvTranspose2d(nz, widths[0], 4, 1, 0, bias=False)]
         for c_in, c_out in zip(widths, [*widths[1:], shape[0]], strict=True):
-            layers += [nn.BatchNorm2d(c_in)] if config.norm == "batch" else []
+            layers += [nn.BatchNorm2d(c_in)] if norm == "batch" else []
             layers += [nn.ReLU(inplace=True)]
             layers += [nn.ConvTranspose2d(c_in, c_out, 4, 2, 1, bias=False)]
         self.main = nn.Sequential(*layers, nn.Tanh())
@@ -40,9 +39,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images to the probability that they are real; at 64x64 it is Fig. 14."""
 
-    def __init__(self, config: DCGANNetwork, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], *, ndf: int) -> None:
         super().__init__()
-        ndf = config.ndf
         widths = [ndf * 2**i for i in range(_stages(shape))]
         layers: list[nn.Module] = [nn.Conv2d(shape[0], ndf, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
         for c_in, c_out in pairwise(widths):

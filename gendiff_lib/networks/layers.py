@@ -42,20 +42,22 @@ class TimeEmbedding(nn.Module):
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:
-    """The module itself, its parameters set to zero."""
+    """The layer itself, its parameters set to zero."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """A group norm of at most 8 groups."""
-    # 32 groups, fewer where a group would have less than 4 channels: one of a single channel would subtract the time
+    """A group norm of 32 groups, fewer where a group would have less than 4 channels.
+
+    One of a single channel would subtract the time that was added to it.
+    """
     return nn.GroupNorm(math.gcd(32, channels, max(channels // 4, 1)), channels, eps=1e-6)
 
 
 def channels_of(shape: tuple[int, ...], name: str) -> int:
-    """The channels of one sample."""
+    """The channels of images of this shape; ConfigError, which names the network, for samples that are none."""
     if len(shape) != 3:
         raise ConfigError(f"network {name!r} works on images, not on samples of shape {shape}: use network=mlp")
     return shape[0]

@@ -6,21 +6,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..diffusion.config import MLPNetwork
 from ..errors import ConfigError
-from ..gan.config import PointGANNetwork
 from .layers import TimeEmbedding, waves
 
 
 class MLP(nn.Module):
     """Residual layers on the flattened sample, the time added before each."""
 
-    def __init__(self, config: MLPNetwork, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        *,
+        n_layers: int,
+        hidden_dim: int,
+        timestep_embedding_dim: int = 256,
+        fourier: int = 0,
+    ) -> None:
         super().__init__()
-        hidden, n_layers = config.hidden_dim, config.n_layers
-        self.time = TimeEmbedding(config.timestep_embedding_dim, hidden)
-        self.fourier = config.fourier
-        self.enter = nn.Linear(math.prod(shape) * (1 + 2 * config.fourier), hidden)
+        hidden = hidden_dim
+        self.time = TimeEmbedding(timestep_embedding_dim, hidden)
+        self.fourier = fourier
+        self.enter = nn.Linear(math.prod(shape) * (1 + 2 * fourier), hidden)
         self.blocks = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(n_layers))
         self.leave = nn.Linear(hidden, math.prod(shape))
 
@@ -44,11 +50,11 @@ def perceptron(c_in: int, width: int, c_out: int) -> nn.Sequential:
 class PointGenerator(nn.Module):
     """z (N, nz, 1, 1) to points (N, 2)."""
 
-    def __init__(self, config: PointGANNetwork, nz: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], *, nz: int, width: int) -> None:
         super().__init__()
         if len(shape) != 1:
             raise ConfigError(f"network 'mlp' makes points in the plane, not samples of shape {shape}: use dcgan")
-        self.main = perceptron(nz, config.ngf, shape[0])
+        self.main = perceptron(nz, width, shape[0])
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, nz, 1, 1) to (N, 2)."""
@@ -59,10 +65,10 @@ class PointGenerator(nn.Module):
 class PointDiscriminator(nn.Module):
     """Points to the probability that they are real."""
 
-    def __init__(self, config: PointGANNetwork, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], *, width: int, fourier: int = 0) -> None:
         super().__init__()
-        self.fourier = config.fourier
-        self.main = perceptron(shape[0] * (1 + 2 * config.fourier), config.ndf, 1)
+        self.fourier = fourier
+        self.main = perceptron(shape[0] * (1 + 2 * fourier), width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 2) to probabilities (N,)."""

@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..diffusion.config import TransformerNetwork
 from ..errors import ConfigError
 from .layers import TimeEmbedding, channels_of, sinusoids, zeroed
 
@@ -42,15 +41,17 @@ class Transformer(nn.Module):
     Width 384, twelve layers and patches of 2 make its DiT-S/2.
     """
 
-    def __init__(self, config: TransformerNetwork, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], *, n_layers: int, hidden_dim: int, patch: int, timestep_embedding_dim: int = 256
+    ) -> None:
         super().__init__()
-        hidden, n_layers, patch = config.hidden_dim, config.n_layers, config.patch
+        hidden = hidden_dim
         self.patch, channels = patch, channels_of(shape, "transformer") * patch**2
         if shape[1] % patch or shape[2] % patch:
             raise ConfigError(
                 f"patch={patch} does not divide images of {shape[1]}x{shape[2]} pixels: use one that does"
             )
-        self.time = TimeEmbedding(config.timestep_embedding_dim, hidden)
+        self.time = TimeEmbedding(timestep_embedding_dim, hidden)
         self.enter = nn.Linear(channels, hidden)
         self.register_buffer("places", places(shape[1] // patch, shape[2] // patch, hidden), persistent=False)
         self.blocks = nn.ModuleList(TransformerBlock(hidden) for _ in range(n_layers))

@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..diffusion.config import UNetNetwork
 from ..errors import ConfigError
 from .layers import TimeEmbedding, channels_of, group_norm
 
@@ -52,10 +51,17 @@ class UNet(nn.Module):
     `patch` folds patch x patch pixels into channels first, which divides the cost by patch^2.
     """
 
-    def __init__(self, config: UNetNetwork, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        *,
+        widths: tuple[int, ...],
+        n_blocks: int,
+        attention: tuple[int, ...] = (),
+        patch: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        widths, n_blocks, patch = config.widths, config.n_blocks, config.patch
-        attention, dropout = config.attention, config.dropout
         self.patch, channels = patch, channels_of(shape, "unet")
         if shape[-1] % (patch * 2 ** (len(widths) - 1)):
             raise ConfigError(

@@ -5,7 +5,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from gendiff_lib.diffusion.config import ConvNetwork, TransformerNetwork, UNetNetwork
-from gendiff_lib.diffusion.model import DENOISERS
+from gendiff_lib.diffusion.model import denoiser
 from gendiff_lib.gan.config import DCGANNetwork, GANConfig
 from gendiff_lib.gan.model import GAN
 from gendiff_lib.networks.dcgan import Discriminator, Generator
@@ -19,10 +19,10 @@ def count(net):
     return sum(p.numel() for p in net.parameters())
 
 
-def on_paper(make, *arguments):
+def on_paper(make, *arguments, **named):
     """A network without memory for its weights."""
     with torch.device("meta"):
-        return make(*arguments)
+        return make(*arguments, **named)
 
 
 def conv_layer(layer):
@@ -30,7 +30,7 @@ def conv_layer(layer):
 
 
 def test_figure_15_the_generator_layer_by_layer():
-    layers = list(on_paper(Generator, PAPER_GAN, 100, (3, 64, 64)).main)
+    layers = list(on_paper(Generator, (3, 64, 64), nz=100, ngf=PAPER_GAN.ngf).main)
     transposed, norm, relu = nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU
     assert [type(m) for m in layers] == [transposed, norm, relu] * 4 + [transposed, nn.Tanh]
     assert [conv_layer(m) for m in layers if isinstance(m, transposed)] == [
@@ -44,7 +44,7 @@ def test_figure_15_the_generator_layer_by_layer():
 
 
 def test_figure_14_the_discriminator_layer_by_layer():
-    layers = list(on_paper(Discriminator, PAPER_GAN, (3, 64, 64)).main)
+    layers = list(on_paper(Discriminator, (3, 64, 64), ndf=PAPER_GAN.ndf).main)
     conv, norm, leaky = nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU
     assert [type(m) for m in layers] == [conv, leaky] + [conv, norm, leaky] * 3 + [conv, nn.Sigmoid]
     assert [conv_layer(m) for m in layers if isinstance(m, conv)] == [
@@ -59,12 +59,12 @@ def test_figure_14_the_discriminator_layer_by_layer():
 
 
 def test_the_dcgans_parameters_are_the_papers():
-    assert count(on_paper(Generator, PAPER_GAN, 100, (3, 64, 64))) == 3_576_704
-    assert count(on_paper(Discriminator, PAPER_GAN, (3, 64, 64))) == 2_765_568
+    assert count(on_paper(Generator, (3, 64, 64), nz=100, ngf=PAPER_GAN.ngf)) == 3_576_704
+    assert count(on_paper(Discriminator, (3, 64, 64), ndf=PAPER_GAN.ndf)) == 2_765_568
 
 
 def test_the_drawn_tables_are_the_papers_figures():
-    generator = layers(on_paper(Generator, PAPER_GAN, 100, (3, 64, 64)), torch.empty(1, 100, 1, 1))
+    generator = layers(on_paper(Generator, (3, 64, 64), nz=100, ngf=PAPER_GAN.ngf), torch.empty(1, 100, 1, 1))
     up = "ConvTranspose2d 4x4, stride 2, padding 1, no bias"
     assert [layer.kind for layer in generator] == [
         *("ConvTranspose2d 4x4, stride 1, no bias", "BatchNorm2d", "ReLU"),
@@ -72,22 +72,21 @@ def test_the_drawn_tables_are_the_papers_figures():
         *(up, "Tanh"),
     ]
     assert [layer.shape for layer in generator[::3]] == [(512 >> i, 4 << i, 4 << i) for i in range(4)] + [(3, 64, 64)]
-    discriminator = layers(on_paper(Discriminator, PAPER_GAN, (3, 64, 64)), torch.empty(1, 3, 64, 64))
+    discriminator = layers(on_paper(Discriminator, (3, 64, 64), ndf=PAPER_GAN.ndf), torch.empty(1, 3, 64, 64))
     down = "Conv2d 4x4, stride 2, padding 1, no bias"
     assert [layer.kind for layer in discriminator] == [
         *(down, "LeakyReLU 0.2"),
         *(down, "BatchNorm2d", "LeakyReLU 0.2") * 3,
         *("Conv2d 4x4, stride 1, no bias", "Sigmoid"),
     ]
-    conv = layers(on_paper(DENOISERS["conv"], PAPER_CONV, (3, 32, 32)), torch.empty(1, 3, 32, 32), torch.empty(1))
+    conv = layers(on_paper(denoiser, PAPER_CONV, (3, 32, 32)), torch.empty(1, 3, 32, 32), torch.empty(1))
     totals = [sum(layer.parameters for layer in found) for found in (generator, discriminator, conv)]
     assert totals == [3_576_704, 2_765_568, 4_900_611]
 
 
 @pytest.mark.parametrize("side", [8, 16, 32, 64])
 def test_both_players_work_at_every_power_of_two(side):
-    small = DCGANNetwork(ngf=4, ndf=4)
-    g, d = Generator(small, 5, (3, side, side)), Discriminator(small, (3, side, side))
+    g, d = Generator((3, side, side), nz=5, ngf=4), Discriminator((3, side, side), ndf=4)
     fake = g(torch.randn(2, 5, 1, 1))
     assert fake.shape == (2, 3, side, side)
     assert fake.abs().max() <= 1
@@ -95,7 +94,7 @@ def test_both_players_work_at_every_power_of_two(side):
 
 
 def test_the_discriminators_answer_is_its_layers_in_order():
-    d, x = Discriminator(DCGANNetwork(ndf=4), (3, 16, 16)), torch.randn(3, 3, 16, 16)
+    d, x = Discriminator((3, 16, 16), ndf=4), torch.randn(3, 3, 16, 16)
     assert_close(d(x), d.main(x).flatten())
 
 
@@ -113,7 +112,7 @@ def test_weights_start_as_in_the_dcgan_paper():
 
 
 def test_figure_17s_denoiser_has_its_parameters_and_dilations():
-    net = on_paper(DENOISERS["conv"], PAPER_CONV, (3, 32, 32))
+    net = on_paper(denoiser, PAPER_CONV, (3, 32, 32))
     assert count(net) == 4_900_611
     assert [conv.dilation[0] for conv in net.convs] == [1, 1, 1, 3, 3, 9, 9, 27]
     assert {(c.in_channels, c.out_channels, c.kernel_size) for c in net.convs} == {(256, 256, (3, 3))}
@@ -124,7 +123,7 @@ def test_figure_17s_denoiser_has_its_parameters_and_dilations():
 def test_the_denoiser_is_the_tutorials_recipe_step_by_step():
     config = PAPER_CONV.but(n_layers=4, hidden_dim=16, timestep_embedding_dim=8)
     torch.manual_seed(0)
-    net = DENOISERS["conv"](config, (3, 12, 12))
+    net = denoiser(config, (3, 12, 12))
     x, t = torch.randn(2, 3, 12, 12), torch.tensor([0, 999])
     w = net.state_dict()
     angles = t[:, None] * 10_000 ** (-torch.arange(4) / 3)
@@ -143,7 +142,7 @@ def test_the_denoiser_is_the_tutorials_recipe_step_by_step():
 def test_an_image_costs_the_tutorials_denoiser_4_9_billion_multiplications():
     from torch.utils.flop_counter import FlopCounterMode
 
-    net = on_paper(DENOISERS["conv"], PAPER_CONV, (3, 32, 32))
+    net = on_paper(denoiser, PAPER_CONV, (3, 32, 32))
     with FlopCounterMode(display=False) as counter:
         net(torch.empty(1, 3, 32, 32, device="meta"), torch.empty(1, device="meta"))
     assert counter.get_total_flops() / 2 == pytest.approx(4.9e9, rel=0.03)
@@ -152,11 +151,11 @@ def test_an_image_costs_the_tutorials_denoiser_4_9_billion_multiplications():
 def test_dits_transformer_has_its_parameters():
     """DiT-XL/2 has 675M (Peebles and Xie 2023, Table 1), among them what ours lacks: classes and learned variances."""
     config = TransformerNetwork(n_layers=28, hidden_dim=1152, timestep_embedding_dim=256, patch=2)
-    ours = count(on_paper(DENOISERS["transformer"], config, (4, 32, 32)))
+    ours = count(on_paper(denoiser, config, (4, 32, 32)))
     classes, variances, fixed_places = 1001 * 1152, 16 * (1152 + 1), 256 * 1152
     assert round((ours + classes + variances + fixed_places) / 1e6) == 675
 
 
 def test_ddpms_unet_has_its_parameters():
     config = UNetNetwork(widths=(128, 256, 256, 256), n_blocks=2, attention=(1,), patch=1, dropout=0.1)
-    assert count(on_paper(DENOISERS["unet"], config, (3, 32, 32))) == 35_746_307
+    assert count(on_paper(denoiser, config, (3, 32, 32))) == 35_746_307

@@ -6,7 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from gendiff_lib.diffusion.config import ConvNetwork, MLPNetwork, TransformerNetwork, UNetNetwork
-from gendiff_lib.diffusion.model import DENOISERS
+from gendiff_lib.diffusion.model import DENOISERS, denoiser
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.networks.layers import sinusoids, waves
 from gendiff_lib.networks.unet import Attention, ResBlock
@@ -26,7 +26,7 @@ TRIED = {
 def make(config, shape):
     """The network with every weight drawn, also those that start at zero."""
     torch.manual_seed(0)
-    net = DENOISERS[config.type](config, shape)
+    net = denoiser(config, shape)
     for p in net.parameters():
         nn.init.normal_(p, 0.0, 0.3)
     return net
@@ -101,7 +101,7 @@ def test_the_embedding_of_time_is_sines_then_cosines():
 
 
 def test_a_unet_starts_as_a_constant():
-    net = DENOISERS["unet"](UNET, (3, 8, 8))
+    net = denoiser(UNET, (3, 8, 8))
     out = net(states(2, (3, 8, 8)), torch.tensor([1.0, 900.0]))
     assert_close(out, out[:1, :, :1, :1].expand_as(out))
 
@@ -151,7 +151,7 @@ def test_folding_pixels_cuts_the_cost():
 )
 def test_what_does_not_fit_is_refused_by_name(config, shape, words):
     with pytest.raises(ConfigError, match=words):
-        DENOISERS[config.type](config, shape)
+        denoiser(config, shape)
 
 
 def test_a_transformer_tells_the_places_of_its_tokens_apart():
@@ -164,7 +164,7 @@ def test_a_transformer_tells_the_places_of_its_tokens_apart():
 
 def test_a_transformer_begins_as_nothing_and_all_of_its_heads_have_64_channels():
     config = TRANSFORMER.but(hidden_dim=192)
-    net = DENOISERS["transformer"](config, (3, 8, 8))
+    net = denoiser(config, (3, 8, 8))
     assert not net(states(2, (3, 8, 8)), torch.tensor([3.0, 700.0])).any()
     assert {block.heads for block in net.blocks} == {3}
 

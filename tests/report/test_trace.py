@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from gendiff_lib.diffusion.config import ConvNetwork, MLPNetwork, TransformerNetwork, UNetNetwork
-from gendiff_lib.diffusion.model import DENOISERS
-from gendiff_lib.gan.config import DCGANNetwork
+from gendiff_lib.diffusion.model import denoiser
 from gendiff_lib.networks.dcgan import Discriminator, Generator
 from gendiff_report.diagrams.trace import describe, entering, layers, plan, size
 
@@ -21,10 +20,10 @@ TIMED = {
 
 def networks():
     x, s = torch.empty(1, 3, 16, 16), torch.empty(1)
-    yield "generator", Generator(DCGANNetwork(ngf=4), 5, (3, 16, 16)), (torch.empty(1, 5, 1, 1),)
-    yield "discriminator", Discriminator(DCGANNetwork(ndf=4), (3, 16, 16)), (x,)
+    yield "generator", Generator((3, 16, 16), nz=5, ngf=4), (torch.empty(1, 5, 1, 1),)
+    yield "discriminator", Discriminator((3, 16, 16), ndf=4), (x,)
     for name, config in TIMED.items():
-        yield name, DENOISERS[config.type](config, (3, 16, 16)), (x, s)
+        yield name, denoiser(config, (3, 16, 16)), (x, s)
 
 
 NETWORKS = {name: (net, given) for name, net, given in networks()}
