@@ -1,5 +1,6 @@
 """The offline extractor's network: a small classifier, trained by the project on the data set it will judge."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -7,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .config import Config, setting
+from .data.dataset import Dataset
 from .data.images import to_model
+from .errors import ConfigError
 from .learner import Learner
 from .networks.resnet9 import ResNet9
 from .progress import Progress
@@ -38,6 +41,10 @@ class Classifier(Learner):
         super().__init__(config, shape)
         self.classifier = config
         self.net = ResNet9(config.width, shape, n_classes)
+        if config.crop >= shape[-1]:
+            raise ConfigError(
+                f"crop={config.crop} shifts images of {shape[-1]} pixels out of sight: give less than {shape[-1]}"
+            )
         self.modules = {"net": self.net}
         sgd = torch.optim.SGD(
             self.net.parameters(), config.lr, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
@@ -70,6 +77,11 @@ class Classifier(Learner):
         columns = dx[:, None] + torch.arange(w, device=x.device)
         index = torch.arange(n, device=x.device)
         return padded[index[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+
+    def assess(self, test: Callable[[], Dataset]) -> dict[str, float]:
+        """See Learner.assess: the accuracy on the test split."""
+        dataset = test()
+        return {"test_accuracy": self.accuracy(dataset.samples, dataset.labels)}
 
     @torch.no_grad()
     def accuracy(self, samples: Tensor, labels: Tensor, batch_size: int = 500) -> float:

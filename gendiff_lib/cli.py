@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import sys
 import typing
@@ -29,6 +30,9 @@ from .diffusion.objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from .diffusion.samplers import SAMPLERS
 from .diffusion.schedules import SCHEDULES
 from .errors import ConfigError, GendiffError, legible
+from .evaluation.bits import bits_of
+from .evaluation.evaluate import evaluate
+from .evaluation.points import evaluate_points
 from .evaluation.uncertainty import estimate
 from .evaluation.validation import kept_validation, validation_path
 from .evaluation.weights import INCEPTION_FEATURES, fetch
@@ -42,7 +46,6 @@ from .experiments import (
     preset_of,
     protocol,
     samples_of,
-    train_command,
 )
 from .experiments.budget import by_worth, check_patience, seconds_of, seconds_of_image
 from .experiments.extractors import EXTRACTORS, extractor
@@ -54,6 +57,7 @@ from .runs.prune import KINDS, found, prune, size
 from .runs.publish import publish, publish_validation
 from .runs.replay import replay
 from .runs.run import Light, Run, all_runs, find, folders
+from .runs.samples import sample
 from .runs.train import train
 
 SPLITS = ("train", "test")
@@ -137,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=help, description=help, add_help=add_help)
 
     sub = command("train", "Train an experiment, unless a run of it is there.")
-    sub.add_argument("name", nargs="?", help="experiment (see `gendiff list`)")
+    sub.add_argument("name", nargs="?", help="experiment (see `gendiff list`), or a run to train its like")
     sub.add_argument("--all", action="store_true", help="everything that the book needs and that is missing")
     _add_presets(sub)
     sub.add_argument("--budget", help="with --all: a span such as 25m; what cannot end in it stops at a checkpoint")
@@ -236,7 +240,9 @@ def _train(args: argparse.Namespace) -> None:
     else:
         if args.budget is not None or "seeds" in args.given or args.publish:
             raise ConfigError("--budget, --seeds and --publish go with --all: leave them out, or name no experiment")
-        configs = [get(args.name, args.preset, dataset=args.dataset).told(_overrides(args))]
+        known = args.name in EXPERIMENTS
+        base = get(args.name, args.preset, dataset=args.dataset) if known else _run(args.name, args).config
+        configs = [base.told(_overrides(args))]
         check_patience(configs[0], math.inf if args.yes or args.again else None, "add --yes, or lower --epochs")
     for config in configs:
         there = find(config)
@@ -253,8 +259,9 @@ def _run(word: str, args: argparse.Namespace) -> Run:
         config = get(word, args.preset, dataset=args.dataset)
         there = folders(config)
         if not there:
-            command = train_command(config).removesuffix(" --again")
-            raise GendiffError(f"no run of {word} in preset {args.preset} is there: `{command}` makes one")
+            words = f"gendiff train {word} --preset {args.preset}"
+            words += f" --dataset {shlex.quote(args.dataset)}" if args.dataset else ""
+            raise GendiffError(f"no run of {word} in preset {args.preset} is there: `{words}` makes one")
         run = Run.read(there[0])
     else:
         places = [Path(word), paths.runs_dir() / word, paths.published_dir() / word] if word else []
@@ -291,7 +298,7 @@ def _sample(args: argparse.Namespace) -> None:
     if sampling.n > MOST_ON_A_SHEET:
         raise ConfigError(f"--n {sampling.n} is more than a contact sheet holds: give at most {MOST_ON_A_SHEET}")
     files.check_writable(out.absolute().parent, "name another file by --out")  # before anything is drawn
-    samples = run.samples(sampling)
+    samples = sample(run, sampling)
     with files.writing(out.absolute(), "name another file by --out") as draft:
         images.save_png(images.sheet(samples, columns=max(1, round(len(samples) ** 0.5))), draft)
     print(f"{len(samples)} samples of {run.id} at epoch {run.config.epochs:.5g}: {out}")
@@ -359,7 +366,7 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
         given = {"--reference": args.reference != "train", "--extractor": args.extractor != "classifier"}
         for flag in (k for k, v in {**given, "--n-real": args.n_real is not None, "--again": args.again}.items() if v):
             raise ConfigError(f"{flag} does not apply to {run.id}, which makes points in the plane: leave it out")
-        print(json.dumps(dataclasses.asdict(run.point_scores(sampling)), indent=2))
+        print(json.dumps(dataclasses.asdict(evaluate_points(run, sampling)), indent=2))
         return
     known = EXPERIMENTS.get(run.config.name)
     real = data.load(run.config.dataset, args.reference)
@@ -369,7 +376,7 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
         raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
     n_real = None if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them
     judge = extractor(args.extractor, run.config.dataset, preset)
-    scores = run.scores(sampling, judge, n_real, args.reference, again=args.again)
+    scores = evaluate(run, sampling, judge, n_real, args.reference, again=args.again)
     for name, label in scores.labels.items():
         print(f"{label:>10} {estimate([scores], name)}")
     print(f"{run.id}, epoch {run.config.epochs:.5g}: {scores.protocol}", flush=True)
@@ -379,7 +386,7 @@ def _bits(args: argparse.Namespace) -> None:
     run = _run(args.run, args)
     if args.split not in SPLITS:
         raise ConfigError(f"--split must be one of {', '.join(SPLITS)}, not {args.split!r}")
-    found = run.bits(_count("--n", args.n), args.split, args.weights)
+    found = bits_of(run, _count("--n", args.n), args.split, args.weights)
     print(f"{found.total:.4f} ± {found.error:.4f} bits per dimension")
     print(f"  steps {sum(found.steps):.4f}, decoder {found.decoder:.4f}, prior {found.prior:.2e}")
     print(

@@ -1,14 +1,15 @@
 """The seam of the comparison: what the training loop and the book know of a GAN, a diffusion model or a classifier."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .config import Config, Sampling
+from .data.dataset import Dataset
 from .errors import ConfigError
 from .progress import Progress
 
@@ -48,6 +49,10 @@ class Learner(ABC):
 
     def diagnose(self) -> dict[str, Tensor]:
         """What the learner tells of itself now and then, beside its losses; it changes nothing."""
+        return {}
+
+    def assess(self, test: Callable[[], Dataset]) -> dict[str, float]:
+        """What a snapshot's record tells of the learner beside its losses; `test` loads the test split."""
         return {}
 
     @property
@@ -94,7 +99,9 @@ class Learner(ABC):
 
 
 class Method(Learner):
-    """A learner that makes samples."""
+    """A learner that makes samples. `preview` are the fields of a Sampling by which contact sheets are drawn."""
+
+    preview: ClassVar[dict[str, Any]] = {}
 
     @abstractmethod
     def resolve(self, sampling: Sampling) -> Sampling:

@@ -12,8 +12,10 @@ from gendiff_lib import paths
 from gendiff_lib.config import Config, Sampling
 from gendiff_lib.diffusion.likelihood import Bits
 from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.evaluation.bits import bits_of
+from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
 from gendiff_lib.evaluation.features import Extractor
-from gendiff_lib.evaluation.memorisation import Memorisation
+from gendiff_lib.evaluation.memorisation import Memorisation, neighbours_of
 from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.evaluation.validation import Validation, kept_validation, read_validation
 from gendiff_lib.experiments import (
@@ -33,7 +35,8 @@ from gendiff_lib.experiments.extractors import offline
 from gendiff_lib.experiments.queue import EARLY_N, OTHERS
 from gendiff_lib.experiments.reals import Reals
 from gendiff_lib.runs import layout
-from gendiff_lib.runs.run import Light, Run, Trajectory, find, folders, siblings
+from gendiff_lib.runs.run import Light, Run, find, folders, siblings
+from gendiff_lib.runs.samples import Trajectory, sample_sheet, trajectory
 from gendiff_lib.runs.train import train
 
 from . import figures
@@ -161,8 +164,8 @@ class Asking:
         """Scores by the offline extractor, by the protocol of the run's experiment and preset."""
         sampling, n_real = sampling or self.sampling(run), self._n_real(run, reference)
         if not self.reads(run.config.name):
-            return run.scores(sampling, self.judge(run), n_real, reference)
-        kept = run.kept_scores(sampling, realsheets.offline_name(run.config.dataset), n_real, reference)
+            return evaluate(run, sampling, self.judge(run), n_real, reference)
+        kept = kept_scores(run, sampling, realsheets.offline_name(run.config.dataset), n_real, reference)
         if kept is None:
             raise Unpublished(f"the samples of {run.id} at epoch {run.config.epochs:.4g} are not scored yet")
         return kept
@@ -201,25 +204,25 @@ class Asking:
         """Bits per dimension of a split's images, as many as the protocol says."""
         n = self.protocol(run).n_checked
         self._must_keep(run, layout.bits(run.images, run.resolve(Sampling()).weights, split, n, 0))
-        return run.bits(n, split)
+        return bits_of(run, n, split)
 
     def memorisation(self, run: Run) -> Memorisation:
         """Nearest training images of the run's samples, as many as the protocol says."""
         judge, n = self.judge(run), self.protocol(run).n_checked
         n = min(COPIES, self.sampling(run).n) if self.preset == "overnight" else n
         self._must_keep(run, self._samples(run, self.sampling(run)) / layout.neighbours(judge.name, judge.digest, n))
-        return run.memorisation(self.sampling(run), judge, n)
+        return neighbours_of(run, self.sampling(run), judge, n)
 
     def trajectory(self, run: Run, sampling: Sampling) -> Trajectory:
         """States on the way to a few samples."""
         self._must_keep(run, self._samples(run, sampling) / layout.trajectory(21))
-        return run.trajectory(sampling, 21)
+        return trajectory(run, sampling, 21)
 
     def sheet(self, run: Run, sampling: Sampling | None = None) -> Tensor:
         """The first of a run's samples as a contact sheet."""
         sampling = sampling or self.sampling(run)
         self._must_keep(run, self._samples(run, sampling) / layout.SHEET)
-        return run.sample_sheet(sampling)
+        return sample_sheet(run, sampling)
 
     def faithful(self, run: Run) -> Sampling:
         """Four samples by the tutorial's sampler, in all the steps of the run's schedule."""
@@ -247,7 +250,7 @@ class Asking:
 
     def _must_keep(self, run: Run, part: Path) -> None:
         """Unpublished where this page only reads, and a part of a run that it asks for is not there."""
-        if self.reads(run.config.name) and not run.keeps(part):
+        if self.reads(run.config.name) and not run.place(part)[1]:
             raise Unpublished(f"{run.id} is published without {part.name}")
 
     def validation(self) -> Validation:
@@ -279,7 +282,7 @@ class Asking:
         Empty where there are none of this run itself.
         """
         sampling, n_real = self.sampling(run, n=n) if n else self.sampling(run), self._n_real(run, reference)
-        found = [each.kept_scores(sampling, extractor, n_real, reference) for each in _family(run)]
+        found = [kept_scores(each, sampling, extractor, n_real, reference) for each in _family(run)]
         return [scores for scores in found if scores] if found[0] else []
 
 

@@ -10,12 +10,14 @@ from typing import NamedTuple, Protocol
 
 from gendiff_lib.config import Sampling
 from gendiff_lib.errors import GendiffError
+from gendiff_lib.evaluation.evaluate import kept_scores, outdated_parts
 from gendiff_lib.evaluation.scores import ScoreError, Scores, check_alike
 from gendiff_lib.evaluation.uncertainty import Estimate, differ, estimate
 from gendiff_lib.experiments import CLAIM_SEEDS, CLAIMED, TABLE1, get, protocol
-from gendiff_lib.runs.run import Run, outdated_parts, siblings
+from gendiff_lib.runs.run import Run, siblings
 
 from .number import Number, merged, score_number, spanned
+from .provenance import training_protocol
 from .tables import HIGHER_IS_BETTER
 
 REPLICATED, NOT_REPLICATED, UNTOLD = "replicated", "not replicated", "cannot be told"
@@ -88,7 +90,7 @@ class Recorded:
         """See Evidence. Scores of older code are no evidence."""
         runs, known = self.runs(name, epochs), protocol(name, self.preset)
         sampling = known.sampling if own_n else known.sampling.but(n=equal_n(self.preset))
-        kept = [run.kept_scores(sampling, extractor, known.n_real) for run in runs]
+        kept = [kept_scores(run, sampling, extractor, known.n_real) for run in runs]
         found = [scores for scores in kept if scores is not None]
         if len(found) < len(runs):
             command = f"gendiff score --all --preset {self.preset}"
@@ -177,7 +179,7 @@ def _numbers(name: str, **several: Sequence[Scores]) -> list[tuple[str, Number]]
 def _spread(values: Sequence[float], runs: Sequence[Run], form: str = ".3g") -> Number:
     """The mean of a number of several runs, with the least and the greatest; it opens to all of them."""
     what = {"what": f"mean over {len(runs)} training seeds (least to greatest)"}
-    return spanned(values, what | merged([run.protocol for run in runs]), form)
+    return spanned(values, what | merged([training_protocol(run) for run in runs]), form)
 
 
 def _ratio(run: Run, name: str, late: tuple[float, float]) -> float:

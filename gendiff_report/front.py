@@ -4,6 +4,7 @@ import html
 from collections import Counter
 from collections.abc import Sequence
 
+from gendiff_lib.evaluation.evaluate import kept_scores
 from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.experiments import COMPARED, PAPER_PAIR, TABLE1, get, protocol
 from gendiff_lib.experiments.queue import EARLY_N
@@ -14,6 +15,7 @@ from . import figures, viewers
 from .asking import FAMOUS
 from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit
 from .number import score_number
+from .provenance import training_protocol
 from .tables import NO_BETTER, cell, lead_rows, operations
 
 SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", UNTOLD: "?"}
@@ -137,7 +139,7 @@ def _kept(run: Run, extractor: str, preset: str, n: int | None = None) -> list[S
     known = protocol(run.config.name, preset)
     sampling = known.sampling.but(n=min(n or known.sampling.n, known.sampling.n))
     real = known.reals(count(run.config.dataset, "train"))
-    found = [each.kept_scores(sampling, extractor, real) for each in siblings(run.config, published=True)]
+    found = [kept_scores(each, sampling, extractor, real) for each in siblings(run.config, published=True)]
     return [scores for scores in found if scores is not None]
 
 
@@ -161,7 +163,7 @@ def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
 def _standing(label: str, run: Run, scores: list[Scores]) -> str:
     called = scores[0].labels["frechet_distance"]
     fd, precision, recall = (cell(scores, name) for name in ("frechet_distance", "precision", "recall"))
-    work = operations(run.training_operations, run.protocol)
+    work = operations(run.training_operations, training_protocol(run))
     return (
         f"{label} has {called} {_html(fd)}, precision {_html(precision)} and recall {_html(recall)} after "
         f"{work.html} petaFLOP"

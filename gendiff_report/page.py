@@ -8,13 +8,15 @@ from typing import Any, TypeVar
 from gendiff_lib import paths
 from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.likelihood import Bits
+from gendiff_lib.evaluation.evaluate import outdated_parts
 from gendiff_lib.evaluation.memorisation import NEAR, Memorisation
+from gendiff_lib.evaluation.points import evaluate_points
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.validation import PERMUTATIONS, Validation
 from gendiff_lib.experiments import FIG16, FIG17, TABLE1
 from gendiff_lib.experiments.reals import offline_name
 from gendiff_lib.runs import files
-from gendiff_lib.runs.run import Run, outdated_parts
+from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.versions import outdated
 
 from .asking import FAMOUS, Unpublished
@@ -22,6 +24,7 @@ from .claims import Claim, Recorded, Ruling, audit
 from .exhibits import Exhibits
 from .front import claim_block, claim_rows, tally
 from .number import Number, data_links, merged, numbered, over, plain, score_number, spanned
+from .provenance import training_protocol
 from .tables import (
     cell,
     contest_rows,
@@ -128,7 +131,7 @@ class Page(Exhibits):
         row = score_row(label, train, self.kept(run, extractor, reference="test"))
         if train[0].classifier_score is None and (own := self.kept(run, offline_name(run.config.dataset))):
             row["cs, classifier"] = cell(own, "classifier_score")
-        return row | {"petaFLOP": operations(run.training_operations, run.protocol)}
+        return row | {"petaFLOP": operations(run.training_operations, training_protocol(run))}
 
     def table1(self, gan: Run, diffusion: Run) -> dict[str, list[Scores]]:
         """The paper's Table 1 beside ours, at one n. IS and FID are shown only where Inception-v3 computed them."""
@@ -145,7 +148,7 @@ class Page(Exhibits):
                 row["offline, it is"] = s[0].labels[name]
                 row[f"{k}, offline"] = score_number(s, name)
             rows.append(row)
-        work = {f"{k}, offline": operations(run.training_operations, run.protocol) for k, run in runs.items()}
+        work = {f"{k}, offline": operations(run.training_operations, training_protocol(run)) for k, run in runs.items()}
         rows.append(dict.fromkeys(rows[0], "") | {"": "operations of the training, 10^15"} | work)
         self.table(
             rows,
@@ -231,7 +234,7 @@ class Page(Exhibits):
             "seconds for the bound": f"{found.seconds:.1f} on {found.device}",
             "compute": f"{command} --weights {found.weights}",
         }
-        return run.protocol | how
+        return training_protocol(run) | how
 
     def validation_table(self, found: Validation, *families: str) -> None:
         """The rows of some families of an extractor's validation."""
@@ -310,7 +313,7 @@ class Page(Exhibits):
             "features of": f"{judge.name} {judge.digest}",
             "samples": ", ".join(f"{k} {plain(v)}" for k, v in drawn.items() if k not in ("run", "device")),
         }
-        return run.protocol | how
+        return training_protocol(run) | how
 
     def benchmarks(self, kind: str) -> dict[str, dict[str, Any]]:
         """The tracked results whose file names begin with `kind`, by file name."""
@@ -360,7 +363,7 @@ class Page(Exhibits):
         """A row a method in the plane: the mean over seeds, with the least and the greatest, of its point scores."""
         rows = []
         for label, several in runs.items():
-            scores = [asdict(run.point_scores(self.sampling(run))) for run in several]
+            scores = [asdict(evaluate_points(run, self.sampling(run))) for run in several]
             row: dict[str, Any] = {"": label}
             for key, name in POINT_COLUMNS.items():
                 values = [s[key] for s in scores if s[key] is not None]
@@ -374,7 +377,7 @@ class Page(Exhibits):
         self.table(rows, "Mean over seeds (least to greatest).")
 
     def _points_protocol(self, several: Sequence[Run]) -> dict[str, str]:
-        runs = merged([run.protocol for run in several])
+        runs = merged([training_protocol(run) for run in several])
         sampling = self.sampling(several[0])
         shown = {k: v for k, v in several[0].resolve(sampling).to_dict().items() if v is not None}
         given = {k: v for k, v in sampling.to_dict().items() if v is not None}

@@ -5,6 +5,7 @@ from contextlib import suppress
 from gendiff_lib.config import Sampling
 from gendiff_lib.experiments import CODED, LIVE_IMAGES, sampler_grid
 from gendiff_lib.runs.run import Light, Run
+from gendiff_lib.runs.samples import sample
 
 from .asking import READ, training_allowed
 from .claims import to_score
@@ -46,7 +47,7 @@ def _prepare_plane(page: Page) -> None:
     """Every run in the plane, and its points."""
     for several in page.plane().values():
         for run in several:
-            run.samples(page.sampling(run))
+            sample(run, page.sampling(run))
 
 
 def _score_claimed(page: Page) -> None:

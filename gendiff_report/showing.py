@@ -11,9 +11,11 @@ from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.validation import Validation
 from gendiff_lib.experiments import EXPERIMENTS, PRESETS, shrunk
 from gendiff_lib.runs.run import Run
+from gendiff_lib.runs.samples import sampling_record
 
 from .asking import Asking
 from .number import Number, data_links, plain, score_number
+from .provenance import training_protocol
 from .tables import details, table
 
 
@@ -29,7 +31,11 @@ class Showing(Asking):
         self._shown = runs
         for text in self._warnings(runs):
             self._warn(text)
-        self.put(details("Parameters and runs of this page", self._parameters() + table([r.protocol for r in runs])))
+        self.put(
+            details(
+                "Parameters and runs of this page", self._parameters() + table([training_protocol(r) for r in runs])
+            )
+        )
         for run in {run.id: run for run in runs}.values():
             changes = self._shrinkage(run)
             if changes:
@@ -108,7 +114,7 @@ class Showing(Asking):
 
     def of(self, run: Run, value: float, form: str = ".3g") -> str:
         """A number that is a run's own (a loss, its seconds) as HTML that opens to how the run was made."""
-        return Number(format(value, form), value, run.protocol).html
+        return Number(format(value, form), value, training_protocol(run)).html
 
     def source(self, *runs: Run, sampling: Sampling | None = None, sampled: bool = False) -> None:
         """A box below a figure that opens to what it was drawn from: these runs, else all of the page, else its data.
@@ -141,14 +147,16 @@ class Showing(Asking):
 
     def _sources(self, runs: Sequence[Run] = ()) -> list[dict[str, Any]]:
         """What these runs, else all of the page, else its data, are."""
-        return [run.protocol for run in runs or self._shown] or [self._data_row(name) for name in sorted(self._data)]
+        return [training_protocol(run) for run in runs or self._shown] or [
+            self._data_row(name) for name in sorted(self._data)
+        ]
 
     def _data_row(self, name: str) -> dict[str, Any]:
         data = self.reals()
         return {"data": name, "split": "train", "images": data.sizes["train"], "digest": data.digests["train"]}
 
     def _drawn(self, run: Run, sampling: Sampling) -> dict[str, Any]:
-        record = run.sampling_record(sampling)
+        record = sampling_record(run, sampling)
         shown = {k: v for k, v in record["sampling"].items() if v is not None}
         return {"run": run.id, **shown, "seconds": record["seconds"], "device": record["device"]}
 

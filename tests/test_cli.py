@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from gendiff_lib import paths
+from gendiff_lib import cli, paths
 from gendiff_lib.cli import COMMANDS, exit_code, main
 from gendiff_lib.config import Sampling
+from gendiff_lib.diffusion.config import TransformerNetwork
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.experiments import PRESETS, budget, get
+from gendiff_lib.runs.publish import publish
+from gendiff_lib.runs.train import train
 from gendiff_lib.runs.versions import VERSIONS
 
 TRAIN = ["train", "dcgan", "--preset", "smoke", "--set", "n_train=100", "--epochs", "1"]
@@ -580,3 +584,28 @@ def test_every_field_of_a_sampling_is_an_option(trained, capsys):
     for name in Sampling.fields():
         assert main(["sample", "dcgan", *SMOKE, f"--{name.replace('_', '-')}", "\x7f"]) == 2
         assert name in one_sentence(capsys)
+
+
+def changed():
+    yield get("dcgan", "smoke").but(seed=7, epochs=1.5, dataset="shapes:16")
+    small = TransformerNetwork(n_layers=2, hidden_dim=16, patch=4)
+    yield get("ddpm-unet", "smoke").but(network=small, lr=1.5e-4, flip=True)
+    yield get("live-gan-2d", "smoke").but(name="mine", dataset="moons")  # of no experiment
+
+
+@pytest.mark.parametrize("config", list(changed()), ids=lambda c: c.name)
+def test_the_command_of_a_run_trains_its_very_configuration(config, monkeypatch, tmp_path):
+    run = train(config)
+    monkeypatch.setattr(paths, "published_dir", lambda: tmp_path / "published")
+    publish(run)
+    asked = []
+
+    def find(config):
+        asked.append(config)
+        raise GendiffError("seen")
+
+    monkeypatch.setattr(cli, "find", find)
+    program, *words = shlex.split(run.command)
+    shutil.rmtree(run.folder)
+    assert (program, main(words)) == ("gendiff", 2)
+    assert [(c.digest, c.epochs, c.name) for c in asked] == [(config.digest, run.config.epochs, config.name)]

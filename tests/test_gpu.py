@@ -5,11 +5,15 @@ import torch
 
 from gendiff_lib.config import Sampling
 from gendiff_lib.data import load
+from gendiff_lib.evaluation.bits import bits_of
+from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import extract
+from gendiff_lib.evaluation.memorisation import neighbours_of
 from gendiff_lib.experiments import get
 from gendiff_lib.experiments.extractors import offline
 from gendiff_lib.graphs import CapturedNetwork
 from gendiff_lib.runs.run import Run
+from gendiff_lib.runs.samples import sample
 from gendiff_lib.runs.train import train
 from gendiff_lib.training.build import build, start
 from gendiff_lib.training.engine import CapturedStep, accelerate
@@ -35,7 +39,7 @@ def test_trains_continues_and_samples(name, precision):
     assert train(config).epochs == (1,)
     run = train(config.but(epochs=2))
     assert run.epochs[-1] == 2
-    first = run.samples(Sampling(n=8, batch_size=4))
+    first = sample(run, Sampling(n=8, batch_size=4))
     assert len(first) == 8
     assert run.learner.device.type == "cuda"
 
@@ -71,18 +75,18 @@ def test_captured_and_compiled_steps_agree_with_eager_ones(name, how):
 
 def test_captured_networks_sample_what_eager_ones_do(monkeypatch):
     run = train(get("ddpm-unet", "smoke", epochs=1))
-    captured = run.samples(Sampling(n=8, batch_size=4))
+    captured = sample(run, Sampling(n=8, batch_size=4))
     assert all(isinstance(net, CapturedNetwork) and net.graphs for net in run.learner.captured.values())
     monkeypatch.setenv("GENDIFF_ENGINE", "eager")
     again = Run.read(run.folder)
     shutil.rmtree(run.folder / "samples")
-    assert (again.samples(Sampling(n=8, batch_size=4)).int() - captured.int()).abs().max() <= 2
+    assert (sample(again, Sampling(n=8, batch_size=4)).int() - captured.int()).abs().max() <= 2
 
 
 def test_scores_copies_and_bits_are_those_of_the_cpu(monkeypatch, tmp_path):
     run = train(get("ddpm-unet", "smoke", epochs=1))
     few = Sampling(n=40, n_steps=3)
-    run.samples(few)
+    sample(run, few)
     found = {}
     for seed, device in enumerate(("cuda", "cpu")):
         monkeypatch.setenv("GENDIFF_DEVICE", device)
@@ -90,9 +94,9 @@ def test_scores_copies_and_bits_are_those_of_the_cpu(monkeypatch, tmp_path):
         for kept in (*run.folder.glob("samples/*/scores-*"), *run.folder.glob("samples/*/neighbours-*")):
             kept.unlink()
         here, judge = Run.read(run.folder), offline("shapes", "smoke")
-        scores = here.scores(few, judge, 60).values
-        copies = here.memorisation(few, judge, 30)
-        found[device] = (scores, copies.pixel, copies.feature.median(), here.bits(20, seed=seed).total)
+        scores = evaluate(here, few, judge, 60).values
+        copies = neighbours_of(here, few, judge, 30)
+        found[device] = (scores, copies.pixel, copies.feature.median(), bits_of(here, 20, seed=seed).total)
     gpu, cpu = found["cuda"], found["cpu"]
     assert gpu[0] == pytest.approx(cpu[0], rel=1e-2, abs=1e-3)
     torch.testing.assert_close(gpu[1], cpu[1])

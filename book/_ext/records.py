@@ -24,6 +24,7 @@ from gendiff_lib.errors import GendiffError
 from gendiff_lib.experiments import get
 from gendiff_lib.runs.run import Run, all_runs, find
 from gendiff_report.number import Number
+from gendiff_report.provenance import training_protocol
 
 LOGGER = logging.getLogger(__name__)
 DATA = re.compile(r'<a class="data" download="([^"]+)" href="data:[^;]+;base64,([^"]+)">')
@@ -56,7 +57,7 @@ def metric(text: str) -> tuple[Number, Path]:
     snapshot = key.split(".")[1] if key.startswith("snapshots.") else str(run.record["images"])
     epochs = run.record["snapshots"][snapshot]["epochs"]
     try:
-        return Number(format(value, form), value, run.at(epochs).protocol), run.folder / "run.json"
+        return Number(format(value, form), value, training_protocol(run.at(epochs))), run.folder / "run.json"
     except ValueError:
         raise GendiffError(f"{form} is no format of Python's: write .2% or ,") from None
 

@@ -1,13 +1,13 @@
 """Diffusion models: schedule, prediction and averaged weights wrapped into denoise(x, t) -> Estimate."""
 
 from collections.abc import Callable, Iterator
-from copy import deepcopy
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ..config import Part, Sampling
+from ..ema import EMA
 from ..errors import ConfigError
 from ..graphs import for_sampling
 from ..learner import Method, Step, gradient_norm
@@ -16,15 +16,15 @@ from ..networks.mlp import MLP
 from ..networks.transformer import Transformer
 from ..networks.unet import UNet
 from ..progress import Progress
+from . import samplers
 from .config import DiffusionConfig
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
-from .samplers import SAMPLERS, Denoise, Estimate, resolve
-from .schedules import SCHEDULES, like
+from .samplers import SAMPLERS, Denoise, Estimate
+from .schedules import SCHEDULES, Schedule, like
 
 T = TypeVar("T")
 
 VERSION = 1  # of what a training computes: raised when the same configuration gives other losses or weights
-EMA_RAMP = 0.05  # of the images seen, the longest half-life: the first weights are soon forgotten (EDM, its code)
 QUARTERS = 4  # of the schedule, whose losses are told apart
 
 
@@ -42,16 +42,27 @@ def _choose(registry: dict[str, T], field: str, name: str) -> T:
     return registry[name]
 
 
+def schedule_of(config: DiffusionConfig) -> Schedule:
+    """The schedule that a configuration names; ConfigError for one that is unknown or does not end in noise."""
+    return _choose(SCHEDULES, "schedule", config.schedule)(config.n_timesteps, config.beta_minmax)
+
+
+def resolve(sampling: Sampling, config: DiffusionConfig, shape: tuple[int, ...]) -> Sampling:
+    """See samplers.resolve."""
+    return samplers.resolve(sampling, schedule_of(config), is_image=len(shape) == 3, has_ema=config.ema is not None)
+
+
 class Diffusion(Method):
     """A denoiser trained by mean-squared error at random times of a schedule (DDPM, algorithm 1)."""
 
     capturable = True
+    preview: ClassVar[dict[str, Any]] = {"sampler": "ddim", "n_steps": 50}
 
     def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
         """The network, its average where `ema` asks for one, and Adam; ConfigError where parts do not fit."""
         super().__init__(config, shape)
         self.diffusion = config
-        self.schedule = _choose(SCHEDULES, "schedule", config.schedule)(config.n_timesteps, config.beta_minmax)
+        self.schedule = schedule_of(config)
         self.target, self.to_x0 = _choose(PREDICTIONS, "prediction", config.prediction)
         self.weight = _choose(WEIGHTINGS, "weighting", config.weighting)
         self.times = _choose(TIMES, "times", config.times)
@@ -62,9 +73,9 @@ class Diffusion(Method):
         self.net = denoiser(config.network, shape)
         self.modules = {"net": self.net}
         self.captured: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
-        self.updates = torch.zeros((), dtype=torch.float64)
-        if config.ema:
-            self.modules["ema"] = deepcopy(self.net).requires_grad_(False)
+        self.ema = EMA(self.net, config.ema) if config.ema else None
+        if self.ema:
+            self.modules["ema"] = self.ema.net
         self.saved = tuple(self.modules)
         self.optimizers = {"net": torch.optim.Adam(self.net.parameters(), config.lr, fused=True)}
 
@@ -82,7 +93,8 @@ class Diffusion(Method):
         loss.backward()
         norm = gradient_norm(self.net, self.diffusion.clip_grad)
         optimizer.step()
-        self._average(len(x))
+        if self.ema:
+            self.ema.update(self.net, len(x))
         return {"loss": loss.detach(), "grad_norm": norm, **self._by_quarter(error.detach(), t)}
 
     def _by_quarter(self, error: Tensor, t: Tensor) -> dict[str, Tensor]:
@@ -92,38 +104,25 @@ class Diffusion(Method):
         means = sums / counts
         return {f"error_quarter_{i + 1}": means[i] for i in range(QUARTERS)}
 
-    @torch.no_grad()
-    def _average(self, batch: int) -> None:
-        """Exponential moving average of a half-life in images, shorter at first (EDM's ramp).
-
-        The decay is counted on the device, where a replayed step finds it.
-        """
-        if "ema" in self.modules:
-            self.updates += 1
-            half_life = (EMA_RAMP * batch * self.updates).clamp(max=self.diffusion.ema)
-            decay = (0.5 ** (batch / half_life)).float()
-            old: list[Tensor] = list(self.modules["ema"].parameters())
-            new: list[Tensor] = list(self.net.parameters())
-            torch._foreach_mul_(old, decay)
-            torch._foreach_add_(old, torch._foreach_mul(new, 1 - decay))
-
     def to(self, device: torch.device) -> None:
         """See Learner.to."""
         super().to(device)
-        self.updates = self.updates.to(device)
+        if self.ema:
+            self.ema.updates = self.ema.updates.to(device)
 
     def state_dict(self) -> dict[str, Any]:
         """See Learner.state_dict."""
-        return super().state_dict() | {"updates": int(self.updates)}
+        return super().state_dict() | {"updates": int(self.ema.updates) if self.ema else 0}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See Learner.load_state_dict."""
         super().load_state_dict(state)
-        self.updates.fill_(state["updates"])
+        if self.ema:
+            self.ema.updates.fill_(state["updates"])
 
     def resolve(self, sampling: Sampling) -> Sampling:
         """See Method.resolve."""
-        return resolve(sampling, self.schedule, is_image=len(self.shape) == 3, has_ema="ema" in self.modules)
+        return resolve(sampling, self.diffusion, self.shape)
 
     def denoise(self, sampling: Sampling) -> Denoise:
         """The function a sampler is given, for a resolved sampling."""

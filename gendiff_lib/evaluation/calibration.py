@@ -13,9 +13,12 @@ from ..config import Sampling
 from ..data import load
 from ..device import commit, default_device, device_name, packages
 from ..errors import ConfigError
+from ..evaluation.evaluate import provenance
 from ..runs import files
-from ..runs.run import REFERENCE, Run
+from ..runs.run import Run
+from ..runs.samples import sample
 from ..streams import stream
+from .evaluate import REFERENCE
 from .features import Extractor, extract
 from .metrics import kept_reference, score
 from .scores import VALUES, Scores
@@ -59,7 +62,7 @@ def calibrate(
             f"n={n} of {sampling.n} samples in {draws} draws tell no spread: draw fewer, three times or more"
         )
     started = time.monotonic()
-    fakes = extract(judge, run.samples(sampling))
+    fakes = extract(judge, sample(run, sampling))
     real = kept_reference(judge, load(run.config.dataset).choose(n_real, "n_real", "n_real").samples)
     whole = published_statistics(run.config.dataset, judge, REFERENCE)
     found = []
@@ -67,7 +70,7 @@ def calibrate(
         index = torch.randperm(sampling.n, generator=stream("calibration", 0, i))[:n]
         found.append(score(fakes.cut(index), real, judge, reference=REFERENCE, statistics=whole))
     made = {
-        **run.made(sampling),
+        **provenance(run, sampling),
         "seconds": time.monotonic() - started,
         "device": device_name(default_device()),
         "threads": torch.get_num_threads(),

@@ -5,9 +5,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..config import Sampling
+from ..data import load
 from ..data.images import check_images
 from ..device import default_device
-from ..errors import GendiffError
+from ..errors import ConfigError, GendiffError
+from ..runs import files, layout
+from ..runs.run import Run
+from ..runs.samples import beside, sample
 from .features import Extractor, content_digest, extract, keep
 from .neighbours import squared_distances
 
@@ -106,3 +111,21 @@ def memorisation(fake: Tensor, training: Tensor, test: Tensor, extractor: Extrac
         closest(pixel),
         closest(feature),
     )
+
+
+def neighbours_of(run: Run, sampling: Sampling, extractor: Extractor, n: int = 1000) -> Memorisation:
+    """Nearest training images of the first n of these samples and of as many test images; kept."""
+    if n < 1:
+        raise ConfigError(f"n={n} is no number of images to look at: give at least 1")
+    sampling = run.resolve(sampling)
+    path, there = beside(run, sampling, layout.neighbours(extractor.name, extractor.digest, n))
+    if not there:
+        seen = run.dataset.choose(run.config.n_train, "n_train", "n_train").samples
+        if run.config.flip:
+            seen = torch.cat([seen, seen.flip(-1)])
+        fake = sample(run, sampling)[:n]
+        test = load(run.config.dataset, "test").choose(len(fake), "checked", "n").samples
+        found = memorisation(fake, seen, test, extractor)
+        files.write_tensors(path, found._asdict())
+    with files.understanding(path):
+        return Memorisation(**files.read_tensors(path))

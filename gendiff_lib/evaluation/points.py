@@ -5,7 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..config import Sampling
+from ..data import load
 from ..data.dataset import Dataset
+from ..runs.run import Run
+from ..runs.samples import sample
 
 QUALITY = 0.2  # the distance from a mode up to which a point is of high quality: four standard deviations
 VISITED = 0.2  # the part of its fair share of points that a covered mode has at least
@@ -48,3 +52,8 @@ def sliced_wasserstein(a: Tensor, b: Tensor, directions: int = DIRECTIONS) -> fl
     levels = (torch.arange(min(len(a), len(b))) + 0.5) / min(len(a), len(b))
     quantiles = [(points @ axes).sort(0).values[(levels * len(points)).long()] for points in (a, b)]
     return (quantiles[0] - quantiles[1]).abs().mean().item()
+
+
+def evaluate_points(run: Run, sampling: Sampling) -> PointScores:
+    """Scores of points in the plane against the test split: fresh draws from the same density."""
+    return score_points(sample(run, sampling), load(run.config.dataset, "test"))

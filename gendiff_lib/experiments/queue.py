@@ -10,9 +10,13 @@ import torch
 
 from ..config import Config, Sampling
 from ..errors import GendiffError, MissingDataError
+from ..evaluation.bits import bits_of
+from ..evaluation.evaluate import evaluate
+from ..evaluation.memorisation import neighbours_of
 from ..runs import files, layout, locks
 from ..runs.publish import publish
 from ..runs.run import Run, find
+from ..runs.samples import trajectory
 from ..runs.train import OutOfTime, train
 from . import CODED, PAPER_PAIR, get, live_configs, protocol, sampler_grid
 from .extractors import extractor
@@ -112,10 +116,10 @@ def complete(run: Run) -> Iterator[str]:
         yield from _scored(run.at(epochs), early, [j for j in judges if j.name != "inception"], real)
     if run.config.name in CODED:
         for split in ("test", "train"):
-            bits = run.bits(known.n_checked, split)
-        yield f"{run.id}: {bits.total:.3f} bits per dimension"
+            found = bits_of(run, known.n_checked, split)
+        yield f"{run.id}: {found.total:.3f} bits per dimension"
     if run.dataset.is_image:
-        run.memorisation(asked, judges[0], min(1000, asked.n))
+        neighbours_of(run, asked, judges[0], min(1000, asked.n))
         yield f"{run.id}: nearest training images found"
     if run.config.name in PAPER_PAIR and run.config.seed == 0:
         yield from _pair(run, asked, judges, real)
@@ -131,12 +135,12 @@ def _pair(run: Run, asked: Sampling, judges: Sequence[Any], real: int | None) ->
     for label, sampling in sampler_grid("overnight").items():
         yield from _scored(run, sampling, offline, real)
         if label.startswith(("ddpm ", "tutorial ")):
-            run.trajectory(sampling.but(n=4, batch_size=4))
+            trajectory(run, sampling.but(n=4, batch_size=4))
 
 
 def _scored(run: Run, sampling: Sampling, judges: Sequence[Any], real: int | None) -> Iterator[str]:
     for judge in judges:
-        scores = run.scores(sampling, judge, real)
+        scores = evaluate(run, sampling, judge, real)
         told = ", ".join(f"{k} {v:.4g}" for k, v in scores.values.items())
         yield f"{run.id} at {run.config.epochs:.4g} epochs, n {scores.n_fake}, {judge.name}: {told}"
 

@@ -31,6 +31,18 @@ def players(network: DCGANNetwork | PointGANNetwork, nz: int, shape: tuple[int, 
     return points, PointDiscriminator(shape, width=network.ndf, fourier=network.fourier)
 
 
+def resolve(sampling: Sampling, config: GANConfig) -> Sampling:
+    """A generator has no steps, no eta, nothing to clip and no averaged weights; ConfigError where one is asked for."""
+    allowed = {"sampler": "generator", "n_steps": 1, "eta": None, "clip_x0": None, "weights": "raw"}
+    for name, only in allowed.items():
+        if getattr(sampling, name) not in (None, only):
+            raise ConfigError(f"{name}={getattr(sampling, name)} does not apply to a GAN: leave it out")
+    normed = isinstance(config.network, DCGANNetwork) and config.network.norm == "batch"
+    if not normed and sampling.batchnorm:
+        raise ConfigError(f"batchnorm={sampling.batchnorm} does not apply: this generator has none; leave it out")
+    return sampling.but(**allowed, batchnorm=sampling.batchnorm or ("recomputed" if normed else None))
+
+
 def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
     return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
 
@@ -92,15 +104,8 @@ class GAN(Method):
         return {"diversity": (2 * x.var(0).mean()).sqrt()}
 
     def resolve(self, sampling: Sampling) -> Sampling:
-        """See Method.resolve: a generator has no steps, no eta, nothing to clip and no averaged weights."""
-        allowed = {"sampler": "generator", "n_steps": 1, "eta": None, "clip_x0": None, "weights": "raw"}
-        for name, only in allowed.items():
-            if getattr(sampling, name) not in (None, only):
-                raise ConfigError(f"{name}={getattr(sampling, name)} does not apply to a GAN: leave it out")
-        if not _norms(self.generator) and sampling.batchnorm:
-            raise ConfigError(f"batchnorm={sampling.batchnorm} does not apply: this generator has none; leave it out")
-        recomputed = "recomputed" if _norms(self.generator) else None
-        return sampling.but(**allowed, batchnorm=sampling.batchnorm or recomputed)
+        """See Method.resolve."""
+        return resolve(sampling, self.gan)
 
     @torch.no_grad()
     def sample(self, n: int, sampling: Sampling, rng: torch.Generator) -> Iterator[Step]:

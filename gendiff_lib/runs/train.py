@@ -4,6 +4,7 @@ import datetime
 import sys
 import time
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import paths
-from ..classifier import Classifier, ClassifierConfig
 from ..config import Config, Sampling
 from ..data import images, load
 from ..data.dataset import Dataset, check_same
@@ -69,9 +69,6 @@ def training_data(config: Config) -> Dataset:
     dataset = load(config.dataset).choose(config.n_train, "n_train", "n_train")
     if config.flip and not dataset.is_image:
         raise ConfigError(f"flip=true does not apply to {config.dataset}, which holds no images: set flip=false")
-    if isinstance(config, ClassifierConfig) and dataset.is_image and config.crop >= dataset.samples.shape[-1]:
-        side = dataset.samples.shape[-1]
-        raise ConfigError(f"crop={config.crop} shifts images of {side} pixels out of sight: give less than {side}")
     return dataset
 
 
@@ -229,17 +226,14 @@ class _Training:
             "rows": len(progress.history),
             "sha256": files.sha256(path),
         }
-        if isinstance(self.learner, Classifier):
-            test = load(self.config.dataset, "test")
-            entry["test_accuracy"] = self.learner.accuracy(test.samples, test.labels)
+        entry |= self.learner.assess(partial(load, self.config.dataset, "test"))
         if isinstance(self.learner, Method) and self.dataset.is_image:
             entry["sheet"] = self._sheet(self.learner, progress.images)
         self.record["snapshots"][str(progress.images)] = entry
 
     def _sheet(self, learner: Method, seen: int) -> dict[str, Any]:
-        """Draw the contact sheet: DDIM in 50 steps for a diffusion model, one pass for a GAN. Returns how."""
-        asked = SHEET if learner.config.kind == "gan" else SHEET.but(sampler="ddim", n_steps=50)
-        sampling = learner.resolve(asked)
+        """Draw the contact sheet; returns how."""
+        sampling = learner.resolve(SHEET.but(**learner.preview))
         rng = stream("sheet", sampling.seed, device=learner.device)
         with torch.compiler.set_stance("force_eager"):  # not worth compiling for another shape
             last = deque(learner.sample(sampling.n, sampling, rng), maxlen=1).pop()

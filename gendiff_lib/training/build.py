@@ -5,12 +5,14 @@ from typing import Any
 import torch
 
 from ..classifier import Classifier, ClassifierConfig
-from ..config import Config
+from ..config import Config, Sampling
 from ..data.dataset import Dataset
 from ..device import check_precision, default_device
+from ..diffusion import model as diffusion
 from ..diffusion.config import DiffusionConfig
 from ..diffusion.model import Diffusion
 from ..errors import ConfigError, DataError
+from ..gan import model as gan
 from ..gan.config import GANConfig
 from ..gan.model import GAN
 from ..learner import Learner
@@ -41,6 +43,20 @@ def make(config: Config, shape: tuple[int, ...], n_classes: int) -> Learner:
                 return Classifier(config, shape, n_classes)
             case _:
                 raise ConfigError(f"no learner is made from a {type(config).__name__}")
+
+
+def resolve(sampling: Sampling, config: Config, shape: tuple[int, ...]) -> Sampling:
+    """`sampling` with every None replaced by what a method of this configuration does; `shape` is one sample's.
+
+    No network is built for it. ConfigError for what cannot be honoured.
+    """
+    match config:
+        case GANConfig():
+            return gan.resolve(sampling, config)
+        case DiffusionConfig():
+            return diffusion.resolve(sampling, config, shape)
+        case _:
+            raise ConfigError(f"a {config.kind} makes no samples: name a GAN or a diffusion model")
 
 
 def build(config: Config, dataset: Dataset, device: torch.device | None = None) -> Learner:

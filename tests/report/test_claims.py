@@ -4,6 +4,7 @@ import types
 import pytest
 
 from gendiff_lib import experiments, paths
+from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.experiments import CLAIM_SEEDS, CLAIMED, EXPERIMENTS, get, protocol
 from gendiff_lib.experiments.extractors import offline
 from gendiff_lib.runs import files, versions
@@ -203,7 +204,7 @@ def test_records_are_asked_for_every_seed_and_its_kept_scores(recorded):
         evidence.scores("dcgan", 1, "shapes-classifier")
     sampling = protocol("dcgan", "smoke").sampling.but(n=40)
     for one in evidence.runs("dcgan", 1):
-        one.scores(sampling, offline("shapes", "smoke"), protocol("dcgan", "smoke").n_real)
+        evaluate(one, sampling, offline("shapes", "smoke"), protocol("dcgan", "smoke").n_real)
     assert [s.n_fake for s in evidence.scores("dcgan", 1, "shapes-classifier")] == [40, 40]
 
 
@@ -211,7 +212,7 @@ def test_runs_and_scores_of_changed_code_are_no_evidence(recorded, monkeypatch):
     evidence = Recorded("smoke", seeds=1)
     (one,) = evidence.runs("dcgan", 1)
     sampling = protocol("dcgan", "smoke").sampling.but(n=40)
-    one.scores(sampling, offline("shapes", "smoke"), protocol("dcgan", "smoke").n_real)
+    evaluate(one, sampling, offline("shapes", "smoke"), protocol("dcgan", "smoke").n_real)
     monkeypatch.setitem(versions.VERSIONS, "metrics", versions.VERSIONS["metrics"] + 1)
     with pytest.raises(Missing, match="has changed since it scored dcgan"):
         evidence.scores("dcgan", 1, "shapes-classifier")

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from gendiff_lib import experiments, paths
+from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.experiments import EXPERIMENTS, PAPER_PAIR, get, protocol
 from gendiff_lib.runs.train import train
@@ -56,8 +57,8 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
         run, known = train(get(name, "overnight")), protocol(name, "overnight")
         assert "Not yet answered" in front.front()  # one of the two, or not scored
         for judge in (pixels("efficientnet"), pixels("inception", has_logits=False)):
-            run.scores(known.sampling, judge, known.n_real)
-        run.at(1.0).scores(known.sampling.but(n=60), pixels("efficientnet"), known.n_real)
+            evaluate(run, known.sampling, judge, known.n_real)
+        evaluate(run.at(1.0), known.sampling.but(n=60), pixels("efficientnet"), known.n_real)
     text = front.front()
     assert "Not yet answered" not in text
     assert len(re.findall(r"has FID <button[^>]*>[\d.]+", text)) == 2  # Inception's before any other

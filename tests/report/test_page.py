@@ -11,10 +11,13 @@ import pytest
 
 from gendiff_lib.cli import main
 from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
+from gendiff_lib.evaluation.points import evaluate_points
 from gendiff_lib.runs import versions
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import Light
+from gendiff_lib.runs.samples import trajectory
 from gendiff_report import page as report
 from gendiff_report import showing
 from gendiff_report.asking import Unpublished
@@ -98,11 +101,11 @@ def test_scores_by_the_famous_networks_are_shown_where_they_were_computed(shown)
     assert "Not scored by vgg16 yet" in shown[2]
     shown.clear()
     pixels = Extractor("vgg16", "d", lambda x: (x.float().flatten(1)[:, :4], x.float().flatten(1)[:, :3]))
-    run.scores(page.sampling(run), pixels, 50)
+    evaluate(run, page.sampling(run), pixels, 50)
     page.kept_table({"GAN": run})
     assert "Not scored by vgg16 yet" in shown[2]  # against fifty images is another protocol
     shown.clear()
-    run.scores(page.sampling(run), pixels, 500)
+    evaluate(run, page.sampling(run), pixels, 500)
     page.kept_table({"GAN": run})
     assert '<th scope="col">fd (train)</th>' in shown[2]
     assert '<th scope="col">petaFLOP</th>' in shown[2]
@@ -128,7 +131,8 @@ def test_points_in_the_plane_open_to_the_commands_that_score_them_again(shown, c
     assert len(set(commands)) == 2
     assert main(shlex.split(commands[0])[1:]) == 0
     assert (
-        json.loads(capsys.readouterr().out)["distance"] == runs_of[0].point_scores(page.sampling(runs_of[0])).distance
+        json.loads(capsys.readouterr().out)["distance"]
+        == evaluate_points(runs_of[0], page.sampling(runs_of[0])).distance
     )
 
 
@@ -147,7 +151,7 @@ def test_views_need_only_what_is_published(shown, published, monkeypatch, tmp_pa
     gan, conv = page.run("dcgan", n_train=100), page.run("ddpm-conv", n_train=100)
     few = {k: page.sampling(conv, n=2, batch_size=2, sampler=k) for k in ("tutorial", "ddpm")}
     for sampling in few.values():
-        conv.trajectory(sampling)
+        trajectory(conv, sampling)
     for run in (gan, conv):
         publish(run)
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))

@@ -11,6 +11,7 @@ from gendiff_lib.runs import layout, locks
 from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.prune import KINDS, found, prune, size
 from gendiff_lib.runs.run import Run
+from gendiff_lib.runs.samples import sample
 from gendiff_lib.runs.train import train
 
 FEW = Sampling(n=6, batch_size=3)
@@ -20,7 +21,7 @@ FEW = Sampling(n=6, batch_size=3)
 def run(gan):
     """A finished run with samples, an interrupted training of another, and features."""
     run = train(gan)
-    run.samples(FEW)
+    sample(run, FEW)
     other = paths.runs_dir() / layout.training("0123456789ab")
     other.mkdir()
     (other / layout.CHECKPOINT).write_bytes(b"12345")
@@ -60,12 +61,12 @@ def test_where_nothing_was_made_there_is_nothing_and_nothing_is_made(kind, tmp_p
 
 
 def test_what_is_pruned_is_made_again_as_it_was(gan, run):
-    before = run.samples(FEW)
+    before = sample(run, FEW)
     for kind in KINDS:
         list(prune(kind))
     again = train(gan)
     assert again.folder == run.folder
-    assert again.samples(FEW).equal(before)
+    assert sample(again, FEW).equal(before)
     longer = train(gan.but(epochs=2))  # from the start, since its checkpoint is gone
     assert longer.epochs == (1.0, 2.0)
 

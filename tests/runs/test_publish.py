@@ -6,11 +6,15 @@ import torch
 from gendiff_lib import paths as paths_module
 from gendiff_lib.config import Sampling
 from gendiff_lib.errors import GendiffError
+from gendiff_lib.evaluation.bits import bits_of
+from gendiff_lib.evaluation.evaluate import evaluate
+from gendiff_lib.evaluation.memorisation import neighbours_of
 from gendiff_lib.experiments import get
 from gendiff_lib.experiments.extractors import offline
 from gendiff_lib.gan.config import DCGANNetwork, GANConfig
 from gendiff_lib.runs import files, layout, publish
 from gendiff_lib.runs.run import Run, find
+from gendiff_lib.runs.samples import sample, sample_sheet, trajectory
 from gendiff_lib.runs.train import train
 
 CONFIG = get("dcgan", "smoke", n_train=100, epochs=1)
@@ -24,16 +28,16 @@ def published(tmp_path, monkeypatch):
 
 def test_the_light_half_answers_without_the_run(published, monkeypatch, tmp_path):
     run = train(CONFIG)
-    sheet = run.sample_sheet(Sampling(n=8))
+    sheet = sample_sheet(run, Sampling(n=8))
     publish.publish(run)
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
     light = find(CONFIG)
     assert light is not None
     assert light.published
     assert light.history == run.history
-    torch.testing.assert_close(light.sample_sheet(Sampling(n=8)), sheet)
+    torch.testing.assert_close(sample_sheet(light, Sampling(n=8)), sheet)
     with pytest.raises(GendiffError, match="without the weights"):
-        light.samples(Sampling(n=9))
+        sample(light, Sampling(n=9))
     assert not list(published.rglob("*.pt"))
 
 
@@ -41,21 +45,21 @@ def test_all_that_pages_show_is_published(published, monkeypatch, tmp_path):
     config = get("ddpm-conv", "smoke", n_train=100, epochs=1)
     run, judge = train(config), offline("shapes", "smoke")
     few = Sampling(n=24, n_steps=3)
-    scores, bits = run.scores(few, judge, 50), run.bits(10)
-    copies, way = run.memorisation(few, judge, 10), run.trajectory(few)
+    scores, bits = evaluate(run, few, judge, 50), bits_of(run, 10)
+    copies, way = neighbours_of(run, few, judge, 10), trajectory(run, few)
     publish.publish(run)
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
     light = find(config)
-    assert light.scores(few, judge, 50) == scores
-    assert light.bits(10) == bits
-    torch.testing.assert_close(light.memorisation(few, judge, 10), copies)
-    torch.testing.assert_close(light.trajectory(few).x0, way.x0)
+    assert evaluate(light, few, judge, 50) == scores
+    assert bits_of(light, 10) == bits
+    torch.testing.assert_close(neighbours_of(light, few, judge, 10), copies)
+    torch.testing.assert_close(trajectory(light, few).x0, way.x0)
 
 
 def test_half_precision_weights_draw_nearly_the_same(published):
     run = train(CONFIG)
     light = Run.read(publish.publish(run, weights=True))
-    mine, theirs = run.samples(Sampling(n=4)).float(), light.samples(Sampling(n=4)).float()
+    mine, theirs = sample(run, Sampling(n=4)).float(), sample(light, Sampling(n=4)).float()
     assert (mine - theirs).abs().mean() < 1
     assert not (light.folder / "samples").exists()  # what is made later never goes into the published folder
 
@@ -75,8 +79,8 @@ def test_publishing_twice_or_beyond_the_budget_is_refused(published, monkeypatch
 def test_what_cannot_be_read_back_is_not_published(published, name):
     run = train(get("ddpm-conv", "smoke", n_train=100, epochs=1))
     few = Sampling(n=24, n_steps=3)
-    run.samples(few)
-    run.trajectory(few, frames=3)
+    sample(run, few)
+    trajectory(run, few, frames=3)
     (path,) = run.folder.glob(name)
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(GendiffError, match="is damaged"):
@@ -173,7 +177,7 @@ def test_a_changed_published_weight_is_refused(published, monkeypatch, tmp_path)
     weights["generator.main.0.weight"] += 0.01
     files.write_tensors(file, weights)
     with pytest.raises(files.StoreError, match="its SHA-256 is not the one that the record tells"):
-        find(TINY).samples(Sampling(n=4))
+        sample(find(TINY), Sampling(n=4))
 
 
 @pytest.mark.parametrize(("umask", "mode", "folder"), [(0o022, 0o644, 0o755), (0o027, 0o640, 0o750)])
@@ -181,7 +185,7 @@ def test_what_is_published_can_be_read_by_whom_the_mask_lets(published, umask, m
     before = os.umask(umask)
     try:
         run = train(TINY)
-        run.trajectory(Sampling(n=2))
+        trajectory(run, Sampling(n=2))
         publish.publish(run, weights=True)
     finally:
         os.umask(before)

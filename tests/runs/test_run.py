@@ -11,14 +11,18 @@ from gendiff_lib import data, paths
 from gendiff_lib.classifier import ClassifierConfig
 from gendiff_lib.config import Sampling
 from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.evaluation.bits import bits_of
+from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
 from gendiff_lib.evaluation.features import Extractor
-from gendiff_lib.evaluation.memorisation import memorisation
+from gendiff_lib.evaluation.memorisation import memorisation, neighbours_of
+from gendiff_lib.evaluation.points import evaluate_points
 from gendiff_lib.runs import files, layout, versions
 from gendiff_lib.runs import publish as publish_module
 from gendiff_lib.runs import record as record_module
 from gendiff_lib.runs import run as runs
 from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.run import Run, all_runs, find
+from gendiff_lib.runs.samples import sample, sample_sheet, sampling_record, trajectory
 from gendiff_lib.runs.train import train
 
 FEW = Sampling(n=12, batch_size=5, n_steps=2)
@@ -63,69 +67,69 @@ def test_a_runs_networks_have_the_snapshots_weights(points):
 
 def test_samples_are_made_once_and_are_the_same_everywhere(points, monkeypatch):
     run = train(points)
-    first = run.samples(FEW)
+    first = sample(run, FEW)
     assert first.shape == (12, 2)
     with monkeypatch.context() as patch:
         patch.setattr(Run, "_states", fail)
-        assert torch.equal(find(points).samples(FEW), first)
+        assert torch.equal(sample(find(points), FEW), first)
     shutil.rmtree(run.folder / "samples")
-    assert torch.equal(run.samples(FEW), first)
+    assert torch.equal(sample(run, FEW), first)
 
 
 def test_samples_depend_on_all_of_their_sampling(points):
     run = train(points.but(snapshots=(1,)))
-    first = run.samples(FEW)
+    first = sample(run, FEW)
     for other in (FEW.but(seed=1), FEW.but(batch_size=6), FEW.but(n_steps=3), FEW.but(weights="raw"), FEW.but(eta=1.0)):
-        assert not torch.equal(run.samples(other), first)
-    assert not torch.equal(run.at(1).samples(FEW), first)
-    assert torch.equal(run.samples(FEW.but(sampler="ddim", eta=0.0)), first)  # what None stands for here
+        assert not torch.equal(sample(run, other), first)
+    assert not torch.equal(sample(run.at(1), FEW), first)
+    assert torch.equal(sample(run, FEW.but(sampler="ddim", eta=0.0)), first)  # what None stands for here
 
 
 def test_the_first_batches_of_more_samples_are_the_same(points):
     run = train(points)
-    assert torch.equal(run.samples(FEW.but(n=10)), run.samples(FEW)[:10])
-    assert not torch.equal(run.samples(FEW)[:5], run.samples(FEW)[5:10])
+    assert torch.equal(sample(run, FEW.but(n=10)), sample(run, FEW)[:10])
+    assert not torch.equal(sample(run, FEW)[:5], sample(run, FEW)[5:10])
 
 
 def test_images_come_as_bytes_at_the_data_sets_side(gan):
     run = train(gan.but(image_size=16))
-    images = run.samples(Sampling(n=6))
+    images = sample(run, Sampling(n=6))
     assert images.shape == (6, 3, 8, 8)
     assert images.dtype == torch.uint8
-    assert run.sampling_record(Sampling(n=6))["sampling"]["sampler"] == "generator"
-    assert run.sample_sheet(Sampling(n=6)).dtype == torch.uint8
+    assert sampling_record(run, Sampling(n=6))["sampling"]["sampler"] == "generator"
+    assert sample_sheet(run, Sampling(n=6)).dtype == torch.uint8
 
 
 def test_a_sampling_that_a_run_cannot_honour_is_refused(gan):
     with pytest.raises(ConfigError, match=r"eta=0.5 does not apply to a GAN"):
-        train(gan).samples(Sampling(eta=0.5))
+        sample(train(gan), Sampling(eta=0.5))
 
 
 def test_a_classifier_makes_no_samples():
     config = ClassifierConfig(name="judge", dataset="shapes:16", n_train=16, batch_size=16, width=1)
     with pytest.raises(GendiffError, match="is a classifier: it makes no samples"):
-        train(config).samples(Sampling())
+        sample(train(config), Sampling())
 
 
 def test_a_trajectory_leads_from_noise_to_the_samples(conv):
     run, sampling = train(conv), Sampling(n=4, batch_size=4)
-    way = run.trajectory(sampling, frames=6)
+    way = trajectory(run, sampling, frames=6)
     assert way.t.tolist() == [10, 8, 6, 4, 2, 0]
     assert way.x.shape == way.x0.shape == (6, 4, 3, 8, 8)
-    assert torch.equal(way.x[-1], run.samples(sampling))
+    assert torch.equal(way.x[-1], sample(run, sampling))
     assert way.x[0].float().std() > 50
 
 
 def test_a_trajectory_is_made_once(conv, monkeypatch):
     run = train(conv)
-    first = run.trajectory(Sampling(n=2), frames=3)
+    first = trajectory(run, Sampling(n=2), frames=3)
     monkeypatch.setattr(Run, "_states", fail)
-    assert torch.equal(find(conv).trajectory(Sampling(n=2), frames=3).x, first.x)
+    assert torch.equal(trajectory(find(conv), Sampling(n=2), frames=3).x, first.x)
 
 
 def test_an_interrupted_drawing_goes_on_after_its_last_whole_batch(conv, monkeypatch):
     run, sampling = train(conv), Sampling(n=14, batch_size=4, n_steps=2)
-    whole = run.samples(sampling)
+    whole = sample(run, sampling)
     (place,) = (run.folder / "samples").iterdir()
     assert sorted(p.name for p in place.iterdir()) == ["samples.safetensors", "sampling.json", "sheet.png"]
     shutil.rmtree(place)
@@ -139,10 +143,10 @@ def test_an_interrupted_drawing_goes_on_after_its_last_whole_batch(conv, monkeyp
 
     monkeypatch.setattr(Run, "_states", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        find(conv).samples(sampling)
+        sample(find(conv), sampling)
     with (place / "drawing").open("ab") as file:
         file.write(b"half a batch")  # killed while it wrote
-    assert torch.equal(find(conv).samples(sampling), whole)
+    assert torch.equal(sample(find(conv), sampling), whole)
     assert drawn == [0, 1, 2, 2, 3]
     assert not (place / "drawing").exists()
 
@@ -162,25 +166,25 @@ def test_what_other_samplers_drew_is_not_gone_on_from(conv, monkeypatch):
         patch.setitem(versions.VERSIONS, "sampling", 0)
         patch.setattr(Run, "_states", until_the_second)
         with pytest.raises(AssertionError):
-            run.samples(sampling)
+            sample(run, sampling)
     monkeypatch.setattr(Run, "_states", watched)
-    find(conv).samples(sampling)
+    sample(find(conv), sampling)
     assert seen == [0, 1]
 
 
 def test_scores_are_made_once_and_name_their_reference(gan, monkeypatch):
     run, sampling = train(gan), Sampling(n=24)
     extractor = Extractor("pixels", "d1", pixels)
-    scores = run.scores(sampling, extractor, n_real=20)
+    scores = evaluate(run, sampling, extractor, n_real=20)
     assert (scores.n_fake, scores.n_real, scores.reference, scores.extractor) == (24, 20, "train", "pixels")
     monkeypatch.setattr(runs, "score", fail)
-    assert find(gan).scores(sampling, extractor, n_real=20) == scores
+    assert evaluate(find(gan), sampling, extractor, n_real=20) == scores
 
 
 def test_scores_by_other_weights_are_other_scores(gan):
     run, sampling = train(gan), Sampling(n=24)
-    a = run.scores(sampling, Extractor("pixels", "d1", pixels), n_real=20)
-    b = run.scores(sampling, Extractor("pixels", "d2", lambda x: pixels(255 - x)), n_real=20)
+    a = evaluate(run, sampling, Extractor("pixels", "d1", pixels), n_real=20)
+    b = evaluate(run, sampling, Extractor("pixels", "d2", lambda x: pixels(255 - x)), n_real=20)
     assert (a.extractor_digest, b.extractor_digest) == ("d1", "d2")
     assert a.values != b.values
 
@@ -188,11 +192,11 @@ def test_scores_by_other_weights_are_other_scores(gan):
 def test_scores_against_the_test_split_are_others_and_carry_how_the_fakes_were_made(conv):
     run, sampling = train(conv), Sampling(n=24, n_steps=3, seed=4)
     extractor = Extractor("pixels", "d1", pixels)
-    scores = {split: run.scores(sampling, extractor, 20, split) for split in ("train", "test")}
+    scores = {split: evaluate(run, sampling, extractor, 20, split) for split in ("train", "test")}
     assert scores["train"].frechet_distance != scores["test"].frechet_distance
-    assert run.kept_scores(sampling, "pixels", 20, "test") == scores["test"]
-    run.scores(sampling, Extractor("pixels-64", "d2", pixels), 20, "test")
-    assert run.kept_scores(sampling, "pixels", 20, "test") == scores["test"]  # not the other extractor's
+    assert kept_scores(run, sampling, "pixels", 20, "test") == scores["test"]
+    evaluate(run, sampling, Extractor("pixels-64", "d2", pixels), 20, "test")
+    assert kept_scores(run, sampling, "pixels", 20, "test") == scores["test"]  # not the other extractor's
     made = scores["test"].made
     assert (made["run"], made["training_seed"], made["sampling_seed"], made["n_steps"]) == (run.id, 0, 4, 3)
     assert made["sampler"] == "ddpm"
@@ -201,46 +205,46 @@ def test_scores_against_the_test_split_are_others_and_carry_how_the_fakes_were_m
 
 def test_bits_per_dimension_are_kept_with_their_terms(conv, monkeypatch):
     run = train(conv)
-    bits = run.bits(20)
+    bits = bits_of(run, 20)
     assert len(bits.steps) == conv.n_timesteps - 1
     assert bits.total == pytest.approx(bits.prior + sum(bits.steps) + bits.decoder)
     assert bits.total > 5  # an untrained code is near the eight bits that a byte has
     assert (bits.n, bits.split, bits.weights) == (20, "test", "raw")
     monkeypatch.setattr(runs.likelihood, "bound", fail)
-    assert find(conv).bits(20) == bits
+    assert bits_of(find(conv), 20) == bits
 
 
 @pytest.mark.parametrize("which", ["gan", "points"])
 def test_what_has_no_bits_per_dimension_says_so(which, request):
     with pytest.raises(ConfigError, match="has no bits per dimension: they are a diffusion model's"):
-        train(request.getfixturevalue(which)).bits(20)
+        bits_of(train(request.getfixturevalue(which)), 20)
 
 
 def test_a_flow_has_no_bits_per_dimension(conv):
     flow = conv.but(schedule="flow", n_timesteps=None, beta_minmax=None, prediction="v")
     with pytest.raises(ConfigError, match="need a schedule with steps of its own"):
-        train(flow).bits(20)
+        bits_of(train(flow), 20)
 
 
 def test_averaged_weights_are_never_called_raw(conv, published, monkeypatch, tmp_path):
     run = train(conv.but(ema=200.0))
-    both = {weights: run.bits(20, weights=weights).total for weights in ("raw", "ema")}
+    both = {weights: bits_of(run, 20, weights=weights).total for weights in ("raw", "ema")}
     assert both["raw"] != both["ema"]
     light = Run.read(publish_module.publish(run, weights=True))
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
     for place in (light, Run.read(published / ".." / published.name / run.id)):  # however it is reached
         assert place.published
         with pytest.raises(GendiffError, match="averaged weights alone: leave out weights=raw"):
-            place.bits(21, weights="raw")
+            bits_of(place, 21, weights="raw")
         with pytest.raises(GendiffError, match="averaged weights alone: leave out weights=raw"):
-            place.samples(Sampling(n=3, n_steps=2, weights="raw"))
-    assert light.bits(20).total == both["ema"]
+            sample(place, Sampling(n=3, n_steps=2, weights="raw"))
+    assert bits_of(light, 20).total == both["ema"]
 
 
 @pytest.mark.parametrize("n", [-3, 0, 1])
 def test_too_few_images_for_bits_are_refused(conv, n):
     with pytest.raises(ConfigError, match=f"n={n} images give no mean with an error"):
-        train(conv).bits(n)
+        bits_of(train(conv), n)
 
 
 def test_memorisation_looks_among_the_images_that_the_run_saw(conv, monkeypatch):
@@ -252,14 +256,14 @@ def test_memorisation_looks_among_the_images_that_the_run_saw(conv, monkeypatch)
         return memorisation(fake, training, test, judge)
 
     monkeypatch.setattr(runs.memorisation, "memorisation", spy)
-    first = run.memorisation(Sampling(n=9, n_steps=2), extractor)
-    again = find(conv).memorisation(Sampling(n=9, n_steps=2), extractor)
+    first = neighbours_of(run, Sampling(n=9, n_steps=2), extractor)
+    again = neighbours_of(find(conv), Sampling(n=9, n_steps=2), extractor)
     assert seen == [(9, 64, 9)]
     assert torch.equal(first.pixel, again.pixel)
 
 
 def test_points_are_scored_against_fresh_draws(points):
-    scores = train(points).point_scores(Sampling(n=200, n_steps=2))
+    scores = evaluate_points(train(points), Sampling(n=200, n_steps=2))
     assert (scores.n, scores.n_modes) == (200, 25)
     assert scores.distance > 0.05
 
@@ -278,10 +282,10 @@ def test_a_local_run_is_found_before_a_published_one(points, published):
 def test_nothing_is_written_to_a_published_run(points, published):
     run = publish(train(points), published)
     before = sorted(p for p in run.folder.rglob("*"))
-    made = run.samples(FEW)
+    made = sample(run, FEW)
     assert sorted(p for p in run.folder.rglob("*")) == before
     assert (paths.runs_dir() / run.id / "samples").is_dir()
-    assert torch.equal(find(points).samples(FEW), made)
+    assert torch.equal(sample(find(points), FEW), made)
 
 
 def test_weights_published_in_half_precision_are_widened(points, published):
@@ -299,7 +303,7 @@ def test_a_run_published_without_weights_says_so(points, published):
     run = publish(train(points), published)
     shutil.rmtree(run.folder / "weights")
     with pytest.raises(GendiffError, match=f"{run.id} is published without the weights of epoch 2: `gendiff train"):
-        run.samples(FEW)
+        sample(run, FEW)
     assert run.history["epoch"][-1] == 2
 
 
@@ -313,11 +317,11 @@ def folder_run(gan, folder):
 def test_what_was_published_is_read_without_the_data(gan, published, tmp_path):
     run = folder_run(gan, tmp_path / "data")
     sampling = Sampling(n=24)
-    images = run.samples(sampling)
+    images = sample(run, sampling)
     run = publish(run, published)
     shutil.rmtree(tmp_path / "data")
     data._kept.cache_clear()
-    assert torch.equal(find(run.config).samples(sampling), images)
+    assert torch.equal(sample(find(run.config), sampling), images)
 
 
 def test_every_run_is_listed_published_ones_first(points, published):
@@ -352,29 +356,29 @@ def damage(file):
 
 def test_damaged_samples_are_named_and_made_again_by_the_remedy(points):
     run = train(points)
-    made = run.samples(FEW)
+    made = sample(run, FEW)
     (file,) = run.folder.glob("samples/*/samples.safetensors")
     damage(file)
     with pytest.raises(StoreError, match=f"{file} is damaged .*delete {file.parent},"):
-        run.samples(FEW)
+        sample(run, FEW)
     shutil.rmtree(file.parent)
-    assert torch.equal(run.samples(FEW), made)
+    assert torch.equal(sample(run, FEW), made)
 
 
 def test_damaged_weights_are_named(points):
     run = train(points)
     file = damage(run.folder / layout.weights(512))
     with pytest.raises(StoreError, match=f"{file} is damaged"):
-        run.samples(FEW)
+        sample(run, FEW)
 
 
 def test_the_remedy_for_damaged_weights_is_one(points):
     run = train(points)
     damage(run.folder / layout.weights(512))
     with pytest.raises(StoreError) as told:
-        run.samples(FEW)
+        sample(run, FEW)
     shutil.rmtree(str(told.value).partition("delete ")[2].partition(",")[0])
-    assert train(points).samples(FEW).shape == (12, 2)
+    assert sample(train(points), FEW).shape == (12, 2)
 
 
 def test_a_damaged_sheet_is_named(gan):
@@ -403,21 +407,21 @@ def test_a_classifier_is_an_instrument_whose_weights_alone_count(monkeypatch):
 
 def test_a_way_of_fewer_than_two_frames_is_refused(conv):
     with pytest.raises(ConfigError, match="frames=1 show no way"):
-        train(conv).trajectory(Sampling(n=2, n_steps=2), frames=1)
+        trajectory(train(conv), Sampling(n=2, n_steps=2), frames=1)
 
 
 def test_of_several_kept_scores_those_of_the_present_code_count(gan, published, monkeypatch):
     run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
     with monkeypatch.context() as patch:
         patch.setitem(versions.VERSIONS, "metrics", 0)
-        run.scores(sampling, judge, n_real=20)
+        evaluate(run, sampling, judge, n_real=20)
     publish_module.publish(run)
     light = find(gan, published=True)
-    assert light.kept_scores(sampling, "pixels", 20).made["versions"]["metrics"] == 0
+    assert kept_scores(light, sampling, "pixels", 20).made["versions"]["metrics"] == 0
     for path in run.folder.glob("samples/*/scores-*"):
         path.unlink()
-    made = run.scores(sampling, judge, n_real=20).made
-    assert light.kept_scores(sampling, "pixels", 20).made["versions"] == made["versions"]
+    made = evaluate(run, sampling, judge, n_real=20).made
+    assert kept_scores(light, sampling, "pixels", 20).made["versions"] == made["versions"]
     assert made["versions"]["metrics"] == versions.VERSIONS["metrics"] > 0
 
 
@@ -506,21 +510,21 @@ def test_a_result_that_is_known_no_more_counts_as_outdated(gan):
 
 def test_scores_of_an_earlier_form_are_computed_again_and_of_another_are_named(gan):
     run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
-    scores = run.scores(sampling, judge, n_real=20)
+    scores = evaluate(run, sampling, judge, n_real=20)
     (path,) = run.folder.glob("samples/*/scores-*")
     files.write_json(path, {k: v for k, v in json.loads(path.read_text()).items() if k != "density"})
-    assert run.kept_scores(sampling, "pixels", 20) is None
-    assert run.scores(sampling, judge, n_real=20) == scores
+    assert kept_scores(run, sampling, "pixels", 20) is None
+    assert evaluate(run, sampling, judge, n_real=20) == scores
     path.write_text("[1]")
     with pytest.raises(StoreError, match=f"{path.name} is damaged"):
-        run.scores(sampling, judge, n_real=20)
+        evaluate(run, sampling, judge, n_real=20)
 
 
 @pytest.fixture
 def kept(gan):
     """A run, with the arguments and the file of its scores."""
     run, asked = train(gan), (Sampling(n=24), Extractor("pixels", "d1", pixels), 20)
-    run.scores(*asked)
+    evaluate(run, *asked)
     (path,) = run.folder.glob("samples/*/scores-*")
     return run, asked, path
 
@@ -540,9 +544,9 @@ def test_a_field_of_scores_that_is_of_another_type_is_named(kept):
     for field, value in [(field, value) for field, values in wrong.items() for value in values]:
         files.write_json(path, whole | {field: value})
         with pytest.raises(StoreError, match=rf"damaged \({field}[\w.]* of another kind than scores have\): delete"):
-            run.scores(*asked)
+            evaluate(run, *asked)
     files.write_json(path, whole | {"classifier_score": None, "kernel_distance": float("nan")})
-    assert run.scores(*asked).classifier_score is None
+    assert evaluate(run, *asked).classifier_score is None
 
 
 @pytest.mark.parametrize(("n", "n_real"), [(19, 20), (24, 19)])
@@ -550,7 +554,7 @@ def test_too_few_images_to_score_are_refused_before_any_is_drawn(gan, monkeypatc
     run = train(gan)
     monkeypatch.setattr(Run, "_states", fail)
     with pytest.raises(GendiffError, match="n=19 images are too few to score: give at least 20"):
-        run.scores(Sampling(n=n), Extractor("pixels", "d1", pixels), n_real)
+        evaluate(run, Sampling(n=n), Extractor("pixels", "d1", pixels), n_real)
     assert not (run.folder / "samples").exists()
 
 
@@ -558,5 +562,5 @@ def test_a_run_that_lost_its_weights_says_what_to_do_and_leaves_nothing(gan, pub
     run = train(gan)
     shutil.rmtree(run.folder / "weights")
     with pytest.raises(GendiffError, match=f"has lost the weights of epoch 1: delete {run.folder}, and"):
-        run.samples(Sampling(n=4))
+        sample(run, Sampling(n=4))
     assert not (run.folder / "samples").exists()

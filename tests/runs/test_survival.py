@@ -14,11 +14,14 @@ from gendiff_lib import paths
 from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import GendiffError
+from gendiff_lib.evaluation.bits import bits_of
+from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.runs import drawing as drawing_module
 from gendiff_lib.runs import files, layout, locks
 from gendiff_lib.runs import train as recorder
 from gendiff_lib.runs.run import Run, find
+from gendiff_lib.runs.samples import sample
 from gendiff_lib.runs.train import OutOfTime, train
 
 pytestmark = pytest.mark.usefixtures("published")
@@ -86,8 +89,8 @@ def timeless(value):
 
 def everything(config):
     """A training, samples of it, a longer training, and a shorter one in between."""
-    train(config.but(epochs=1.0)).samples(FEW)
-    train(config.but(epochs=2.0)).samples(FEW)
+    sample(train(config.but(epochs=1.0)), FEW)
+    sample(train(config.but(epochs=2.0)), FEW)
     train(config.but(epochs=1.5))
 
 
@@ -167,17 +170,17 @@ def broken_off(config):
 def test_what_is_made_while_a_longer_training_goes_on_survives_it(conv, lost):
     sampling = Sampling(n=24, n_steps=2)
     run = train(conv.but(epochs=1))
-    before = run.samples(sampling)
+    before = sample(run, sampling)
     broken_off(conv.but(epochs=2))
-    drawn, scores, bits = run.samples(sampling.but(seed=1)), run.scores(sampling, JUDGE, 24), run.bits(2)
+    drawn, scores, bits = sample(run, sampling.but(seed=1)), evaluate(run, sampling, JUDGE, 24), bits_of(run, 2)
     if lost != "nothing":
         (run.folder / lost).unlink()
     train(conv.but(epochs=2))
     again = find(conv.but(epochs=1))
-    assert torch.equal(again.samples(sampling), before)
-    assert torch.equal(again.samples(sampling.but(seed=1)), drawn)
-    assert again.kept_scores(sampling, "pixels", 24) == scores
-    assert again.bits(2) == bits
+    assert torch.equal(sample(again, sampling), before)
+    assert torch.equal(sample(again, sampling.but(seed=1)), drawn)
+    assert kept_scores(again, sampling, "pixels", 24) == scores
+    assert bits_of(again, 2) == bits
     assert again.learner
     assert len(again.history["loss"]) == 4
     assert find(conv.but(epochs=2)).learner
@@ -250,7 +253,7 @@ def test_a_shorter_training_of_a_run_that_lost_its_record_leaves_the_longer_chec
 def test_of_several_processes_one_draws_and_all_have_the_same_samples(conv, tmp_path, monkeypatch, n):
     with monkeypatch.context() as patch:
         patch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
-        alone = train(conv).samples(FEW)
+        alone = sample(train(conv), FEW)
     run, drawing = train(conv), Run._make_samples
 
     def told(self, sampling):
@@ -262,7 +265,7 @@ def test_of_several_processes_one_draws_and_all_have_the_same_samples(conv, tmp_
     def draw(i):
         while not (tmp_path / "go").exists():
             pass
-        torch.save(find(conv).samples(FEW), tmp_path / f"found-{i}.pt")
+        torch.save(sample(find(conv), FEW), tmp_path / f"found-{i}.pt")
 
     started = [begin(lambda i=i: draw(i)) for i in range(n)]
     (tmp_path / "go").touch()
@@ -270,7 +273,7 @@ def test_of_several_processes_one_draws_and_all_have_the_same_samples(conv, tmp_
     for i in range(n):
         assert torch.equal(torch.load(tmp_path / f"found-{i}.pt"), alone)
     assert len(list(tmp_path.glob("drawn-*"))) == 1
-    assert torch.equal(run.samples(FEW), alone)
+    assert torch.equal(sample(run, FEW), alone)
     (place,) = (run.folder / "samples").iterdir()
     assert sorted(os.listdir(place)) == ["samples.safetensors", "sampling.json", "sheet.png"]
 
@@ -306,15 +309,15 @@ def busy(config):
 
 def test_a_drawing_that_counts_other_than_it_holds_is_refused_and_made_anew(conv):
     run = train(conv)
-    whole = run.samples(FEW)
+    whole = sample(run, FEW)
     (place,) = (run.folder / "samples").iterdir()
     (place / layout.SAMPLES).unlink()
     like = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     stream = drawing_module.Stream(place / layout.DRAWING, like.dtype, like.shape[1:], 1)
     stream.append(like, 0.1)  # a batch of one where there are three
     with pytest.raises(GendiffError, match=rf"5 of 7 samples of {run.id} were drawn: draw them once more"):
-        run.samples(FEW)
-    assert torch.equal(run.samples(FEW), whole)
+        sample(run, FEW)
+    assert torch.equal(sample(run, FEW), whole)
 
 
 def test_weights_that_were_changed_are_refused_in_one_sentence(points):
@@ -324,7 +327,7 @@ def test_weights_that_were_changed_are_refused_in_one_sentence(points):
     weights["ema.leave.bias"] += 1e-3
     files.write_tensors(file, weights)
     with pytest.raises(files.StoreError) as told:
-        find(points).samples(FEW)
+        sample(find(points), FEW)
     assert str(told.value) == (
         f"{file} is damaged (its SHA-256 is not the one that the record tells): "
         f"delete {run.folder}, and the same command makes it again"
@@ -333,16 +336,16 @@ def test_weights_that_were_changed_are_refused_in_one_sentence(points):
 
 def test_samples_that_were_changed_are_refused_in_one_sentence(points):
     run = train(points)
-    run.samples(FEW)
+    sample(run, FEW)
     (file,) = run.folder.glob(f"samples/*/{layout.SAMPLES}")
     files.write_tensors(file, {"samples": torch.zeros(7, 2)})
     with pytest.raises(files.StoreError, match=r"its SHA-256 is not the one that sampling\.json tells"):
-        run.samples(FEW)
+        sample(run, FEW)
 
 
 def test_a_sampling_that_was_killed_leaves_a_draft_that_the_next_sweeps(conv, tmp_path, monkeypatch):
     run = train(conv)
-    whole = run.samples(FEW)
+    whole = sample(run, FEW)
     (place,) = (run.folder / "samples").iterdir()
     shutil.rmtree(place)
 
@@ -350,11 +353,11 @@ def test_a_sampling_that_was_killed_leaves_a_draft_that_the_next_sweeps(conv, tm
         save = files.save
         files.save = lambda tensors: (place / f".x.{files.HOST}.{os.getpid()}").touch() or save(tensors)
         os.replace = lambda old, new: os._exit(KILLED) if str(new).endswith(layout.SAMPLES) else os.rename(old, new)
-        run.samples(FEW)
+        sample(run, FEW)
 
     assert end(begin(until_written)) == KILLED
     assert list(place.glob(".*"))
     living = place / f".living.{files.HOST}.{os.getpid()}"
     living.touch()
-    assert torch.equal(run.samples(FEW), whole)
+    assert torch.equal(sample(run, FEW), whole)
     assert list(place.glob(".*")) == [living]

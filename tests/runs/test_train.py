@@ -17,11 +17,13 @@ from gendiff_lib.diffusion import model as diffusion
 from gendiff_lib.diffusion.config import ConvNetwork, UNetNetwork
 from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.progress import TrainingError
 from gendiff_lib.runs import files, layout, versions
 from gendiff_lib.runs import train as recorder
 from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.run import find
+from gendiff_lib.runs.samples import sample
 from gendiff_lib.runs.train import OutOfTime, train
 from gendiff_lib.training import build, engine
 from gendiff_lib.training.operations import operations_per_image
@@ -267,16 +269,16 @@ def test_a_run_that_lost_its_checkpoint_keeps_its_snapshots_when_it_is_trained_l
 
 def test_what_is_made_of_a_run_while_a_longer_one_goes_on_is_there_in_the_end(conv):
     few = Sampling(n=8, n_steps=2)
-    train(conv.but(epochs=1)).samples(few)
+    sample(train(conv.but(epochs=1)), few)
     with pytest.raises(OutOfTime):
         train(conv.but(epochs=2), deadline=1.0)  # long past
     short = find(conv.but(epochs=1))
-    drawn, bits = short.samples(few.but(seed=1)), short.bits(2)
+    drawn, bits = sample(short, few.but(seed=1)), bits_of(short, 2)
     train(conv.but(epochs=2))
     again = find(conv.but(epochs=1))
     assert len(list(again.folder.glob(f"samples/{64:010d}-*/samples.safetensors"))) == 2
-    assert torch.equal(again.samples(few.but(seed=1)), drawn)
-    assert again.bits(2) == bits
+    assert torch.equal(sample(again, few.but(seed=1)), drawn)
+    assert bits_of(again, 2) == bits
 
 
 def test_a_crop_as_large_as_the_image_is_refused_before_anything_is_written():

@@ -1,0 +1,136 @@
+"""Evaluation of a run: its samples against real images in an extractor's space, once, and kept beside the samples."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, create_model
+
+from ..config import Sampling
+from ..data import load
+from ..device import packages
+from ..paths import runs_dir
+from ..runs import files, layout
+from ..runs.record import Told, complaint
+from ..runs.run import Light, Run
+from ..runs.samples import beside, sample, sampling_record
+from ..runs.versions import outdated
+from .features import Extractor, extract
+from .metrics import check_enough, kept_reference, score
+from .scores import Scores
+from .statistics import published_statistics
+from .versions import VERSIONS
+
+REFERENCE = "train"  # the split that scores compare with
+
+
+class _Made(Told):
+    """What is read of how samples came about before anything else is: it decides whether scores are outdated."""
+
+    versions: dict[str, int] = Field(default_factory=dict)
+
+
+# The fields of Scores with their types; a whole number counts something, and a value may be any float
+_SCORES: dict[str, Any] = {
+    name: (NonNegativeInt if kind is int else kind, ...) for name, kind in get_type_hints(Scores).items()
+}
+
+_KeptScores: type[BaseModel] = create_model(
+    "_KeptScores", __config__=ConfigDict(strict=True), **(_SCORES | {"made": (_Made, ...)})
+)
+
+
+def outdated_parts(scores: Scores) -> list[str]:
+    """What of these scores the present code would make anew: "samples", "scores", both or neither."""
+    raised = outdated(scores.made.get("versions", {"sampling": 0, "metrics": 0}), VERSIONS)
+    return (["samples"] if "sampling" in raised else []) + (["scores"] if {"metrics", "features"} & {*raised} else [])
+
+
+def _read_scores(path: Path) -> Scores | None:
+    """Kept scores; None where they are of an earlier form, which is as good as none."""
+    with files.understanding(path):
+        kept = dict(files.read_json(path))
+        if not Scores.fields() <= kept.keys():
+            return None
+        scores = Scores.from_dict(kept)
+    try:
+        _KeptScores.model_validate(vars(scores))
+    except ValidationError as error:
+        raise files.damaged(path, complaint(error, "scores have")) from None
+    return scores
+
+
+def evaluate(
+    run: Run,
+    sampling: Sampling,
+    extractor: Extractor,
+    n_real: int | None = None,
+    reference: str = REFERENCE,
+    *,
+    again: bool = False,
+) -> Scores:
+    """Scores of these samples against n_real images of the split `reference`, a balanced choice (None: all); kept.
+
+    `again` makes anew what older sources drew or scored; Light where they are published.
+    """
+    sampling = run.resolve(sampling)
+    path, there = beside(run, sampling, layout.scores(extractor.name, extractor.digest, reference, n_real))
+    kept = _read_scores(path) if there else None
+    if kept and not (again and outdated_parts(kept)):
+        return kept
+    if there and run.folder in path.parents and run.published:
+        raise Light(
+            f"{run.id} is published with scores of older code: `{run.command}` makes it here, "
+            "to be scored and published anew"
+        )
+    chosen = load(run.config.dataset, reference).choose(n_real, "n_real", "n_real")  # refused before drawing
+    for n in (sampling.n, len(chosen.samples)):
+        check_enough(n)
+    fake = extract(extractor, sample(run, sampling, again=again))
+    real = kept_reference(extractor, chosen.samples)
+    whole = published_statistics(run.config.dataset, extractor, reference)  # of all images, where published
+    made = provenance(run, sampling)
+    scores = score(fake, real, extractor, reference=reference, statistics=whole, made=made)
+    files.write_json(path, asdict(scores))
+    return scores
+
+
+def kept_scores(
+    run: Run, sampling: Sampling, extractor: str, n_real: int | None = None, reference: str = REFERENCE
+) -> Scores | None:
+    """Scores by an extractor that need not be at hand, if they were computed before by this very protocol."""
+    part = layout.samples(run.images, run.resolve(sampling).digest)
+    name = layout.scores(extractor, "*", reference, n_real)
+    places = (runs_dir() / run.id / part, run.folder / part)
+    kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
+    found = [scores for path in reversed(kept) if (scores := _read_scores(path))]
+    return next((scores for scores in found if not outdated_parts(scores)), found[0] if found else None)
+
+
+def provenance(run: Run, sampling: Sampling) -> dict[str, Any]:
+    """How these samples came about, as their scores carry it: run, seeds, sampler, seconds, device."""
+    sampling, record = run.resolve(sampling), sampling_record(run, sampling)
+    return {
+        "run": run.id,
+        "epochs": run.config.epochs,
+        "training_seed": run.config.seed,
+        "training_seconds": run.snapshot["seconds"],
+        "training_device": run.record["device"],
+        "training_operations": run.training_operations,
+        "training_command": run.command,
+        "training_commit": run.commit,
+        "weights": sampling.weights,
+        "sampler": sampling.sampler,
+        "n_steps": sampling.n_steps,
+        "eta": sampling.eta,
+        "clip_x0": sampling.clip_x0,
+        "batchnorm": sampling.batchnorm,
+        "batch_size": sampling.batch_size,
+        "sampling_seed": sampling.seed,
+        "sampling_seconds": record["seconds"],
+        "device": record["device"],
+        "threads": record["threads"],
+        "versions": record["versions"] | {name: VERSIONS[name] for name in ("features", "metrics")},
+        "packages": packages(),
+        "commit": record["commit"],
+    }

@@ -1,0 +1,162 @@
+"""Samples of a run: drawn once, and kept beside it. A published run's folder is never written to."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..config import Sampling
+from ..data import images
+from ..device import check_precision, commit, device_name, packages
+from ..errors import ConfigError, GendiffError
+from ..learner import Method
+from ..streams import stream
+from . import drawing, files, layout, locks
+from .run import Run
+from .versions import outdated, result_versions
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """States on the way from noise to samples: t (F,), x and the estimate x0, each uint8 (F, n, 3, H, W)."""
+
+    t: Tensor
+    x: Tensor
+    x0: Tensor
+
+
+def beside(run: Run, sampling: Sampling, name: str) -> tuple[Path, bool]:
+    """Where a file `name` is kept for a resolved sampling, and whether it is there."""
+    return run.place(layout.samples(run.images, sampling.digest) / name)
+
+
+def _states(run: Run, n: int, sampling: Sampling, batch: int) -> Iterator[Any]:
+    learner = run.learner
+    assert isinstance(learner, Method)
+    check_precision(run.config, learner.device)
+    check_weights(run, sampling)
+    return learner.sample(n, sampling, stream("samples", sampling.seed, batch, learner.device))
+
+
+def check_weights(run: Run, sampling: Sampling) -> None:
+    """GendiffError where raw weights are asked for and only the averaged ones were published."""
+    names = files.tensor_names(run.folder / layout.weights(run.images))
+    if (
+        sampling.weights == "raw"
+        and not any(name.startswith("net.") for name in names)
+        and "ema" in {name.partition(".")[0] for name in names}
+    ):
+        raise GendiffError(f"{run.id} is published with its averaged weights alone: leave out weights=raw")
+
+
+def sample(run: Run, sampling: Sampling, *, again: bool = False) -> Tensor:
+    """Samples in stored form: uint8 (n, 3, H, W) at the data's own size, or points (n, 2); kept.
+
+    `again` draws anew what older samplers drew.
+    """
+    sampling = run.resolve(sampling)
+    if (kept := _kept_samples(run, sampling, again)) is not None:
+        return kept
+    _ = run.learner  # refuses before anything is written
+    with locks.lock(f"samples-{run.id}-{run.images}-{sampling.digest}", f"drawing samples of {run.id}"):
+        if (kept := _kept_samples(run, sampling, again)) is not None:
+            return kept
+        return _make(run, sampling)
+
+
+def _kept_samples(run: Run, sampling: Sampling, again: bool) -> Tensor | None:
+    """Samples that were drawn before, checked to be all; None where there are none, or older ones do not count."""
+    path, there = beside(run, sampling, layout.SAMPLES)
+    whole = there and beside(run, sampling, layout.SAMPLING)[1]  # which is written last
+    if not whole or (again and outdated(sampling_record(run, sampling)["versions"])):
+        return None
+    if files.sha256(path) != sampling_record(run, sampling)["sha256"]:
+        raise files.damaged(path, f"its SHA-256 is not the one that {layout.SAMPLING} tells")
+    with files.understanding(path):
+        return files.read_tensors(path)["samples"]
+
+
+def _make(run: Run, sampling: Sampling) -> Tensor:
+    path, there = beside(run, sampling, layout.SAMPLES)
+    locks.sweep(path.parent)
+    made, seconds = _draw(run, sampling, path.parent)
+    if run.dataset.is_image:
+        with files.writing(path.with_name(layout.SHEET)) as draft:
+            images.save_png(images.sheet(made[:40], columns=10), draft)
+    files.write_tensors(path, {"samples": made})
+    record = {"sampling": sampling.to_dict(), "seconds": seconds, "device": device_name(run.learner.device)}
+    record |= {"threads": torch.get_num_threads(), "versions": result_versions("sampling"), **commit()}
+    record |= {"packages": packages(), "sha256": files.sha256(path)}
+    files.write_json(path.with_name(layout.SAMPLING), record)
+    drawing.forget_stream(path.parent / layout.DRAWING)
+    for name in ("trajectory-*", "neighbours-*"):  # of what older samplers drew; scores tell it themselves
+        for older in path.parent.glob(name) if there else ():
+            older.unlink()
+    return made
+
+
+def _draw(run: Run, sampling: Sampling, folder: Path) -> tuple[Tensor, float]:
+    """All samples and the seconds they took. Each batch goes to disk; an interrupted drawing goes on from there.
+
+    It can, since a batch's noise depends on its number alone.
+    """
+    bridge, like = run.dataset.bridge, run.dataset.samples
+    drawn = drawing.Stream(folder / layout.DRAWING, like.dtype, like.shape[1:], result_versions("sampling")["sampling"])
+    for batch in range(drawn.batches, -(-sampling.n // sampling.batch_size)):
+        started = time.monotonic()
+        n = min(sampling.batch_size, sampling.n - batch * sampling.batch_size)
+        last = deque(_states(run, n, sampling, batch), maxlen=1).pop()
+        drawn.append(bridge.decode(last.x).cpu(), time.monotonic() - started)
+    made = drawn.read()
+    if len(made) != sampling.n:
+        drawing.forget_stream(drawn.path)
+        raise GendiffError(f"{len(made)} of {sampling.n} samples of {run.id} were drawn: draw them once more")
+    return made, drawn.seconds
+
+
+def sampling_record(run: Run, sampling: Sampling) -> dict[str, Any]:
+    """How long these samples took, on what, and the resolved sampling."""
+    path = _made(run, sampling, layout.SAMPLING)
+    record: dict[str, Any] = files.read_json(path)
+    with files.understanding(path):
+        _ = [record[k] for k in ("seconds", "device", "threads", "commit", "versions", "sha256")]
+    return record
+
+
+def sample_sheet(run: Run, sampling: Sampling) -> Tensor:
+    """The first 40 of these samples as a contact sheet, uint8 (3, H, W)."""
+    return images.read_png(_made(run, sampling, layout.SHEET))
+
+
+def _made(run: Run, sampling: Sampling, name: str) -> Path:
+    """The path of a file that is written beside the samples, which are made where it is missing."""
+    path, there = beside(run, run.resolve(sampling), name)
+    if not there:
+        sample(run, sampling)
+    return path
+
+
+def trajectory(run: Run, sampling: Sampling, frames: int = 21) -> Trajectory:
+    """`frames` (2 or more) states on the way to sampling.n samples, evenly spaced, from noise to the end."""
+    if frames < 2:
+        raise ConfigError(f"frames={frames} show no way from noise to the end: give at least 2")
+    sampling = run.resolve(sampling)
+    path, there = beside(run, sampling, layout.trajectory(frames))
+    if not there:
+        n_states = (sampling.n_steps or 1) + 1
+        wanted = {round(i * (n_states - 1) / (frames - 1)) for i in range(frames)}
+        decode = run.dataset.bridge.decode
+        states = [s for i, s in enumerate(_states(run, sampling.n, sampling, 0)) if i in wanted]
+        kept = {
+            "t": torch.tensor([s.t for s in states]),
+            "x": torch.stack([decode(s.x).cpu() for s in states]),
+            "x0": torch.stack([decode(s.x0).cpu() for s in states]),
+        }
+        files.write_tensors(path, kept)
+    with files.understanding(path):
+        return Trajectory(**files.read_tensors(path))
