@@ -31,7 +31,7 @@ from gendiff_lib.errors import GendiffError
 from gendiff_lib.evaluation.distances import KERNEL_SUBSET_SIZE
 from gendiff_lib.evaluation.features import content_digest, image_keys
 from gendiff_lib.evaluation.metrics import SPLITS
-from gendiff_lib.experiments import PRESETS
+from gendiff_lib.experiments.experiment import PRESETS
 from gendiff_lib.experiments.extractors import offline
 from gendiff_lib.runs import files
 

@@ -34,7 +34,8 @@ def choose_preset(wanted: str, *, changed: bool = False) -> str:
     Where none is asked for, and nothing else is changed: `overnight` once the runs of the paper's pair are published.
     """
     from gendiff_lib.errors import ConfigError
-    from gendiff_lib.experiments import PAPER_PAIR, PRESETS
+    from gendiff_lib.experiments import PAPER_PAIR
+    from gendiff_lib.experiments.experiment import PRESETS
     from gendiff_report.front import published_pair
 
     if wanted and wanted not in PRESETS:
@@ -84,7 +85,7 @@ def _train_one(config: "Config") -> str:
 
 def train_missing(preset: str, dataset: str, epochs: float, reads: bool, jobs: int) -> None:
     """Make every run that the notebooks will read, one at a time; of a preset that is only read, those in the plane."""
-    from gendiff_lib.experiments import book_configs
+    from gendiff_lib.experiments.book import book_configs
     from gendiff_lib.runs.run import find
     from gendiff_lib.runs.train import train
     from gendiff_report.asking import PLANE
@@ -129,7 +130,7 @@ def execute_all(parameters: dict[str, object], jobs: int) -> None:
 
 def write_build_note(preset: str, dataset: str) -> None:
     """What the front page includes: its answer, and the size and the data set of this build."""
-    from gendiff_lib.experiments import book_configs
+    from gendiff_lib.experiments.book import book_configs
     from gendiff_lib.runs.run import find
     from gendiff_report.front import front
 

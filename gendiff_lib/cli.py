@@ -19,8 +19,6 @@ from typing import Any, NoReturn
 
 import torch
 
-from gendiff_report.claims import to_score
-
 from . import data, paths
 from .config import Config, Sampling, parts_of
 from .data import images
@@ -36,18 +34,11 @@ from .evaluation.points import evaluate_points
 from .evaluation.uncertainty import estimate
 from .evaluation.validation import kept_validation, validation_path
 from .evaluation.weights import INCEPTION_FEATURES, fetch
-from .experiments import (
-    EXPERIMENTS,
-    PRESETS,
-    book_configs,
-    check_preset,
-    get,
-    operations,
-    preset_of,
-    protocol,
-    samples_of,
-)
+from .experiments import EXPERIMENTS, get, preset_of, protocol
+from .experiments.book import book_configs, to_score
 from .experiments.budget import by_worth, check_patience, seconds_of, seconds_of_image
+from .experiments.cost import operations, samples_of
+from .experiments.experiment import PRESETS, check_preset
 from .experiments.extractors import EXTRACTORS, extractor
 from .experiments.queue import nothing, published, study, work
 from .experiments.reals import publish_real

@@ -18,19 +18,10 @@ from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.memorisation import Memorisation, neighbours_of
 from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.evaluation.validation import Validation, kept_validation, read_validation
-from gendiff_lib.experiments import (
-    COLLAPSE,
-    COMPARED,
-    LIVE_POINTS,
-    POINT_SEEDS,
-    Protocol,
-    check_preset,
-    get,
-    paper_pair,
-    protocol,
-    sampler_grid,
-)
+from gendiff_lib.experiments import get, paper_pair, protocol
 from gendiff_lib.experiments import reals as realsheets
+from gendiff_lib.experiments.book import COLLAPSE, COMPARED, LIVE_POINTS, POINT_SEEDS, sampler_grid
+from gendiff_lib.experiments.experiment import Protocol, check_preset
 from gendiff_lib.experiments.extractors import offline
 from gendiff_lib.experiments.queue import EARLY_N, OTHERS
 from gendiff_lib.experiments.reals import Reals

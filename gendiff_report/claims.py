@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from gendiff_lib.config import Sampling
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.evaluation.evaluate import kept_scores, outdated_parts
 from gendiff_lib.evaluation.scores import ScoreError, Scores, check_alike
 from gendiff_lib.evaluation.uncertainty import Estimate, differ, estimate
-from gendiff_lib.experiments import CLAIM_SEEDS, CLAIMED, TABLE1, get, protocol
+from gendiff_lib.experiments import get, protocol
+from gendiff_lib.experiments.book import CLAIM_SEEDS, equal_n
+from gendiff_lib.experiments.paper import TABLE1
 from gendiff_lib.runs.run import Run, siblings
 
 from .number import Number, merged, score_number, spanned
@@ -23,7 +24,6 @@ from .tables import HIGHER_IS_BETTER
 REPLICATED, NOT_REPLICATED, UNTOLD = "replicated", "not replicated", "cannot be told"
 VERDICTS = (REPLICATED, NOT_REPLICATED, UNTOLD)
 OFFLINE = "cifar10-classifier"
-FAMOUS = (("dcgan", 30), ("dcgan", 49))  # what is looked at through Inception-v3, at its own n
 
 
 class Missing(GendiffError):
@@ -104,21 +104,6 @@ class Recorded:
                 f"`gendiff score --all --preset {self.preset} --again` does it anew, and `gendiff publish` shows it."
             )
         return found
-
-
-def equal_n(preset: str) -> int:
-    """The number of images at which the claims' runs are scored: the least that any of their protocols draws."""
-    return min(protocol(name, preset).sampling.n for name, _ in CLAIMED)
-
-
-def to_score(extractor: str, preset: str = "paper") -> list[tuple[Run, Sampling]]:
-    """The runs and samplings whose scores the rules look at, by this extractor; local runs too."""
-    wanted = FAMOUS if extractor == "inception" else CLAIMED
-    return [
-        (run, protocol(name, preset).sampling.but(**({} if wanted is FAMOUS else {"n": equal_n(preset)})))
-        for name, epochs in wanted
-        for run in siblings(get(name, preset, epochs=epochs))
-    ]
 
 
 # ---------------------------------------------------------------- what rules are made of

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from gendiff_lib.evaluation.evaluate import kept_scores
 from gendiff_lib.evaluation.scores import ScoreError, Scores
-from gendiff_lib.experiments import COMPARED, PAPER_PAIR, TABLE1, get, protocol
+from gendiff_lib.experiments import PAPER_PAIR, get, protocol
+from gendiff_lib.experiments.book import COMPARED
+from gendiff_lib.experiments.paper import TABLE1
 from gendiff_lib.experiments.queue import EARLY_N
 from gendiff_lib.experiments.reals import count, offline_name
 from gendiff_lib.runs.run import Run, find, siblings

@@ -13,7 +13,7 @@ from gendiff_lib.evaluation.memorisation import NEAR, Memorisation
 from gendiff_lib.evaluation.points import evaluate_points
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.validation import PERMUTATIONS, Validation
-from gendiff_lib.experiments import FIG16, FIG17, TABLE1
+from gendiff_lib.experiments.paper import FIG16, FIG17, TABLE1
 from gendiff_lib.experiments.reals import offline_name
 from gendiff_lib.runs import files
 from gendiff_lib.runs.run import Run

@@ -3,12 +3,11 @@
 from contextlib import suppress
 
 from gendiff_lib.config import Sampling
-from gendiff_lib.experiments import CODED, LIVE_IMAGES, sampler_grid
+from gendiff_lib.experiments.book import CODED, LIVE_IMAGES, sampler_grid, to_score
 from gendiff_lib.runs.run import Light, Run
 from gendiff_lib.runs.samples import sample
 
 from .asking import READ, training_allowed
-from .claims import to_score
 from .page import Page
 
 

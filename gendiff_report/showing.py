@@ -9,7 +9,8 @@ from IPython.display import HTML, Markdown, display
 from gendiff_lib.config import Sampling
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.validation import Validation
-from gendiff_lib.experiments import EXPERIMENTS, PRESETS, shrunk
+from gendiff_lib.experiments import EXPERIMENTS, shrunk
+from gendiff_lib.experiments.experiment import PRESETS
 from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.samples import sampling_record
 

@@ -16,7 +16,8 @@ from gendiff_lib.cli import COMMANDS, exit_code, main
 from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.config import TransformerNetwork
 from gendiff_lib.errors import GendiffError
-from gendiff_lib.experiments import PRESETS, budget, get
+from gendiff_lib.experiments import budget, get
+from gendiff_lib.experiments.experiment import PRESETS
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.train import train
 from gendiff_lib.runs.versions import VERSIONS
@@ -469,7 +470,7 @@ def test_more_than_a_sheet_holds_is_refused_before_it_is_drawn(trained, capsys):
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_drawn(trained, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr("gendiff_lib.runs.run.Run.samples", lambda *_: pytest.fail("drawn"))
+    monkeypatch.setattr("gendiff_lib.cli.sample", lambda *_: pytest.fail("drawn"))
     assert draw(tmp_path / "file" / "a.png") == 2
     assert "name another file by --out" in one_sentence(capsys)
 

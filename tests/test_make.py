@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gendiff_lib.experiments import PRESETS
+from gendiff_lib.experiments.experiment import PRESETS
 
 ROOT = Path(__file__).parents[1]
 TARGETS = [

@@ -11,11 +11,11 @@ from ..config import Config
 from ..errors import ConfigError, GendiffError
 from ..graphs import WARM_UP
 from ..runs.run import all_runs, find
-from ..runs.train import training_data
-from ..training.build import build, start
+from ..training.build import build, start, training_data
 from ..training.engine import accelerate
 from ..training.loop import fit
-from . import WORTH, operations, samples_of
+from .book import WORTH
+from .cost import operations, samples_of
 
 PROBE_SECONDS = 5.0  # how long a training's speed is measured before it is begun
 PATIENCE = 20 * 60.0  # seconds that a training may take without being asked for twice

@@ -18,7 +18,8 @@ from ..runs.publish import publish
 from ..runs.run import Run, find
 from ..runs.samples import trajectory
 from ..runs.train import OutOfTime, train
-from . import CODED, PAPER_PAIR, get, live_configs, protocol, sampler_grid
+from . import PAPER_PAIR, get, protocol
+from .book import CODED, live_configs, sampler_grid
 from .extractors import extractor
 
 OTHERS = (

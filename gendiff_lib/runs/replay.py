@@ -10,10 +10,9 @@ from ..data.dataset import Dataset, check_same
 from ..device import default_device, device_name, packages
 from ..errors import GendiffError
 from ..progress import FIRST, TrainingError
-from ..training.build import build, start
+from ..training.build import build, start, training_data
 from ..training.loop import fit
 from .run import Run
-from .train import training_data
 
 # Relative, of a loss on another processor, another number of threads or with another torch, measured at 3e-3 for a GAN,
 # whose rounding errors grow fast, and at 2e-7 for diffusion models.

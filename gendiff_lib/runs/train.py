@@ -15,24 +15,21 @@ from .. import paths
 from ..config import Config, Sampling
 from ..data import images, load
 from ..data.dataset import Dataset, check_same
-from ..device import commit, device_name, forget_peak, packages, peak_memory
-from ..errors import ConfigError, GendiffError
+from ..device import forget_peak, peak_memory
+from ..errors import GendiffError
 from ..learner import Learner, Method
 from ..progress import Progress, TrainingError, check_state
 from ..streams import stream
-from ..training.build import build, images_at, start
+from ..training.build import build, images_at, start, training_data
 from ..training.engine import accelerate, engine_for, fitting_threads
 from ..training.loop import check_losses, fit
-from ..training.operations import operations_per_image
 from . import files, layout, locks
 from .record import read_record
 from .run import Run, find, folders
-from .versions import result_versions
+from .segments import Clock, begin_segment, new_record
 
 CHECKPOINT_SECONDS = 30.0
 SHEET = Sampling(n=40, seed=0, batch_size=40)  # the fixed noise of the contact sheets over training
-FORMAT = 2  # of run.json
-OF_LAST_SEGMENT = ("device", "threads", "engine", "packages", "commit", "dirty")  # told in the record itself, too
 
 
 class OutOfTime(GendiffError):
@@ -64,14 +61,6 @@ def train(config: Config, deadline: float | None = None, *, again: bool = False,
                     pass  # nothing in it could be gone on from
 
 
-def training_data(config: Config) -> Dataset:
-    """What `config` trains on; ConfigError where its fields do not fit that."""
-    dataset = load(config.dataset).choose(config.n_train, "n_train", "n_train")
-    if config.flip and not dataset.is_image:
-        raise ConfigError(f"flip=true does not apply to {config.dataset}, which holds no images: set flip=false")
-    return dataset
-
-
 class _Training:
     """One training in its hidden folder, which becomes the run, or is added to it, when it is whole."""
 
@@ -84,7 +73,7 @@ class _Training:
         self.hidden = self._hidden()
         self.checkpoint = self.hidden / layout.CHECKPOINT
         self.engine = engine_for(learner, self.target)
-        self.record = self._new_record()
+        self.record = new_record(config, dataset, learner, self.progress.steps_per_epoch)
         self.saved_at = time.monotonic()
 
     def _images(self, epochs: float) -> int:
@@ -110,7 +99,8 @@ class _Training:
     def _train(self, deadline: float | None) -> None:
         step = accelerate(self.learner, self.engine)  # after a resume: a graph keeps the memory that it was captured on
         forget_peak(self.learner.device)
-        clock = _Clock(self._begin_segment(), self.record)
+        segment = begin_segment(self.record, self.learner.device, self.engine, self.progress.images)
+        clock = Clock(segment, self.record)
         bar = tqdm(
             total=self.target,
             initial=self.progress.images,
@@ -168,46 +158,6 @@ class _Training:
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError):
             raise files.damaged(path, f"it does not fit this code and device; it is of {device}") from None
         self.record |= record  # with the versions that it began with: a raised one makes it stale
-
-    def _new_record(self) -> dict[str, Any]:
-        config, dataset = self.config, self.dataset
-        return {
-            "format": FORMAT,
-            "kind": config.kind,
-            "name": config.name,
-            "config": config.to_dict(),
-            "digest": config.digest,
-            "snapshots": {},
-            "seconds": 0.0,
-            "processor_seconds": 0.0,
-            "segments": [],
-            "data": {"name": dataset.name, "digest": dataset.digest, "samples": len(dataset.samples)},
-            "sample_shape": list(dataset.samples.shape[1:]),
-            "classes": list(dataset.classes),
-            "parameters": {k: sum(p.numel() for p in m.parameters()) for k, m in self.learner.modules.items()},
-            "operations_per_image": operations_per_image(config, dataset),
-            "steps_per_epoch": self.progress.steps_per_epoch,
-            "versions": result_versions(config.kind),
-        }
-
-    def _begin_segment(self) -> dict[str, Any]:
-        """The stretch of training that begins now: what computes it. One that nothing has changed since goes on."""
-        device = self.learner.device
-        made = {
-            "device": device_name(device),
-            "threads": torch.get_num_threads(),
-            "engine": self.engine,
-            "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
-            "packages": packages(),
-            **commit(),
-        }
-        self.record |= {k: made[k] for k in OF_LAST_SEGMENT}
-        last = self.record["segments"][-1] if self.record["segments"] else {}
-        if any(last.get(k) != v for k, v in made.items()):
-            counts = {"first_image": self.progress.images, "images": 0, "seconds": 0.0, "processor_seconds": 0.0}
-            self.record["segments"].append(made | counts)
-        segment: dict[str, Any] = self.record["segments"][-1]
-        return segment
 
     def _wait_for_device(self) -> None:
         if self.learner.device.type == "cuda":
@@ -269,29 +219,6 @@ class _Training:
             return Run(final, _add(self.hidden, self.record, final), self.config)
         self.hidden.rename(final)
         return Run(final, self.record, self.config)
-
-
-class _Clock:
-    """Seconds of a segment, less what was spent aside on sheets and snapshots, which are no training."""
-
-    def __init__(self, segment: dict[str, Any], record: dict[str, Any]) -> None:
-        self.segment, self.record = segment, record
-        self.wall, self.processor = time.monotonic(), time.process_time()
-
-    def aside(self, progress: Progress) -> "_Clock":
-        """Book what was trained until now; as a context, do not count what is done inside."""
-        spent = {"seconds": time.monotonic() - self.wall, "processor_seconds": time.process_time() - self.processor}
-        for name, value in spent.items():
-            self.segment[name] += value
-            self.record[name] += value
-        self.segment["images"] = progress.images - self.segment["first_image"]
-        return self
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self.wall, self.processor = time.monotonic(), time.process_time()
 
 
 def _counts(checkpoint: Path) -> int:

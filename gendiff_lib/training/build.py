@@ -6,6 +6,7 @@ import torch
 
 from ..classifier import Classifier, ClassifierConfig
 from ..config import Config, Sampling
+from ..data import load
 from ..data.dataset import Dataset
 from ..device import check_precision, default_device
 from ..diffusion import model as diffusion
@@ -57,6 +58,14 @@ def resolve(sampling: Sampling, config: Config, shape: tuple[int, ...]) -> Sampl
             return diffusion.resolve(sampling, config, shape)
         case _:
             raise ConfigError(f"a {config.kind} makes no samples: name a GAN or a diffusion model")
+
+
+def training_data(config: Config) -> Dataset:
+    """What `config` trains on; ConfigError where its fields do not fit that."""
+    dataset = load(config.dataset).choose(config.n_train, "n_train", "n_train")
+    if config.flip and not dataset.is_image:
+        raise ConfigError(f"flip=true does not apply to {config.dataset}, which holds no images: set flip=false")
+    return dataset
 
 
 def build(config: Config, dataset: Dataset, device: torch.device | None = None) -> Learner:

@@ -92,12 +92,12 @@ def test_the_average_follows_the_weights(points):
 @pytest.mark.parametrize(("half_life", "batch"), [(512.0, 32), (512.0, 128), (3000.0, 8)])
 def test_after_its_half_life_in_images_the_average_has_gone_half_the_way(points, half_life, batch):
     learner = make(points.but(ema=half_life), (2,), 25)
-    learner.updates.fill_(10**6)  # long after the ramp
+    learner.ema.updates.fill_(10**6)  # long after the ramp
     old = learner.net.leave.weight.detach().clone()
     with torch.no_grad():
         learner.net.leave.weight += 1
     for _ in range(round(half_life / batch)):
-        learner._average(batch)
+        learner.ema.update(learner.net, batch)
     assert_close(learner.modules["ema"].leave.weight, old + 0.5, rtol=0, atol=1e-4)
 
 
@@ -106,7 +106,7 @@ def test_early_in_a_training_the_average_is_of_its_last_twentieth(points):
     with torch.no_grad():
         for i in range(400):
             learner.net.leave.weight.fill_(float(i))
-            learner._average(32)
+            learner.ema.update(learner.net, 32)
     lag = 399 - learner.modules["ema"].leave.weight.mean().item()
     assert lag == pytest.approx(400 * 0.05 / 0.6931 * 0.933, rel=0.03)  # a twentieth over log 2; it grew on the way
 

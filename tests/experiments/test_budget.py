@@ -2,7 +2,8 @@ import pytest
 
 from gendiff_lib.classifier import ClassifierConfig
 from gendiff_lib.errors import ConfigError, GendiffError
-from gendiff_lib.experiments import WORTH, book_configs, budget
+from gendiff_lib.experiments import budget
+from gendiff_lib.experiments.book import WORTH, book_configs
 from gendiff_lib.experiments.budget import by_worth, check_patience, seconds_left, seconds_of, seconds_of_image
 from gendiff_lib.runs.train import train
 

@@ -1,24 +1,11 @@
 import pytest
 
 from gendiff_lib.errors import ConfigError
-from gendiff_lib.experiments import (
-    BUDGETS,
-    COLLAPSE,
-    COMPARED,
-    EXPERIMENTS,
-    FIG16,
-    FIG17,
-    PAPER_PAIR,
-    PRESETS,
-    book_configs,
-    classifier_for,
-    get,
-    operations,
-    paper_pair,
-    protocol,
-    sampler_grid,
-    shrunk,
-)
+from gendiff_lib.experiments import BUDGETS, EXPERIMENTS, PAPER_PAIR, classifier_for, get, paper_pair, protocol, shrunk
+from gendiff_lib.experiments.book import COLLAPSE, COMPARED, book_configs, sampler_grid
+from gendiff_lib.experiments.cost import operations
+from gendiff_lib.experiments.experiment import PRESETS
+from gendiff_lib.experiments.paper import FIG16, FIG17
 from gendiff_lib.training.build import images_at
 
 # A digest that changes orphans every published run of its experiment: add an `absent` value instead of editing these.

@@ -6,7 +6,9 @@ import pytest
 from gendiff_lib import experiments, paths
 from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.config import MLPNetwork, UNetNetwork
-from gendiff_lib.experiments import EXPERIMENTS, Protocol, at_petaflops, get, operations, queue, samples_of
+from gendiff_lib.experiments import EXPERIMENTS, get, queue
+from gendiff_lib.experiments.cost import at_petaflops, operations, samples_of
+from gendiff_lib.experiments.experiment import Protocol
 from gendiff_lib.experiments.queue import nothing, work
 from gendiff_lib.gan.config import DCGANNetwork
 from gendiff_lib.runs import locks

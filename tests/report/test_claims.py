@@ -5,7 +5,8 @@ import pytest
 
 from gendiff_lib import experiments, paths
 from gendiff_lib.evaluation.evaluate import evaluate
-from gendiff_lib.experiments import CLAIM_SEEDS, CLAIMED, EXPERIMENTS, get, protocol
+from gendiff_lib.experiments import EXPERIMENTS, get, protocol
+from gendiff_lib.experiments.book import CLAIM_SEEDS, CLAIMED
 from gendiff_lib.experiments.extractors import offline
 from gendiff_lib.runs import files, versions
 from gendiff_lib.runs.run import siblings

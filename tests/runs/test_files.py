@@ -292,8 +292,8 @@ def test_what_vanishes_while_it_is_swept_is_passed_over(tmp_path, dead, monkeypa
 
 
 def test_a_lock_is_held_by_one_process_at_a_time(tmp_path):
-    code = "from gendiff_lib import store\ntry:\n with store.lock('a', 'training a', wait=False): print('held')\n"
-    code += "except store.Busy as error: print(error)"
+    code = "from gendiff_lib.runs.locks import Busy, lock\n"
+    code += "try:\n with lock('a', 'training a', wait=False): print('held')\nexcept Busy as error: print(error)"
 
     def other():
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

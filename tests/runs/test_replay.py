@@ -29,7 +29,7 @@ def test_a_run_that_went_on_is_replayed_from_its_start(conv):
 
 def test_another_number_that_decides_a_loss_is_noticed_with_its_update(conv, monkeypatch):
     run = train(conv.but(epochs=6))
-    monkeypatch.setattr("gendiff_lib.diffusion.model.Diffusion._average", lambda self, batch: None)
+    monkeypatch.setattr("gendiff_lib.ema.EMA.update", lambda self, source, batch: None)
     assert replay(run).good  # averaged weights decide no loss
     monkeypatch.setattr("gendiff_lib.diffusion.samplers.VERSION", 2)
     assert replay(run).good

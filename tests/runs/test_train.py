@@ -19,7 +19,7 @@ from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.progress import TrainingError
-from gendiff_lib.runs import files, layout, versions
+from gendiff_lib.runs import files, layout, segments, versions
 from gendiff_lib.runs import train as recorder
 from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.run import find
@@ -178,9 +178,9 @@ def test_a_classifiers_snapshot_has_its_test_accuracy():
 
 KILLED = """
 import json, os, signal, sys
-from gendiff_lib import recorder
-from gendiff_lib.config import from_dict
-from gendiff_lib.diffusion import Diffusion
+from gendiff_lib.diffusion.model import Diffusion
+from gendiff_lib.runs import train as recorder
+from gendiff_lib.training.build import from_dict
 kind, values, after = json.loads(sys.argv[1])
 recorder.CHECKPOINT_SECONDS = -1
 step, made = Diffusion.step, []
@@ -325,9 +325,9 @@ def test_a_shorter_run_than_the_interrupted_one_has_its_snapshot(points, monkeyp
 
 WAITED_FOR = """
 import json, pathlib, sys, time
-from gendiff_lib import recorder
-from gendiff_lib.config import from_dict
-from gendiff_lib.diffusion import Diffusion
+from gendiff_lib.diffusion.model import Diffusion
+from gendiff_lib.runs import train as recorder
+from gendiff_lib.training.build import from_dict
 kind, values, folder = json.loads(sys.argv[1])
 step, folder = Diffusion.step, pathlib.Path(folder)
 def slow(self, x, *more):
@@ -523,7 +523,7 @@ def test_a_record_tells_which_conditions_trained_which_stretch(points, monkeypat
         torch.set_num_threads(2)
         monkeypatch.setattr(engine, "WORTH_A_THREAD", 1.0)  # however small the steps
     if changed == "commit":
-        monkeypatch.setattr(recorder, "commit", lambda: {"commit": "another", "dirty": False})
+        monkeypatch.setattr(segments, "commit", lambda: {"commit": "another", "dirty": False})
     run = train(points)
     here = (STEPS + 3) * 32
     expected = [(0, 512)] if changed == "nothing" else [(0, here), (here, 512)]

@@ -123,14 +123,14 @@ def test_averaged_weights_follow_their_formula(conv):
     first = learner.net.leave.bias.detach().clone()
     with torch.no_grad():
         learner.net.leave.bias += 1.0
-    learner._average(16)
+    learner.ema.update(learner.net, 16)
     # the first half-life is a twentieth of 16 images, so that twenty of them pass in a batch
     assert_close(learner.modules["ema"].leave.bias, first + 1 - 0.5**20)
     assert learner.state_dict()["updates"] == 1
-    learner.updates.fill_(10**6)
+    learner.ema.updates.fill_(10**6)
     with torch.no_grad():
         learner.net.leave.bias -= 1.0
-    learner._average(16)  # four half-lives
+    learner.ema.update(learner.net, 16)  # four half-lives
     assert_close(learner.modules["ema"].leave.bias, first + 1 / 16, rtol=0, atol=1e-5)
 
 

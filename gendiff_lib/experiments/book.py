@@ -1,0 +1,113 @@
+"""Which run each page of the book needs, and in which order they are worth training."""
+
+from typing import Any
+
+from ..config import Config, Sampling
+from ..runs.run import Run, siblings
+from . import classifier_for, get, paper_pair, protocol
+from .experiment import check_preset
+
+# The collapse page compares two snapshots of one run of `dcgan`: the paper's 30 and 100 epochs, or the same ratio.
+COLLAPSE: dict[str, tuple[int, int]] = {"paper": (30, 100), "overnight": (30, 100), "laptop": (3, 10), "smoke": (1, 4)}
+
+
+def sampler_grid(preset: str) -> dict[str, Sampling]:
+    """The samplers that their page compares, by label; equal n for all, so that no distance owes anything to n."""
+    n_timesteps = {"paper": 1000, "overnight": 1000, "laptop": 50, "smoke": 20}[preset]
+    steps = {"paper": (10, 20, 50, 100), "overnight": (10, 20, 50), "laptop": (5, 10, 20), "smoke": (2, 5)}[preset]
+    n = {"paper": 2048, "overnight": 500, "laptop": 256, "smoke": 50}[preset]
+    base = Sampling(n=n, batch_size=min(n, 100 if preset == "overnight" else 64))
+    grid = {f"ddim {s}": base.but(sampler="ddim", n_steps=s) for s in steps}
+    grid |= {f"ddim-eta1 {s}": base.but(sampler="ddim", eta=1.0, n_steps=s) for s in steps[1:2]}
+    whole = base.but(n_steps=n_timesteps)
+    return grid | {
+        f"ddpm {n_timesteps}": whole.but(sampler="ddpm"),
+        f"ddpm-large {n_timesteps}": whole.but(sampler="ddpm-large"),
+        # what the tutorial's sampler would be without its quirks: it does not clip x0 either
+        f"ddpm-large unclipped {n_timesteps}": whole.but(sampler="ddpm-large", clip_x0=False),
+        f"tutorial {n_timesteps}": whole.but(sampler="tutorial"),
+    }
+
+
+# What a report of paper-size runs needs first: the judge, the paper's two models, then what puts them into context.
+# A number behind a name means so many epochs alone.
+WORTH = (
+    "classifier", "dcgan", "ddpm-conv", "ddpm-unet", "dcgan-32", "flow-unet", "ddpm-mlp", "ddpm-transformer",
+    "dcgan-minimax", "dcgan-plain", "ddpm-unet-64", "ddpm-unet-full", "ddpm-conv 100",
+)  # fmt: skip
+COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "ddpm-transformer", "flow-unet", "ddpm-mlp")
+CODED = (
+    "ddpm-conv",
+    "ddpm-unet",
+    "ddpm-transformer",
+    "ddpm-mlp",
+)  # those whose path has steps of its own, so that they give bits
+POINT_SEEDS = (0, 1, 2)
+# What verdicts on the paper's claims look at: experiment and epochs, in the preset `paper` alone.
+CLAIMED = (
+    ("dcgan", 30), ("dcgan", 49), ("dcgan", 100), ("ddpm-conv", 20), ("ddpm-conv", 40), ("dcgan-minimax", 30),
+    ("dcgan-plain", 30), ("ddpm-unet", 40), ("ddpm-unet-64", 40), ("ddpm-conv", 100),
+)  # fmt: skip
+CLAIM_SEEDS = 3  # fewer training seeds give no verdict
+
+
+def page_configs(preset: str, *, dataset: str = "", epochs: float | None = None) -> list[Config]:
+    """Every training that the pages show, the longest of each identity first. `epochs` None: the preset's own."""
+    check_preset(preset)
+    chosen = {"epochs": epochs} if epochs else {}
+    configs = [get(paper_pair(preset)[0], preset, dataset=dataset, epochs=epochs or COLLAPSE[preset][1])]
+    configs += [get(name, preset, dataset=dataset, **chosen) for name in COMPARED]
+    configs += live_configs(preset, **chosen)
+    judged = dict.fromkeys(c.dataset for c in configs if c.dataset not in ("gaussians", "moons"))
+    configs += [classifier_for(d, preset) for d in judged]
+    return list(dict.fromkeys(configs))
+
+
+def book_configs(preset: str, *, dataset: str = "", epochs: float | None = None) -> list[Config]:
+    """Every training the book needs in a preset: what its pages show, and at the paper's size what its claims need."""
+    configs = page_configs(preset, dataset=dataset, epochs=epochs)
+    claims = claim_configs() if preset == "paper" and not epochs and not dataset else []
+    return list(dict.fromkeys(configs + claims))
+
+
+LIVE_IMAGES = ("live-gan", "live-diffusion")
+# In the plane: data set -> the experiments that are compared on it, by label.
+LIVE_POINTS: dict[str, dict[str, str]] = {
+    "gaussians": {"GAN": "live-gan-2d", "GAN, fine": "live-gan-2d-fine", "diffusion": "live-diffusion-2d"},
+    "moons": {"GAN": "live-gan-2d", "diffusion": "live-diffusion-2d"},
+}
+
+
+def claim_configs() -> list[Config]:
+    """The trainings that the claims need, each as long as the longest of its snapshots that is looked at."""
+    longest: dict[str, int] = {}
+    for name, epochs in CLAIMED:
+        longest[name] = max(epochs, longest.get(name, 0))
+    return [get(name, "paper", epochs=epochs) for name, epochs in longest.items()]
+
+
+def live_configs(preset: str, **chosen: Any) -> list[Config]:
+    """The trainings of the live chapter."""
+    configs = [get(name, preset, **chosen) for name in LIVE_IMAGES]
+    for dataset, methods in LIVE_POINTS.items():
+        for name in methods.values():
+            configs += [get(name, preset, dataset=dataset, seed=s, **chosen) for s in POINT_SEEDS]
+    return configs
+
+
+FAMOUS = (("dcgan", 30), ("dcgan", 49))  # what is looked at through Inception-v3, at its own n
+
+
+def equal_n(preset: str) -> int:
+    """The number of images at which the claims' runs are scored: the least that any of their protocols draws."""
+    return min(protocol(name, preset).sampling.n for name, _ in CLAIMED)
+
+
+def to_score(extractor: str, preset: str = "paper") -> list[tuple[Run, Sampling]]:
+    """The runs and samplings whose scores the rules look at, by this extractor; local runs too."""
+    wanted = FAMOUS if extractor == "inception" else CLAIMED
+    return [
+        (run, protocol(name, preset).sampling.but(**({} if wanted is FAMOUS else {"n": equal_n(preset)})))
+        for name, epochs in wanted
+        for run in siblings(get(name, preset, epochs=epochs))
+    ]
