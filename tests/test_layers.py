@@ -25,6 +25,7 @@ LAYERS = (
         "study",
         "validation",
         "calibration",
+        "agreement",
         "realsheets",
         "claims",
         "asking",
