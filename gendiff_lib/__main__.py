@@ -37,6 +37,7 @@ from .experiments import (
     samples_of,
     train_command,
 )
+from .features import Extractor
 from .folders import legible
 from .machine import MOST_THREADS, check_threads
 from .metrics import estimate
@@ -50,7 +51,7 @@ from .replay import replay
 from .runs import Light, Run, all_runs, find, folders
 from .samplers import SAMPLERS
 from .schedules import SCHEDULES
-from .scoring import EXTRACTORS, extractor
+from .scoring import EXTRACTORS, extractor, offline_kind
 from .study import nothing, published, study, work
 from .validation import kept_validation, validation_path
 from .weights_files import INCEPTION_FEATURES, fetch
@@ -160,11 +161,11 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("sample", "Draw samples of a run and write them as a contact sheet.")
     _add_sampling(sub)
     sub.add_argument("--out", default="samples.png", help="PNG to write (default: samples.png)")
-    extractors = f"{', '.join(EXTRACTORS)} (default: classifier)"
+    extractors = f"{', '.join(EXTRACTORS)} (default: efficientnet for CIFAR-10, else classifier)"
     sub = command("score", "Score samples of a run against real images.")
     _add_sampling(sub, optional=True)
     sub.add_argument("--all", action="store_true", help="every run of the book, by its own protocol")
-    sub.add_argument("--extractor", default="classifier", help=extractors)
+    sub.add_argument("--extractor", help=extractors)
     sub.add_argument("--n-real", help="real images to compare with (default: the preset's)")
     sub.add_argument("--again", action="store_true", help="anew where kept samples or scores are of older sources")
     sub.add_argument("--reference", default="train", help="split that they are of: train or test (default: train)")
@@ -177,13 +178,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--weights", choices=("raw", "ema"), help="raw or averaged weights (default: averaged if kept)")
     sub = command("validate", "Score damaged and thinned real images: is the extractor a measure?")
     _add_presets(sub)
-    sub.add_argument("--extractor", default="classifier", help=extractors)
+    sub.add_argument("--extractor", help=extractors)
     sub.add_argument("--publish", action="store_true", help="keep the result in runs/, which is tracked")
     sub = command("calibrate", "Score many draws of a run's samples: are the standard errors as large as their spread?")
     sub.add_argument("run", help="experiment or run folder")
     _add_presets(sub)
     sub.add_argument("--epoch", help="snapshot (default: the last)")
-    sub.add_argument("--extractor", default="classifier", help=extractors)
+    sub.add_argument("--extractor", help=extractors)
     sub.add_argument("--n", default="2000", help="samples in each draw (default: 2000)")
     sub.add_argument("--pool", default="20000", help="samples that they are drawn from (default: 20000)")
     sub.add_argument("--draws", default="50", help="how many draws (default: 50)")
@@ -331,6 +332,11 @@ def _count(flag: str, text: str, least: int = 0, most: int | None = None) -> int
     return count
 
 
+def _extractor(args: argparse.Namespace, dataset: str, preset: str) -> Extractor:
+    """The one that --extractor names, else the data set's offline one."""
+    return extractor(args.extractor if args.extractor is not None else offline_kind(dataset), dataset, preset)
+
+
 def _replay(args: argparse.Namespace) -> None:
     if args.all == bool(args.runs):
         raise ConfigError("name runs, or give --all for the published ones: `gendiff runs` shows the runs")
@@ -360,7 +366,8 @@ def _score(args: argparse.Namespace) -> None:
             raise ConfigError(f"--{flag} changes one run's protocol: name that run instead of --all, or leave it out")
     drawn = [c for c in book_configs(args.preset, dataset=args.dataset) if EXPERIMENTS[c.name].protocols]
     wanted = [(run, _sampling(run, args)) for run in filter(None, map(find, drawn)) if run.dataset.is_image]
-    for run, sampling in wanted + (to_score(args.extractor) if args.preset == "paper" else []):
+    claimed = to_score(args.extractor or offline_kind("cifar10")) if args.preset == "paper" else []
+    for run, sampling in wanted + claimed:
         try:
             _score_one(run, sampling, args)
         except Light as error:
@@ -370,7 +377,7 @@ def _score(args: argparse.Namespace) -> None:
 def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
     preset = preset_of(run.config)
     if not run.dataset.is_image:
-        given = {"--reference": args.reference != "train", "--extractor": args.extractor != "classifier"}
+        given = {"--reference": args.reference != "train", "--extractor": args.extractor is not None}
         for flag in (k for k, v in {**given, "--n-real": args.n_real is not None, "--again": args.again}.items() if v):
             raise ConfigError(f"{flag} does not apply to {run.id}, which makes points in the plane: leave it out")
         print(json.dumps(dataclasses.asdict(run.point_scores(sampling)), indent=2))
@@ -381,7 +388,7 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
     if n_real is not None and n_real > len(real.samples):
         raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
     n_real = None if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them
-    judge = extractor(args.extractor, run.config.dataset, preset)
+    judge = _extractor(args, run.config.dataset, preset)
     scores = run.scores(sampling, judge, n_real, args.reference, again=args.again)
     for name, label in scores.labels.items():
         print(f"{label:>10} {estimate([scores], name)}")
@@ -403,7 +410,7 @@ def _bits(args: argparse.Namespace) -> None:
 
 def _validate(args: argparse.Namespace) -> None:
     dataset = args.dataset or get("dcgan", args.preset).dataset
-    judge = extractor(args.extractor, dataset, args.preset)
+    judge = _extractor(args, dataset, args.preset)
     found = kept_validation(judge, dataset, *protocol("dcgan", args.preset).validated)
     rows = [("images", "n", *found.rows[0].scores.labels.values())]
     for row in found.rows:
@@ -419,11 +426,13 @@ def _validate(args: argparse.Namespace) -> None:
 def _calibrate(args: argparse.Namespace) -> None:
     run = _run(args.run, args)
     if not run.dataset.is_image:
-        raise GendiffError(f"{run.id} makes points in the plane, whose scores tell no standard errors: name another run")
+        raise GendiffError(
+            f"{run.id} makes points in the plane, whose scores tell no standard errors: name another run"
+        )
     counts = {flag: _count(f"--{flag}", getattr(args, flag), least=1) for flag in ("n", "pool", "draws")}
     known = _known(run) or Protocol(Sampling())
     n_real, sampling = known.reals(len(run.dataset.samples)), known.sampling.but(n=counts["pool"])
-    judge = extractor(args.extractor, run.config.dataset, preset_of(run.config))
+    judge = _extractor(args, run.config.dataset, preset_of(run.config))
     found = calibrate(run, sampling, judge, n=counts["n"], draws=counts["draws"], n_real=n_real)
     _print_table(_calibration_rows(found))
     print(

@@ -67,9 +67,7 @@ def agreement(one: str, other: str, n: int, points: Mapping[str, tuple[float, fl
 def discordant(points: Mapping[str, tuple[float, float]]) -> list[tuple[str, str]]:
     """The pairs of names whose two values are ordered one way by the first and the other way by the second."""
     return [
-        (a, b)
-        for a, b in combinations(points, 2)
-        if (points[a][0] - points[b][0]) * (points[a][1] - points[b][1]) < 0
+        (a, b) for a, b in combinations(points, 2) if (points[a][0] - points[b][0]) * (points[a][1] - points[b][1]) < 0
     ]
 
 

@@ -5,9 +5,9 @@ import pytest
 from test_metrics import gaussian, scored
 
 from gendiff_lib.agreement import FEWEST, agreement, agreements, discordant, scored_sets
+from gendiff_lib.config import Sampling
 from gendiff_lib.features import Extractor
 from gendiff_lib.publish import publish
-from gendiff_lib.config import Sampling
 from gendiff_lib.recorder import train
 
 ONE = scored(gaussian(60), gaussian(50, seed=5))
