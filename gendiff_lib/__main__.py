@@ -1,4 +1,5 @@
-"""The command line: train, replay, sample, score, bits, validate, calibrate, fetch, publish, runs, prune, list, bench."""
+"""The command line: train, replay, sample, score, bits, validate, calibrate, fetch, publish, runs, prune, list and
+bench."""
 
 import argparse
 import dataclasses
@@ -436,8 +437,8 @@ def _calibrate(args: argparse.Namespace) -> None:
     found = calibrate(run, sampling, judge, n=counts["n"], draws=counts["draws"], n_real=n_real)
     _print_table(_calibration_rows(found))
     print(
-        f"{run.id}, epoch {run.config.epochs:.5g}: {len(found.draws)} draws of {found.n:,} of {found.pool:,} samples by "
-        f"{judge.name} ({judge.digest}), {found.made['seconds']:.0f} s on {found.made['device']}"
+        f"{run.id}, epoch {run.config.epochs:.5g}: {len(found.draws)} draws of {found.n:,} of {found.pool:,} samples "
+        f"by {judge.name} ({judge.digest}), {found.made['seconds']:.0f} s on {found.made['device']}"
     )
     if args.publish:
         print(f"published {publish_calibration(found, run.config.dataset)}")

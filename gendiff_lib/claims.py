@@ -109,9 +109,10 @@ class Recorded:
         kept = [run.kept_scores(sampling, extractor, known.n_real) for run in runs]
         found = [scores for scores in kept if scores is not None]
         if len(found) < len(runs):
+            command = f"gendiff score --all --preset {self.preset} --extractor {command_name(extractor)}"
             raise Missing(
                 f"{len(runs) - len(found)} of {len(runs)} runs of {name} after {epochs} epochs are not yet scored by "
-                f"{extractor}: `gendiff score --all --preset {self.preset} --extractor {command_name(extractor)}` does it."
+                f"{extractor}: `{command}` does it."
             )
         if any(map(outdated_parts, found)):
             raise Missing(

@@ -387,6 +387,7 @@ class Page(Exhibits):
             )
         if not rows:
             self.put("<p>No published set of samples is scored by two extractors yet.</p>")
+            return []
         self.table(
             rows, "Sets of samples that two extractors have both scored, each pair at one n: the snapshots of runs."
         )
