@@ -246,7 +246,7 @@ def calibrated(extractor="pixels", **changes):
     """A calibration of six draws whose fd spreads by as much as they tell, over a large pool."""
     one = scored(gaussian(60), gaussian(50, seed=5))
     values = (9.0, 11.0, 9.0, 11.0, 9.0, 11.0)
-    errors = dict.fromkeys(one.errors, 2.0 * 1.2 ** 0.5)
+    errors = dict.fromkeys(one.errors, 2.0 * 1.2**0.5)
     draws = tuple(
         dataclasses.replace(one, extractor=extractor, frechet_distance=v, errors=errors, **changes) for v in values
     )
