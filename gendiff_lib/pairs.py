@@ -127,6 +127,6 @@ def key(pairs: Pairs, first: str, second: str) -> str:
     name = html.escape(first)
     return (
         f'<div class="key" data-name="{name}"><p>Where the image of {name} is, pair by pair:</p>'
-        f'<ol style="columns:10em">{answers}</ol><p>{chance}</p>'
+        f'<ol style="columns:13em;column-gap:2em">{answers}</ol><p>{chance}</p>'
         f'<div style="display:flex;flex-wrap:wrap;gap:1em">{blocks}</div></div>'
     )
