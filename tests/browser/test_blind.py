@@ -17,7 +17,9 @@ def radio(tab, pair, side):
 
 def answers(tab):
     """The side of the GAN's image by the number of its pair."""
-    found = tab.locator(".key [data-pair]").evaluate_all("all => all.map((one) => [one.dataset.pair, one.dataset.side])")
+    found = tab.locator(".key [data-pair]").evaluate_all(
+        "all => all.map((one) => [one.dataset.pair, one.dataset.side])"
+    )
     return {int(pair): side for pair, side in found}
 
 
