@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
+from test_views import pictures
 
 from gendiff_lib import images, pairs, showing, views
 from gendiff_lib.asking import Unpublished
@@ -11,7 +12,6 @@ from gendiff_lib.config import GendiffError
 from gendiff_lib.pairs import Pairs, as_html, blind, guessing, key, noticed
 from gendiff_lib.publish import publish
 from gendiff_lib.report import Page
-from test_views import pictures
 
 
 def noise(n, seed, side=8):
