@@ -11,7 +11,7 @@ LAYERS = (
     ("config", "layout", "anatomy", "svg", "plots"),
     ("images", "machine", "folders", "streams", "progress", "schedules", "denoisers", "scores", "column", "processes"),
     ("data", "samplers", "objectives", "uncertainty", "corruptions", "drawings", "views"),
-    ("learner", "likelihood", "features", "store", "weights_files", "distances", "neighbours", "points"),
+    ("learner", "likelihood", "features", "store", "weights_files", "distances", "neighbours", "points", "pairs"),
     ("engine", "metrics", "statistics", "inception", "vgg16", "efficientnet", "prune"),
     ("gan", "diffusion", "classifier", "memorisation", "cards"),
     ("training", "versions", "tables"),
