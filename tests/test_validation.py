@@ -187,7 +187,7 @@ def test_a_published_extractor_is_a_measure(path):
     assert {f"{row.scores.extractor}-{row.scores.extractor_digest}" for row in found.rows} == {
         path.stem.rsplit("-", 3)[0]
     }
-    assert len(found.rows) == 137
+    assert len(found.rows) == 135
     assert not found.stale
 
 
