@@ -4,6 +4,7 @@ A record is runs/real/DATASET.json and two contact sheets beside it. None of it 
 pictures that are figures, and scores.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -183,7 +184,8 @@ def _protocols(dataset: str, preset: str) -> Sequence[tuple[int, int | None]]:
 
 
 def _record(dataset: str) -> Path:
-    return store.published_dir() / "real" / f"{dataset.partition(':')[0]}.json"
+    """Of NAME:ARGUMENT it is another than of NAME, whose images it does not hold."""
+    return store.published_dir() / "real" / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', dataset)}.json"
 
 
 def _sheet(record: Path, part: str) -> Path:

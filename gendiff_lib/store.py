@@ -146,12 +146,14 @@ def lock(name: str, doing: str, *, wait: bool = True) -> Iterator[None]:
         held.release()
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
+def sha256(path: Path, remedy: str = "") -> str:
+    """The SHA-256 of a file, in hexadecimal digits; StoreError, with the remedy, where it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except OSError as error:
+        if remedy:
+            raise StoreError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
         raise _unreadable(path) or damaged(path, "it is missing") from None
 
 

@@ -85,7 +85,9 @@ def test_the_book_shows_a_night_once_the_papers_pair_is_published(published, mon
         record["snapshots"] = {str(images): snapshot | {"epochs": config.epochs, "images": images}}
         store.write_json(published / f"{name}-{config.digest}" / "run.json", record)
     assert choose_preset("") == "overnight"
-    assert choose_preset("", changed=True) == "laptop"  # other epochs or data are of no published run
+    assert choose_preset("", dataset="shapes") == "laptop"  # other data are of no published run
+    assert choose_preset("", epochs=config.epochs) == "overnight"
+    assert choose_preset("", epochs=20.0) == "laptop"  # of which the two keep no snapshot
     assert choose_preset("laptop") == "laptop"
 
 

@@ -35,7 +35,8 @@ def test_parameterised_and_stripped(path):
     cells = code_cells(path)
     names = {t.id for n in ast.walk(ast.parse(cells[0].source)) if isinstance(n, ast.Assign) for t in n.targets}
     assert cells[0].metadata.tags == ["parameters"]
-    assert names == {"preset", "epochs", "seed", "dataset"}
+    assert names == {"preset", "epochs", "seed", "dataset", "patience"}
+    assert "Page(preset=preset, epochs=epochs, seed=seed, dataset=dataset, patience=patience)" in cells[1].source
     assert all(not c.outputs and c.execution_count is None for c in cells)
 
 
