@@ -115,20 +115,17 @@ class Asking:
         return get(name, preset or self.preset, dataset=dataset, **{**self._chosen, **overrides})
 
     def run(self, name: str, *, long: bool = False, **overrides: Any) -> Run:
-        """The run of an experiment, trained where it is missing: TooLong where that takes more than this page's
-        patience, Unpublished where this page only reads.
+        """The run of an experiment, trained where it is missing.
 
-        `long` asks for the collapse page's last epoch instead of the experiment's own; where that is neither there nor
-        to be waited for, and no epochs are asked for, for the last one up to it that is there.
+        TooLong where that takes more than this page's patience, Unpublished where this page only reads. `long` asks for
+        the collapse page's last epoch instead of the experiment's own; of a preset of READ, where no epochs are given,
+        for the last one up to it that is there.
         """
         later: dict[str, Any] = {"epochs": self.epochs or COLLAPSE[self.preset][1]} if long else {}
         config = self.config(name, **later, **overrides)
-        try:
-            return self._read(config) if self.reads(name) else self._train(config)
-        except (TooLong, Unpublished):
-            if long and self.preset in READ and not self.epochs and (run := _longest(config)):
-                return run
-            raise
+        if long and self.preset in READ and not self.epochs and (run := _longest(config)):
+            return run
+        return self._read(config) if self.reads(name) else self._train(config)
 
     def _read(self, config: Config) -> Run:
         if (run := find(config)) is None:

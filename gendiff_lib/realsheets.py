@@ -19,6 +19,7 @@ from .experiments import protocol
 from .features import Extractor, extract
 from .metrics import Scores, kept_reference, score
 from .scoring import offline
+from .study import EARLY_N
 
 PER_CLASS, FEW = 12, 40  # images of each class on the sheet of classes, and images on the other one
 COUNTED = 5000  # images whose bytes are counted
@@ -176,11 +177,11 @@ def read(dataset: str) -> Reals:
 
 
 def _protocols(dataset: str, preset: str) -> Sequence[tuple[int, int | None]]:
-    """How many fakes against how many reals the experiments on this data set are scored with."""
+    """How many fakes against how many reals the experiments on this data set, and their snapshots, are scored with."""
     names = ("live-gan", "live-diffusion") if dataset == "shapes" else ("dcgan", "dcgan-32", "ddpm-conv")
     there = count(dataset, "train")
     known = [protocol(name, preset) for name in names]
-    return list(dict.fromkeys((p.sampling.n, p.reals(there)) for p in known))
+    return list(dict.fromkeys((n, p.reals(there)) for p in known for n in (p.sampling.n, min(EARLY_N, p.sampling.n))))
 
 
 def _record(dataset: str) -> Path:
