@@ -63,6 +63,7 @@ def published_dir() -> Path:
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 _DRAFT = re.compile(rf"\..+\.{re.escape(_HOST)}\.(\d+)")
 ELSEWHERE = "set GENDIFF_RUNS to a folder that can"
+TRACKED = "give yourself the right to"  # published runs are of the checkout: no variable moves them
 
 
 @contextmanager
@@ -86,6 +87,8 @@ def writing(path: Path, remedy: str = ELSEWHERE) -> Iterator[Path]:
 
 def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> GendiffError:
     text = str(error)
+    if remedy == ELSEWHERE and published_dir() in path.parents:
+        remedy = TRACKED
     code = error.errno if isinstance(error, OSError) else None
     # torch and safetensors wrap the system's error in their own, so its words are looked for too
     if (
@@ -94,8 +97,10 @@ def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> Gendiff
         or "unexpected pos" in text
         or "file write failed" in text
     ):
-        elsewhere = "set GENDIFF_RUNS to a folder on another disk" if remedy == ELSEWHERE else remedy
-        return StoreError(f"no space is left to write {path}: free some, or {elsewhere}")
+        other = {ELSEWHERE: ", or set GENDIFF_RUNS to a folder on another disk", TRACKED: ""}.get(
+            remedy, f", or {remedy}"
+        )
+        return StoreError(f"no space is left to write {path}: free some{other}")
     if isinstance(error, OSError):
         return StoreError(f"{path.parent} cannot be written ({error.strerror}): {remedy}")
     if isinstance(error, GendiffError):
