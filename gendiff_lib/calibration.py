@@ -18,7 +18,8 @@ from .runs import REFERENCE, Run
 from .scores import VALUES, Scores
 from .statistics import published_statistics
 from .streams import stream
-from .validation import versions
+from .validation import VERSIONED
+from .versions import result_versions
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def calibrate(
         "seconds": time.monotonic() - started,
         "device": device_name(default_device()),
         "threads": torch.get_num_threads(),
-        "versions": versions(),
+        "versions": result_versions(*VERSIONED),
         "packages": packages(),
         **commit(),
     }

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from . import store
-from .asking import FAMOUS, Unpublished
+from .asking import FAMOUS, LACKING, Unpublished
 from .cards import Number, data_links, merged, numbered, over, plain, score_number, spanned
 from .claims import Claim, Recorded, Ruling, audit
 from .config import Sampling
@@ -71,12 +71,12 @@ class Page(Exhibits):
         for label, entry in entries.items():
             try:
                 train = ask(*entry, "train")
-            except Unpublished:
+            except LACKING:
                 lacking.append(label)
                 continue
             try:
                 found[label] = train, ask(*entry, "test")
-            except Unpublished:
+            except LACKING:
                 found[label] = train, []
         self.missing("not scored yet, so left out here", lacking)
         if not found:
@@ -203,7 +203,7 @@ class Page(Exhibits):
         for label, run in runs.items():
             try:
                 found[label] = ask(run)
-            except Unpublished:
+            except LACKING:
                 lacking.append(label)
         self.missing("not computed yet, so left out here", lacking)
         if not found:
