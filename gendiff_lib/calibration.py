@@ -18,7 +18,8 @@ from .runs import REFERENCE, Run
 from .scores import VALUES, Scores
 from .statistics import published_statistics
 from .streams import stream
-from .validation import versions
+from .validation import VERSIONED
+from .versions import result_versions
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Calibration:
     @property
     def stale(self) -> bool:
         """Whether extraction or scores have changed since."""
-        return bool(self.made.get("versions") != versions())
+        return bool(self.made.get("versions") != result_versions(*VERSIONED))
 
     @property
     def doubt(self) -> float:
@@ -79,7 +80,7 @@ def calibrate(
         "seconds": time.monotonic() - started,
         "device": device_name(default_device()),
         "threads": torch.get_num_threads(),
-        "versions": versions(),
+        "versions": result_versions(*VERSIONED),
         "packages": packages(),
         **commit(),
     }

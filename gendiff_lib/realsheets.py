@@ -4,6 +4,7 @@ A record is runs/real/DATASET.json and two contact sheets beside it. None of it 
 pictures that are figures, and scores.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from .experiments import protocol
 from .features import Extractor, extract
 from .metrics import Scores, kept_reference, score
 from .scoring import EXTRACTORS, offline_kind
+from .study import EARLY_N
 
 PER_CLASS, FEW = 12, 40  # images of each class on the sheet of classes, and images on the other one
 COUNTED = 5000  # images whose bytes are counted
@@ -184,15 +186,16 @@ def read(dataset: str) -> Reals:
 
 
 def _protocols(dataset: str, preset: str) -> Sequence[tuple[int, int | None]]:
-    """How many fakes against how many reals the experiments on this data set are scored with."""
+    """How many fakes against how many reals the experiments on this data set, and their snapshots, are scored with."""
     names = ("live-gan", "live-diffusion") if dataset == "shapes" else ("dcgan", "dcgan-32", "ddpm-conv")
     there = count(dataset, "train")
     known = [protocol(name, preset) for name in names]
-    return list(dict.fromkeys((p.sampling.n, p.reals(there)) for p in known))
+    return list(dict.fromkeys((n, p.reals(there)) for p in known for n in (p.sampling.n, min(EARLY_N, p.sampling.n))))
 
 
 def _record(dataset: str) -> Path:
-    return store.published_dir() / "real" / f"{dataset.partition(':')[0]}.json"
+    """Of NAME:ARGUMENT it is another than of NAME, whose images it does not hold."""
+    return store.published_dir() / "real" / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', dataset)}.json"
 
 
 def _sheet(record: Path, part: str) -> Path:

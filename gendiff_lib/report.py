@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from . import store
 from .agreement import FEWEST, Agreement, agreements, discordant, scored_sets
-from .asking import FAMOUS, Unpublished
+from .asking import FAMOUS, LACKING, Unpublished
 from .calibration import Calibration, published_calibrations
 from .cards import Number, command_name, data_links, merged, numbered, over, plain, score_number, spanned
 from .claims import Claim, Recorded, Ruling, audit
@@ -77,12 +77,12 @@ class Page(Exhibits):
         for label, entry in entries.items():
             try:
                 train = ask(*entry, "train")
-            except Unpublished:
+            except LACKING:
                 lacking.append(label)
                 continue
             try:
                 found[label] = train, ask(*entry, "test")
-            except Unpublished:
+            except LACKING:
                 found[label] = train, []
         self.missing("not scored yet, so left out here", lacking)
         if not found:
@@ -221,7 +221,7 @@ class Page(Exhibits):
         for label, run in runs.items():
             try:
                 found[label] = ask(run)
-            except Unpublished:
+            except LACKING:
                 lacking.append(label)
         self.missing("not computed yet, so left out here", lacking)
         if not found:

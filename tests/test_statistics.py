@@ -18,7 +18,7 @@ from gendiff_lib.statistics import (
     write_record,
 )
 from gendiff_lib.store import StoreError
-from gendiff_lib.weights_files import INCEPTION_FEATURES, sha256_of
+from gendiff_lib.weights_files import INCEPTION_FEATURES
 
 TRACKED = json.loads((store.published_dir() / "reference" / "cifar10-inception.json").read_text())
 EXTRACTOR = Extractor("e", "d1", lambda images: None)
@@ -76,7 +76,7 @@ def test_a_damaged_record_is_named(published, damage):
         tensors["train_covariance"] = tensors["train_covariance"][: 5 if damage == "short triangle" else 6] + 1
         store.write_tensors(tensors_path, tensors)
     if damage == "short triangle":
-        store.write_json(told_path, store.read_json(told_path) | {"sha256": sha256_of(tensors_path)})
+        store.write_json(told_path, store.read_json(told_path) | {"sha256": store.sha256(tensors_path)})
     with pytest.raises(StoreError, match=f"{told_path.stem}.* is damaged .*restore it with git checkout"):
         read_record("shapes", EXTRACTOR)
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from gendiff_lib import metrics, store, validation
+from gendiff_lib import store, validation
 from gendiff_lib.calibration import read_calibration
 from gendiff_lib.corruptions import CORRUPTIONS, corrupted
 from gendiff_lib.data import load
@@ -23,8 +23,8 @@ from gendiff_lib.validation import (
     read_validation,
     thinned,
     validation_path,
-    versions,
 )
+from gendiff_lib.versions import VERSIONS, result_versions
 
 
 def images(n=6):
@@ -156,9 +156,9 @@ def test_the_spread_of_sets_is_pooled_within_permutations(found):
 
 
 def test_it_is_stale_once_a_version_is_raised(found, monkeypatch):
-    assert found.made["versions"] == versions()
+    assert found.made["versions"] == result_versions("metrics", "features")
     assert not found.stale
-    monkeypatch.setattr(metrics, "VERSION", metrics.VERSION + 1)
+    monkeypatch.setitem(VERSIONS, "metrics", VERSIONS["metrics"] + 1)
     assert found.stale
 
 
