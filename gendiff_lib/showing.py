@@ -15,7 +15,7 @@ from .config import Sampling
 from .experiments import EXPERIMENTS, PRESETS, shrunk
 from .metrics import Scores
 from .runs import Run
-from .tables import details, table
+from .tables import aligned, details, table
 from .validation import Validation
 
 
@@ -117,13 +117,15 @@ class Showing(Asking):
         """A number that is a run's own (a loss, its seconds) as HTML that opens to how the run was made."""
         return Number(format(value, form), value, run.protocol).html
 
-    def source(self, *runs: Run, sampling: Sampling | None = None, sampled: bool = False) -> None:
+    def source(self, *runs: Run, sampling: Sampling | None = None, sampled: bool = False, sheets: bool = False) -> None:
         """A box below a figure that opens to what it was drawn from: these runs, else all of the page, else its data.
 
-        With `sampling`, or `sampled` for the protocol's own, also how the runs' samples were drawn.
+        With `sampling`, or `sampled` for the protocol's own, also how the runs' samples were drawn; with `sheets`, how
+        the contact sheets were that their snapshots keep.
         """
         drawn = [self._drawn(run, sampling or self.sampling(run)) for run in runs] if sampling or sampled else []
-        self.note(self._sources(runs), drawn)
+        drawn += [{"run": run.id, **(run.snapshot["sheet"] or {})} for run in runs] if sheets else []
+        self.note(self._sources(runs), aligned(drawn))
 
     def note(self, *tables: Sequence[Mapping[str, Any]], of: str = "this figure was") -> None:
         """A box that opens to how something was made."""

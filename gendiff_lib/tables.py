@@ -26,6 +26,12 @@ def table(rows: Rows, caption: str = "") -> str:
     return f'<div class="wide" tabindex="0"><table class="table">{inside}</table></div>'
 
 
+def aligned(rows: Rows) -> list[dict[str, Any]]:
+    """Rows with the keys of all of them, in the order in which they are met; what a row lacks is None."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
+
+
 def _cell(value: Any) -> str:
     return value.html if isinstance(value, Number) else html.escape(plain(value))
 

@@ -11,7 +11,7 @@ LAYERS = (
     ("config", "layout", "anatomy", "svg", "plots"),
     ("images", "machine", "folders", "streams", "progress", "schedules", "denoisers", "scores", "column", "processes"),
     ("data", "samplers", "objectives", "uncertainty", "corruptions", "drawings", "views"),
-    ("learner", "likelihood", "features", "store", "distances", "neighbours", "points"),
+    ("learner", "likelihood", "features", "store", "distances", "neighbours", "points", "pairs"),
     ("weights_files",),
     ("engine", "metrics", "statistics", "inception", "vgg16", "efficientnet", "prune"),
     ("gan", "diffusion", "classifier", "memorisation", "cards"),
