@@ -155,7 +155,7 @@ replay: $(STAMP) ## Train the first updates of every published run again, where 
 status: runs ## The same as runs
 
 bench: $(BENCH) ## Measure speed beside other projects' loops
-	@$(LIBRARY) bench
+	@"$(PY)" -m benchmarks speed
 
 clean: ## Remove what was built; runs and the environment stay
 	@rm -rf book/executed book/_build build .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -126,7 +126,7 @@ def test_a_tilde_in_venv_is_the_users_home(made):
         (["train", "NAME=dcgan", "YES=yes"], "-m gendiff_lib train dcgan --preset laptop --dataset | --yes"),
         (["train", "YES=0"], "-m gendiff_lib train --all --preset laptop --dataset |"),
         (["lab"], "-m jupyterlab notebooks"),
-        (["bench"], "-m gendiff_lib bench"),
+        (["bench"], "-m benchmarks speed"),
         (["test"], "-m pytest -q"),
     ],
 )  # fmt: skip

@@ -6,10 +6,10 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, create_model
 
+from .. import paths
 from ..config import Sampling
 from ..data import load
 from ..device import packages
-from ..paths import runs_dir
 from ..runs import files, layout
 from ..runs.record import Told, complaint
 from ..runs.run import Light, Run
@@ -103,7 +103,7 @@ def kept_scores(
     """Scores by an extractor that need not be at hand, if they were computed before by this very protocol."""
     part = layout.samples(run.images, run.resolve(sampling).digest)
     name = layout.scores(extractor, "*", reference, n_real)
-    places = (runs_dir() / run.id / part, run.folder / part)
+    places = (paths.runs_dir() / run.id / part, run.folder / part)
     kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
     found = [scores for path in reversed(kept) if (scores := _read_scores(path))]
     return next((scores for scores in found if not outdated_parts(scores)), found[0] if found else None)
