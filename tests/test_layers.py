@@ -33,6 +33,7 @@ LAYERS = (
         "front",
         "showing",
         "exhibits",
+        "trust",
         "report",
         "preparing",
     ),
