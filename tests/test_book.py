@@ -141,14 +141,17 @@ def test_the_book_shows_a_night_once_the_papers_pair_is_published(published, mon
         config = get(name, "overnight")
         record = example | {"kind": config.kind, "config": config.to_dict()}
         record["steps_per_epoch"] = 50_000 // config.batch_size
-        images = images_at(config.epochs, record["steps_per_epoch"], config.batch_size)
         (snapshot,) = example["snapshots"].values()
-        record["snapshots"] = {str(images): snapshot | {"epochs": config.epochs, "images": images}}
+        record["snapshots"] = {}
+        for epochs in (20.0, config.epochs):
+            images = images_at(epochs, record["steps_per_epoch"], config.batch_size)
+            record["snapshots"][str(images)] = snapshot | {"epochs": epochs, "images": images}
         store.write_json(published / f"{name}-{config.digest}" / "run.json", record)
     assert choose_preset("") == "overnight"
     assert choose_preset("", dataset="shapes") == "laptop"  # other data are of no published run
-    assert choose_preset("", epochs=config.epochs) == "overnight"
-    assert choose_preset("", epochs=20.0) == "laptop"  # of which the two keep no snapshot
+    assert choose_preset("", epochs=20.0) == "overnight"  # where both keep a snapshot
+    assert choose_preset("", epochs=20.0, dataset="shapes") == "laptop"
+    assert choose_preset("", epochs=config.epochs) == "laptop"  # where one of them does
     assert choose_preset("laptop") == "laptop"
 
 
