@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,7 +33,7 @@ from .metrics import ScoreError, Scores
 from .realsheets import Reals
 from .recorder import train
 from .runs import Light, Run, Trajectory, find, folders, siblings
-from .scoring import INSTRUMENTS, offline
+from .scoring import INSTRUMENTS, offline, own_classifier
 from .study import EARLY_N, OTHERS
 from .validation import Validation, kept_validation, read_validation
 
@@ -88,7 +88,7 @@ class Asking:
         self.preset, self.epochs, self.seed, self.dataset = preset, epochs, seed, dataset
         self.patience = patience
         self._chosen = {name: value for name, value in chosen.items() if name != "dataset"}
-        self._judges: dict[str, Extractor] = {}
+        self._judges: dict[tuple[str, str], Extractor] = {}
         self._data: set[str] = set()
         self._missing: dict[str, str] = {}  # what is left out of the page, and why
         self._tables = 0
@@ -208,26 +208,48 @@ class Asking:
         """The offline extractor for a run's samples."""
         return self._offline(run.config.dataset)
 
-    def _offline(self, dataset: str) -> Extractor:
-        """Loaded once a page: its weights are read, rounded and digested. Trained where it is no published one."""
-        if dataset not in self._judges:
-            if dataset not in INSTRUMENTS:
-                self._train(classifier_for(dataset, self.preset))
-            self._judges[dataset] = offline(dataset, self.preset)
-        return self._judges[dataset]
+    def classifier(self, run: Run) -> Extractor:
+        """The classifier of a run's data set, which knows its classes."""
+        return self._own(run.config.dataset)
 
-    def scores(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> Scores:
-        """Scores by the offline extractor, by the protocol of the run's experiment and preset."""
+    def _offline(self, dataset: str) -> Extractor:
+        return self._loaded(realsheets.offline_name(dataset), offline, dataset)
+
+    def _own(self, dataset: str) -> Extractor:
+        return self._loaded(realsheets.classifier_name(dataset), own_classifier, dataset)
+
+    def _loaded(self, name: str, load: Callable[[str, str], Extractor], dataset: str) -> Extractor:
+        """Loaded once a page: its weights are read, rounded and digested. A classifier is trained where it is no
+        published one."""
+        if (name, dataset) not in self._judges:
+            if name == realsheets.classifier_name(dataset) and dataset not in INSTRUMENTS:
+                self._train(classifier_for(dataset, self.preset))
+            self._judges[name, dataset] = load(dataset, self.preset)
+        return self._judges[name, dataset]
+
+    def scores(
+        self, run: Run, sampling: Sampling | None = None, reference: str = "train", *, own: bool = False
+    ) -> Scores:
+        """Scores by the offline extractor, or by the data set's `own` classifier, by the run's protocol."""
         sampling, n_real = sampling or self.sampling(run), self._n_real(run, reference)
         if not self.reads(run.config.name):
-            return run.scores(sampling, self.judge(run), n_real, reference)
-        kept = run.kept_scores(sampling, realsheets.offline_name(run.config.dataset), n_real, reference)
+            return run.scores(sampling, self.classifier(run) if own else self.judge(run), n_real, reference)
+        name = realsheets.classifier_name if own else realsheets.offline_name
+        kept = run.kept_scores(sampling, name(run.config.dataset), n_real, reference)
         if kept is None:
             raise Unpublished(f"the samples of {run.id} at epoch {run.config.epochs:.4g} are not scored yet")
         return kept
 
     def _n_real(self, run: Run, reference: str = "train") -> int | None:
         return self.protocol(run).reals(realsheets.count(run.config.dataset, reference))
+
+    def own_scores(self, run: Run, sampling: Sampling | None = None) -> Scores | None:
+        """Scores by the data set's own classifier, where another extractor judges it; None where there are none."""
+        if realsheets.offline_name(run.config.dataset) == realsheets.classifier_name(run.config.dataset):
+            return None
+        with suppress(Light, Unpublished):
+            return self.scores(run, sampling, own=True)
+        return None
 
     def several(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> list[Scores]:
         """Scores over the protocol's sampling seeds, and over every training seed that there is a run of.
@@ -263,8 +285,11 @@ class Asking:
         return run.bits(n, split)
 
     def memorisation(self, run: Run) -> Memorisation:
-        """Nearest training images of the run's samples, as many as the protocol says."""
-        judge, n = self.judge(run), self.protocol(run).n_checked
+        """Nearest training images of the run's samples, as many as the protocol says, by the classifier's features.
+
+        Every training image is looked at, and its mirror image: EfficientNet would take seven times as long.
+        """
+        judge, n = self.classifier(run), self.protocol(run).n_checked
         n = min(COPIES, self.sampling(run).n) if self.preset == "overnight" else n
         self._must_keep(run, self._samples(run, self.sampling(run)) / layout.neighbours(judge.name, judge.digest, n))
         return run.memorisation(self.sampling(run), judge, n)
@@ -309,15 +334,21 @@ class Asking:
         if self.reads(run.config.name) and not run.keeps(part):
             raise Unpublished(f"{run.id} is published without {part.name}")
 
-    def validation(self) -> Validation:
-        """The offline extractor's scores of damaged and thinned real images."""
+    def validations(self) -> dict[str, Validation]:
+        """The scores of damaged and thinned real images by each extractor that needs no download, by its name.
+
+        The offline one comes first. Unpublished where this page only reads, and none is published.
+        """
         name = self._dataset()
         self._data.add(name)
-        if self.preset in READ and (found := _published_validation(self._offline(name))):
+        judges = {judge.name: judge for judge in (self._offline(name), self._own(name))}.values()
+        found = {judge.name: kept for judge in judges if (kept := _published_validation(judge))}
+        if self.preset in READ and found:
             return found
         if self.reads("dcgan"):
-            raise Unpublished(f"no validation of the extractor of {name} is published")
-        return kept_validation(self._offline(name), name, *protocol("dcgan", self.preset).validated)
+            raise Unpublished(f"no validation of an extractor of {name} is published")
+        cut = protocol("dcgan", self.preset).validated
+        return {judge.name: kept_validation(judge, name, *cut) for judge in judges}
 
     def until(self, run: Run) -> list[float]:
         """The run's snapshots up to the epoch that is shown: a longer training may have left later ones."""

@@ -18,7 +18,7 @@ from .data import Dataset, ImageBridge, load
 from .experiments import protocol
 from .features import Extractor, extract
 from .metrics import Scores, kept_reference, score
-from .scoring import offline
+from .scoring import EXTRACTORS, offline_kind
 from .study import EARLY_N
 
 PER_CLASS, FEW = 12, 40  # images of each class on the sheet of classes, and images on the other one
@@ -91,9 +91,15 @@ def count(dataset: str, split: str) -> int:
     return SPLITS[split] if dataset == "cifar10" else len(load(dataset, split).samples)
 
 
-def offline_name(dataset: str) -> str:
+def classifier_name(dataset: str) -> str:
     """The name of a data set's own classifier as an extractor."""
     return f"{dataset.partition(':')[0]}-classifier"
+
+
+def offline_name(dataset: str) -> str:
+    """The name of the extractor that judges a data set where no other is named."""
+    kind = offline_kind(dataset)
+    return classifier_name(dataset) if kind == "classifier" else kind
 
 
 # ---------------------------------------------------------------- what real images would score
@@ -115,7 +121,7 @@ def floors(dataset: str, extractor: Extractor, n: int, n_real: int | None) -> di
 
 
 def kept_floors(dataset: str, n: int, n_real: int | None) -> dict[str, Scores]:
-    """The published ones by the data set's own classifier; empty where there are none of this protocol."""
+    """The published ones by the data set's offline extractor; empty where there are none of this protocol."""
     path = _record(dataset)
     if not path.exists():
         return {}
@@ -130,15 +136,18 @@ def kept_floors(dataset: str, n: int, n_real: int | None) -> dict[str, Scores]:
 
 
 def publish_real(dataset: str = "cifar10", preset: str = "overnight") -> Path:
-    """Write the record of a data set into runs/real/, with what its real images score by the preset's protocols.
+    """Write the record of a data set into runs/real/, with what its real images score by the preset's protocols, by
+    its own classifier and by its offline extractor.
 
     Returns its path; GendiffError for a data set that holds no images.
     """
     train, test = load(dataset), load(dataset, "test")
     if not train.is_image:
         raise GendiffError(f"{dataset} holds points in the plane, of which no page shows pictures: name images")
-    found, judge = Reals.of(train, test), offline(dataset, preset)
-    scores = [s for n, n_real in _protocols(dataset, preset) for s in floors(dataset, judge, n, n_real).values()]
+    found = Reals.of(train, test)
+    judges = [EXTRACTORS[kind](dataset, preset) for kind in dict.fromkeys(("classifier", offline_kind(dataset)))]
+    asked = [(judge, *known) for judge in judges for known in _protocols(dataset, preset)]
+    scores = [s for judge, n, n_real in asked for s in floors(dataset, judge, n, n_real).values()]
     told = {
         "dataset": found.name,
         "side": found.side,

@@ -10,7 +10,7 @@ from IPython.display import HTML, Markdown, display
 
 from .asking import Asking
 from .budget import PATIENCE
-from .cards import Number, data_links, plain, score_number
+from .cards import Number, command_name, data_links, plain, score_number
 from .config import Sampling
 from .experiments import EXPERIMENTS, PRESETS, shrunk
 from .metrics import Scores
@@ -145,7 +145,7 @@ class Showing(Asking):
             "device": f"{made['device']}, {made['threads']} threads",
             "seconds for all": f"{made['seconds']:.0f}",
             "commit": (made["commit"] or "none")[:10],
-            "command": f"gendiff validate --preset {self.preset}{dataset}",
+            "command": f"gendiff validate --preset {self.preset}{dataset} --extractor {command_name(one.extractor)}",
         }
 
     def _sources(self, runs: Sequence[Run] = ()) -> list[dict[str, Any]]:

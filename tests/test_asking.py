@@ -90,7 +90,7 @@ def test_a_published_run_is_answered_by_its_snapshot_without_data_or_training(fr
     assert page.scores(run).made["epochs"] == 20
     assert {s.n_fake for s in page.floors(run).values()} == {EARLY_N}
     assert page.reals().sizes == {"train": 50_000, "test": 10_000}
-    assert page.validation().dataset == "cifar10"
+    assert {found.dataset for found in page.validations().values()} == {"cifar10"}
     assert list(page.runs("dcgan", "dcgan-32")) == ["dcgan-32"]
     page.show()
     assert re.search(r"dcgan: (still in training|there at epochs .*), so left out of this page\.", shown[-1])
