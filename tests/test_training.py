@@ -238,6 +238,14 @@ def test_one_whole_batch_is_enough(points):
     assert (progress.updates, progress.images, progress.epoch) == (1, 32, 1)
 
 
+def test_a_training_that_is_done_does_nothing_more(points):
+    learner, dataset, progress = begin(points)
+    assert len(list(fit(learner, dataset, points, progress))) == 16
+    before = deepcopy(learner.state_dict())
+    assert list(fit(learner, dataset, points, progress)) == []
+    torch.testing.assert_close(learner.state_dict(), before, rtol=0, atol=0)
+
+
 def test_a_learner_is_built_where_it_is_asked_for(points):
     dataset = load(points.dataset)
     assert build(points, dataset, torch.device("meta")).device.type == "meta"
