@@ -337,13 +337,16 @@ class Asking:
     def validations(self) -> dict[str, Validation]:
         """The scores of damaged and thinned real images by each extractor that needs no download, by its name.
 
-        The offline one comes first. Unpublished where this page only reads, and none is published.
+        The offline one comes first; one whose validation is not published is left out where this page only reads, and
+        the page says so. Unpublished where none is.
         """
         name = self._dataset()
         self._data.add(name)
         judges = {judge.name: judge for judge in (self._offline(name), self._own(name))}.values()
         found = {judge.name: kept for judge in judges if (kept := _published_validation(judge))}
         if self.preset in READ and found:
+            lacking = [judge.name for judge in judges if judge.name not in found]
+            self._missing |= dict.fromkeys(lacking, "no validation of it is published, so left out of this page")
             return found
         if self.reads("dcgan"):
             raise Unpublished(f"no validation of an extractor of {name} is published")

@@ -284,7 +284,7 @@ class Page(Trust):
         sets = found.family("independent sets")
         self.table(
             rows,
-            f"{len(sets)} sets of {sets[0].scores.n_fake:,} test images, "
+            f"By {sets[0].scores.extractor}: {len(sets)} sets of {sets[0].scores.n_fake:,} test images, "
             f"disjoint within each of {PERMUTATIONS} permutations.",
         )
         return ratios

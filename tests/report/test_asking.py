@@ -10,7 +10,7 @@ from gendiff_lib.experiments.budget import TooLong
 from gendiff_lib.experiments.queue import EARLY_N
 from gendiff_lib.runs.run import Light, find
 from gendiff_lib.runs.samples import trajectory
-from gendiff_report import showing
+from gendiff_report import asking, showing
 from gendiff_report.asking import Unpublished
 from gendiff_report.page import Page
 
@@ -99,6 +99,19 @@ def test_a_published_run_is_answered_by_its_snapshot_without_data_or_training(fr
     page.show()
     assert re.search(r"dcgan: (still in training|there at epochs .*), so left out of this page\.", shown[-1])
     assert not list(fresh_clone.glob("[!.]*"))
+
+
+def test_an_extractor_without_a_published_validation_is_left_out_by_name(fresh_clone, shown, monkeypatch):
+    there = {"cifar10-classifier": "its validation"}
+    monkeypatch.setattr(asking, "_published_validation", lambda judge: there.get(judge.name))
+    page = Page(preset="overnight")
+    assert page.validations() == there
+    page.show()
+    assert "efficientnet: no validation of it is published, so left out of this page." in shown[-1]
+    there.clear()
+    monkeypatch.setenv("GENDIFF_TRAIN", "0")
+    with pytest.raises(Unpublished, match="no validation of an extractor of cifar10 is published"):
+        page.validations()
 
 
 def test_what_is_published_to_the_end_is_sampled_by_its_own_protocol(fresh_clone):
