@@ -32,7 +32,7 @@ from gendiff_lib.evaluation.distances import KERNEL_SUBSET_SIZE
 from gendiff_lib.evaluation.features import content_digest, image_keys
 from gendiff_lib.evaluation.metrics import SPLITS
 from gendiff_lib.experiments.experiment import PRESETS
-from gendiff_lib.experiments.extractors import offline
+from gendiff_lib.experiments.extractors import own_classifier
 from gendiff_lib.runs import files
 
 from .common import at_least, provenance, report, spread
@@ -113,7 +113,7 @@ def _task(args: argparse.Namespace, folder: Path) -> Task:
     dataset = args.dataset or ("shapes" if at_hand("cifar10") else "cifar10")
     real = _in_order(_split(dataset, "train", args.n_real, "--n-real"))
     fake = _in_order(corrupted(_split(dataset, "test", args.n_fake, "--n-fake")))
-    offline(dataset, args.preset)
+    own_classifier(dataset, args.preset)
     files.write_tensors(folder / "images.safetensors", {"fake": fake, "real": real})
     return Task(
         contestant="prepare",

@@ -1,4 +1,4 @@
-"""The offline extractor's network: a small classifier, trained by the project on the data set it will judge."""
+"""A small classifier, trained by the project on the data set it will judge: it counts classes, and is an extractor."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -17,7 +17,7 @@ from .progress import Progress
 
 
 class ClassifierConfig(Config):
-    """The network of the offline extractor, a residual one of eight convolutions."""
+    """A data set's own classifier, a residual network of eight convolutions."""
 
     kind: ClassVar[str] = "classifier"
     width: int = setting(32, "channels of the first layer", absent=32, ge=1)

@@ -11,6 +11,7 @@ from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.gan.config import GANConfig
 from gendiff_lib.learner import Learner
+from gendiff_lib.runs import layout
 from gendiff_lib.runs.run import Run
 from gendiff_lib.training.build import make
 
@@ -20,6 +21,7 @@ from .diagrams.network import diagram, figure
 from .diagrams.network import rows as drawn_rows
 from .diagrams.trace import Plan, entering, plan, size
 from .number import download
+from .pairs import Pairs, as_html, blind, key
 from .showing import Showing
 from .tables import details, table
 
@@ -139,6 +141,21 @@ class Exhibits(Showing):
         alt = f"Samples of {run.config.name}"
         self.put(viewers.compare(before, after, labels, name=f"Divider between {' and '.join(labels)}", alt=alt))
 
+    def blind(self, gan: Run, diffusion: Run) -> Pairs:
+        """Show pairs of the first images of both runs' sheets, on sides that nothing tells; returns them for the key.
+
+        Unpublished where this page only reads, and a sheet is not there.
+        """
+        for run in (gan, diffusion):
+            self._must_keep(run, layout.sheet(run.images))
+        pairs = blind(self._few(gan), self._few(diffusion))
+        self.put(as_html(pairs))
+        return pairs
+
+    def key(self, pairs: Pairs) -> None:
+        """A closed box that tells which image of each pair is whose, and what guessing would have given."""
+        self.put(details("The key: open it once you have ticked", key(pairs, "the GAN", "the diffusion model")))
+
 
 def _survey(method: Learner, part: str) -> Plan:
     """The parts of a method's network, such as `generator`, or of something inside it, such as `net.down.0.0`."""
@@ -157,4 +174,4 @@ def _layer_table(found: Plan) -> str:
     return table(drawn_rows(found), _counted("In the order of their work.", found))
 
 
-FEW = 20  # samples a frame of a filmstrip: what shows change, and stays small
+FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small

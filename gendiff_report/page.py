@@ -1,34 +1,42 @@
 """A notebook's page: it turns the notebook's parameters into runs, and shows them as tables, pictures and findings."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 from gendiff_lib import paths
 from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.likelihood import Bits
+from gendiff_lib.evaluation.agreement import FEWEST, Agreement, agreements, discordant, scored_sets
+from gendiff_lib.evaluation.calibration import Calibration, published_calibrations
 from gendiff_lib.evaluation.evaluate import outdated_parts
 from gendiff_lib.evaluation.memorisation import NEAR, Memorisation
 from gendiff_lib.evaluation.points import evaluate_points
-from gendiff_lib.evaluation.scores import Scores
-from gendiff_lib.evaluation.validation import PERMUTATIONS, Validation
+from gendiff_lib.evaluation.scores import VALUES, Scores
+from gendiff_lib.evaluation.statistics import PRINTED, told_of
+from gendiff_lib.evaluation.uncertainty import estimate
+from gendiff_lib.evaluation.validation import PERMUTATIONS, UNITS, Validation
 from gendiff_lib.experiments.paper import FIG16, FIG17, TABLE1
-from gendiff_lib.experiments.reals import offline_name
+from gendiff_lib.experiments.reals import classifier_name, offline_name
+from gendiff_lib.parsing import as_text
 from gendiff_lib.runs import files
 from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.versions import outdated
 
-from .asking import FAMOUS, Unpublished
+from .asking import FAMOUS, LACKING, Unpublished
 from .claims import Claim, Recorded, Ruling, audit
 from .exhibits import Exhibits
 from .front import claim_block, claim_rows, tally
-from .number import Number, data_links, merged, numbered, over, plain, score_number, spanned
+from .number import Number, command_name, data_links, merged, numbered, over, plain, score_number, spanned
 from .provenance import training_protocol
 from .tables import (
+    NO_LOGITS,
     cell,
+    class_columns,
     contest_rows,
     details,
+    label_of,
     lead_rows,
     measured_row,
     operations,
@@ -67,7 +75,7 @@ class Page(Exhibits):
         What is not scored, and must not be now, is left out, and the page says so.
         """
         found = self._both_splits(entries, lambda *entry: [self.scores(*entry)])
-        return {label: train[0] for label, train in self._show_scores(found).items()}
+        return {label: train[0] for label, train in self._show_scores(found, entries).items()}
 
     def _both_splits(
         self, entries: Mapping[str, tuple[Run, Sampling | None]], ask: Callable[..., list[Scores]]
@@ -76,12 +84,12 @@ class Page(Exhibits):
         for label, entry in entries.items():
             try:
                 train = ask(*entry, "train")
-            except Unpublished:
+            except LACKING:
                 lacking.append(label)
                 continue
             try:
                 found[label] = train, ask(*entry, "test")
-            except Unpublished:
+            except LACKING:
                 found[label] = train, []
         self.missing("not scored yet, so left out here", lacking)
         if not found:
@@ -90,14 +98,19 @@ class Page(Exhibits):
 
     def seeds_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, list[Scores]]:
         """A row an entry over all sampling and training seeds, otherwise as score_table."""
-        return self._show_scores(self._both_splits(entries, self.several))
+        return self._show_scores(self._both_splits(entries, self.several), entries)
 
-    def _show_scores(self, found: Mapping[str, tuple[list[Scores], list[Scores]]]) -> dict[str, list[Scores]]:
+    def _show_scores(
+        self,
+        found: Mapping[str, tuple[list[Scores], list[Scores]]],
+        entries: Mapping[str, tuple[Run, Sampling | None]],
+    ) -> dict[str, list[Scores]]:
         for what in ("samples", "scores"):
             old = [k for k, (train, _) in found.items() if any(what in outdated_parts(s) for s in train)]
             if old:
                 self._warn(f"The {what} of {', '.join(old)} are older than the code that would make them now.")
-        rows = [score_row(label, train, test) for label, (train, test) in found.items()]
+        own = self._own_columns({label: entries[label] for label in found})
+        rows = [score_row(label, train, test) | own.get(label, {}) for label, (train, test) in found.items()]
         one = next(iter(found.values()))[0][0]
         against = next((f"; (test): {test[0].n_real:,} test images" for _, test in found.values() if test), "")
         names = "" if one.extractor == "inception" else "fd, kd and cs are no FID, KID and IS. "
@@ -106,14 +119,21 @@ class Page(Exhibits):
         self.put(details("Protocol of each row", table(protocols)))
         return {label: train for label, (train, _) in found.items()}
 
+    def _own_columns(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, dict[str, Any]]:
+        """What the data set's own classifier tells beside another extractor, by row; empty where it tells nothing."""
+        own = {label: self.own_scores(*entry) for label, entry in entries.items()}
+        return {label: class_columns(scores) for label, scores in own.items()} if any(own.values()) else {}
+
     def kept_table(self, runs: Mapping[str, Run]) -> dict[str, dict[str, list[Scores]]]:
         """Scores by the networks of the literature, where somebody who has their weights has computed them.
 
-        A table an extractor, else a sentence; returns the scores by extractor and model. Where one gives no classifier
-        score, that of the data set's own classifier stands beside, under its own name.
+        A table an extractor, else a sentence; returns the scores by extractor and model. The offline extractor has a
+        table of its own (seeds_table), so it has none here. Where one gives no classifier score, that of the data set's
+        own classifier stands beside, under its own name.
         """
         shown = {}
-        for extractor in FAMOUS:
+        offline = {offline_name(run.config.dataset) for run in runs.values()}
+        for extractor in (name for name in FAMOUS if name not in offline):
             train = {label: kept for label, run in runs.items() if (kept := self.kept(run, extractor))}
             rows = [self._famous_row(k, runs[k], extractor, several) for k, several in train.items()]
             if rows:
@@ -129,7 +149,7 @@ class Page(Exhibits):
 
     def _famous_row(self, label: str, run: Run, extractor: str, train: list[Scores]) -> dict[str, Any]:
         row = score_row(label, train, self.kept(run, extractor, reference="test"))
-        if train[0].classifier_score is None and (own := self.kept(run, offline_name(run.config.dataset))):
+        if train[0].classifier_score is None and (own := self.kept(run, classifier_name(run.config.dataset))):
             row["cs, classifier"] = cell(own, "classifier_score")
         return row | {"petaFLOP": operations(run.training_operations, training_protocol(run))}
 
@@ -208,7 +228,7 @@ class Page(Exhibits):
         for label, run in runs.items():
             try:
                 found[label] = ask(run)
-            except Unpublished:
+            except LACKING:
                 lacking.append(label)
         self.missing("not computed yet, so left out here", lacking)
         if not found:
@@ -276,6 +296,123 @@ class Page(Exhibits):
         )
         return ratios
 
+    def damage_table(self, several: Mapping[str, Validation]) -> dict[str, int]:
+        """Which damages each extractor puts in order, and how far; how many of them it does, by extractor."""
+        rows = []
+        for family, unit in UNITS.items():
+            row: dict[str, Any] = {"damage": family, "level": unit}
+            for name, found in several.items():
+                levels, values, _ = found.response(family, "frechet_distance")
+                grows = "grows" if found.ordered("frechet_distance")[family] else "does not always grow"
+                how = {"what": f"fd at the levels {', '.join(f'{level:g}' for level in levels)}", **self._judged(found)}
+                text = f"{grows}: {values[0]:.4g} to {values[-1]:.4g}"
+                row[f"fd by {name}"] = Number(text, values[-1], how | {"fd": ", ".join(map(plain, values))})
+            rows.append(row)
+        self.table(
+            rows, "The fd to the training images from no damage to the greatest, and whether each level has more."
+        )
+        return {name: sum(found.ordered("frechet_distance").values()) for name, found in several.items()}
+
+    def reference_table(self) -> None:
+        """The FID of CIFAR-10's training images to its test images, beside what others print; nothing without it."""
+        if (told := told_of("cifar10", "inception")) is None:
+            return
+        n = ", ".join(f"{count:,} {split}" for split, count in told["n"].items())
+        how = {"what": "FID of the training images to the test images", "images": n, "made": told["made"]}
+        how |= {"computed": told["fid_train_test_how"], "extractor": f"inception {told['extractor_digest']}"}
+        value = float(told["fid_train_test"])
+        ours = {"by": "this project", "FID (train, test)": Number(f"{value:.4f}", value, how), "images": n}
+        rows = [{"by": by, "FID (train, test)": f"{fid}", "images": n} for by, fid in PRINTED.items()]
+        self.table([ours, *rows], "CIFAR-10 by Inception-v3: all training images against all test images.")
+
+    def errors_table(self) -> dict[str, dict[str, float]]:
+        """Told over measured standard errors of one model's samples: a row a score, a column an extractor.
+
+        Returns the ratios by extractor and score, of all extractors whose calibration is published.
+        """
+        several = published_calibrations(self._dataset())
+        if not several:
+            self.put(
+                f"<p>No calibration on {self._dataset()} is published: <code>gendiff calibrate</code> makes one.</p>"
+            )
+            return {}
+        if stale := [name for name, found in several.items() if found.stale]:
+            self._warn(f"The calibrations by {', '.join(stale)} are older than the code that computes scores now.")
+        ratios = {name: found.ratios() for name, found in several.items()}
+        rows: list[dict[str, Any]] = [
+            {"": label, **{name: self._ratio_cell(found, value) for name, found in several.items()}}
+            for value, label in _named(found.draws[0] for found in several.values()).items()
+        ]
+        self.table(rows, f"Standard error told, over the spread of draws: one is exact. {self._draws(several)}")
+        return ratios
+
+    @staticmethod
+    def _draws(several: Mapping[str, Calibration]) -> str:
+        of = "; ".join(
+            f"by {name}: {len(c.draws)} draws of {c.n:,} from {c.pool:,} samples of {c.made['run']}, a spread known to "
+            f"{c.doubt:.0%}"
+            for name, c in several.items()
+        )
+        return of[0].upper() + of[1:] + "."
+
+    @staticmethod
+    def _ratio_cell(found: Calibration, value: str) -> Number | str:
+        """A ratio that opens to both errors and to how it was made; a word where there is none."""
+        ratio = found.ratios().get(value)
+        if ratio is None:
+            return NO_LOGITS
+        made, one = found.made, found.draws[0]
+        command = f"gendiff calibrate {made['run']} --epoch {as_text(made['epochs'])} --n {found.n} --pool {found.pool}"
+        how = {
+            "what": f"{one.labels[value]}: standard error told, over the standard deviation of draws",
+            "told": plain(found.told(value)),
+            "measured": plain(found.spread(value)),
+            "extractor": f"{one.extractor} {one.extractor_digest}",
+            "real images": one.reals,
+            "seconds": f"{made['seconds']:.0f} on {made['device']}",
+            "commit": (made["commit"] or "none")[:10],
+            "command": f"{command} --draws {len(found.draws)} --extractor {command_name(one.extractor)}",
+        }
+        return Number(f"{ratio:.2f}", ratio, how)
+
+    def agreement_table(self) -> list[Agreement]:
+        """How alike two extractors order the published sets of samples: a row a pair of extractors and an n."""
+        found = agreements(scored_sets(self._dataset()))
+        rows = []
+        for each in found:
+            how = {"what": "Kendall's tau-b of the Fréchet distances", "sets": "; ".join(each.sets)}
+            known = len(each.sets) >= FEWEST
+            rows.append(
+                {
+                    "extractors": f"{each.one}, {each.other}",
+                    "n of each set": f"{each.n:,}",
+                    "sets": len(each.sets),
+                    "tau": Number(f"{each.tau:.2f}", each.tau, how) if known else f"fewer than {FEWEST} sets",
+                    "p by chance": f"{each.p:.2g}" if known else "",
+                    "pairs ordered differently": len(each.discordant),
+                }
+            )
+        if not rows:
+            self.put("<p>No published set of samples is scored by two extractors yet.</p>")
+            return []
+        self.table(
+            rows, "Sets of samples that two extractors have both scored, each pair at one n: the snapshots of runs."
+        )
+        return found
+
+    def unlike(self, one: Mapping[str, Sequence[Scores]], other: Mapping[str, Sequence[Scores]]) -> None:
+        """Say which of the models that two extractors have scored they order differently by the Fréchet distance."""
+        both = [label for label in one if label in other]
+        if len(both) < 2:
+            return
+        names = [next(iter(side.values()))[0].extractor for side in (one, other)]
+        fd = {k: (_mean_distance(one[k]), _mean_distance(other[k])) for k in both}
+        pairs = "; ".join(f"{a} and {b}" for a, b in discordant(fd))
+        told = (
+            f"order these differently: {pairs}. No lead is claimed there" if pairs else f"order all {len(both)} alike"
+        )
+        self.put(f"<p>By the Fréchet distance {' and '.join(names)} {told}.</p>")
+
     def memory_table(self, runs: Mapping[str, Run]) -> dict[str, Memorisation]:
         """How near generated images are to training images, beside test images."""
         found = self._there(runs, self.memorisation)
@@ -306,7 +443,7 @@ class Page(Exhibits):
         return found
 
     def _neighbours_protocol(self, run: Run, found: Memorisation) -> dict[str, str]:
-        judge, drawn = self.judge(run), self._drawn(run, self.sampling(run))
+        judge, drawn = self.classifier(run), self._drawn(run, self.sampling(run))
         how = {
             "n": f"{len(found.pixel):,} generated and {len(found.test_pixel):,} test images",
             "training images": f"{run.n_seen:,}" + (", each also mirrored" if run.config.flip else ""),
@@ -385,6 +522,16 @@ class Page(Exhibits):
         commands = [f"gendiff score {run.id} --epoch {run.config.text('epochs')} {options}" for run in several]
         samples = {"samples": ", ".join(f"{k} {plain(v)}" for k, v in shown.items())}
         return runs | samples | numbered("score", commands)
+
+
+def _mean_distance(scores: Sequence[Scores]) -> float:
+    return estimate(scores, "frechet_distance").mean
+
+
+def _named(several: Iterable[Scores]) -> dict[str, str]:
+    """What each value is called by several extractors, by each of the names that it bears."""
+    called = [label_of(scores) for scores in several]
+    return {value: " or ".join(dict.fromkeys(names[value] for names in called)) for value in VALUES}
 
 
 POINT_COLUMNS = {"modes": "modes covered", "high_quality": "high quality", "distance": "sliced Wasserstein"}

@@ -4,6 +4,7 @@ A name is NAME or NAME:ARGUMENT: `cifar10`, `shapes:32` (the side), `folder:PATH
 A data set is known by its content (`Dataset.digest`), not by its name: what a folder holds can change.
 """
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -54,6 +55,13 @@ def _source(base: str, argument: str) -> str:
     if base == "folder":
         return folders.state(folders.splits(argument))
     return str(data_dir()) if base == "cifar10" else ""
+
+
+def is_there(name: str) -> bool:
+    """False for a data set that `load(name)` would have to download, or to ask for where it is not."""
+    from torchvision.datasets import CIFAR10
+
+    return check_name(name)[0] != "cifar10" or os.path.isdir(data_dir() / CIFAR10.base_folder)
 
 
 def at_hand(name: str) -> str:

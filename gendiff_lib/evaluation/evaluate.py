@@ -13,7 +13,7 @@ from ..paths import runs_dir
 from ..runs import files, layout
 from ..runs.record import Told, complaint
 from ..runs.run import Light, Run
-from ..runs.samples import beside, sample, sampling_record
+from ..runs.samples import beside, check_drawable, sample, sampling_record
 from ..runs.versions import outdated
 from .features import Extractor, extract
 from .metrics import check_enough, kept_reference, score
@@ -71,7 +71,8 @@ def evaluate(
 ) -> Scores:
     """Scores of these samples against n_real images of the split `reference`, a balanced choice (None: all); kept.
 
-    `again` makes anew what older sources drew or scored; Light where they are published.
+    `again` makes anew what older sources drew or scored; Light where they are published, or have to be drawn without
+    weights.
     """
     sampling = run.resolve(sampling)
     path, there = beside(run, sampling, layout.scores(extractor.name, extractor.digest, reference, n_real))
@@ -83,6 +84,7 @@ def evaluate(
             f"{run.id} is published with scores of older code: `{run.command}` makes it here, "
             "to be scored and published anew"
         )
+    check_drawable(run, sampling)
     chosen = load(run.config.dataset, reference).choose(n_real, "n_real", "n_real")  # refused before drawing
     for n in (sampling.n, len(chosen.samples)):
         check_enough(n)

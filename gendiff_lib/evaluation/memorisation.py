@@ -12,7 +12,7 @@ from ..device import default_device
 from ..errors import ConfigError, GendiffError
 from ..runs import files, layout
 from ..runs.run import Run
-from ..runs.samples import beside, sample
+from ..runs.samples import beside, check_drawable, sample
 from .features import Extractor, content_digest, extract, keep
 from .neighbours import squared_distances
 
@@ -120,6 +120,7 @@ def neighbours_of(run: Run, sampling: Sampling, extractor: Extractor, n: int = 1
     sampling = run.resolve(sampling)
     path, there = beside(run, sampling, layout.neighbours(extractor.name, extractor.digest, n))
     if not there:
+        check_drawable(run, sampling)
         seen = run.dataset.choose(run.config.n_train, "n_train", "n_train").samples
         if run.config.flip:
             seen = torch.cat([seen, seen.flip(-1)])

@@ -19,13 +19,14 @@ from ..data import load
 from ..data.dataset import Dataset
 from ..device import commit, default_device, device_name
 from ..runs import files
+from ..runs.versions import result_versions
 from ..streams import stream
-from . import features, metrics
 from .corruptions import CORRUPTIONS, corrupted
 from .features import Extractor, Features, extract
 from .metrics import Reference, kept_reference, score
 from .scores import Scores
 
+VERSIONED = ("features", "metrics")  # the results that a validation rests on
 UNITS = {
     "blur": "deviation in pixels",
     "noise": "deviation in bytes",
@@ -79,7 +80,7 @@ class Validation:
     @property
     def stale(self) -> bool:
         """Whether extraction or scores have changed since."""
-        return bool(self.made.get("versions") != versions())
+        return bool(self.made.get("versions") != result_versions(*VERSIONED))
 
     def ordered(self, value: str) -> dict[str, bool]:
         """For each kind of damage: whether the value grows strictly with every level."""
@@ -93,11 +94,6 @@ def thinned(labels: Tensor, dropped: int, n: int, n_classes: int) -> Tensor:
     share = [n // remain + (i < n % remain) for i in range(remain)]
     picks = [(labels == dropped + i).nonzero()[:, 0][:count] for i, count in enumerate(share)]
     return torch.cat(picks)
-
-
-def versions() -> dict[str, int]:
-    """Of the code that a validation rests on."""
-    return {"metrics": metrics.VERSION, "features": features.VERSION}
 
 
 def validate(judge: Extractor, dataset: str, n_train: int | None = None, n_test: int | None = None) -> Validation:
@@ -121,7 +117,7 @@ def validate(judge: Extractor, dataset: str, n_train: int | None = None, n_test:
         "seconds": time.monotonic() - started,
         "device": device_name(default_device()),
         "threads": torch.get_num_threads(),
-        "versions": versions(),
+        "versions": result_versions(*VERSIONED),
         **commit(),
     }
     return Validation(dataset, tuple(rows), made)

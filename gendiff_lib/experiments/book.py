@@ -105,9 +105,9 @@ def equal_n(preset: str) -> int:
 
 def to_score(extractor: str, preset: str = "paper") -> list[tuple[Run, Sampling]]:
     """The runs and samplings whose scores the rules look at, by this extractor; local runs too."""
-    wanted = FAMOUS if extractor == "inception" else CLAIMED
-    return [
-        (run, protocol(name, preset).sampling.but(**({} if wanted is FAMOUS else {"n": equal_n(preset)})))
-        for name, epochs in wanted
-        for run in siblings(get(name, preset, epochs=epochs))
-    ]
+    n = equal_n(preset)
+    wanted = [(name, epochs, protocol(name, preset).sampling.but(n=n)) for name, epochs in CLAIMED]
+    if extractor == "inception":
+        wanted += [(name, epochs, protocol(name, preset).sampling) for name, epochs in FAMOUS]
+    known = dict.fromkeys(wanted)  # at the least n of all, an experiment's own may be the same
+    return [(run, how) for name, epochs, how in known for run in siblings(get(name, preset, epochs=epochs))]

@@ -48,7 +48,15 @@ class Run:
     @property
     def images(self) -> int:
         """How many training images this snapshot had seen, each pass counted anew."""
-        return images_seen(self.record, self.config.epochs)
+        return self.images_at(self.config.epochs)
+
+    def images_at(self, epochs: float) -> int:
+        """How many training images its training had seen after so many epochs, rounded to a batch."""
+        return images_seen(self.record, epochs)
+
+    def keeps_snapshot(self, epochs: float) -> bool:
+        """Whether there is a snapshot after so many epochs, rounded to a batch."""
+        return str(self.images_at(epochs)) in self.record["snapshots"]
 
     @property
     def snapshot(self) -> dict[str, Any]:
@@ -88,7 +96,7 @@ class Run:
 
     def at(self, epochs: float) -> "Run":
         """The run as it was after so many epochs; GendiffError names the snapshots there are."""
-        if str(images_seen(self.record, epochs)) not in self.record["snapshots"]:
+        if not self.keeps_snapshot(epochs):
             known = ", ".join(f"{e:.5g}" for e in self.epochs)
             raise GendiffError(f"{self.id} keeps no snapshot at epoch {epochs:g}: it has {known}")
         return Run(self.folder, self.record, self.config.but(epochs=float(epochs)))

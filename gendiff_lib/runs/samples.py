@@ -69,6 +69,12 @@ def sample(run: Run, sampling: Sampling, *, again: bool = False) -> Tensor:
         return _make(run, sampling)
 
 
+def check_drawable(run: Run, sampling: Sampling) -> None:
+    """Light where samples of a resolved sampling are neither kept nor to be drawn, which needs no data to be told."""
+    if not beside(run, sampling, layout.SAMPLES)[1]:
+        _ = run.learner
+
+
 def _kept_samples(run: Run, sampling: Sampling, again: bool) -> Tensor | None:
     """Samples that were drawn before, checked to be all; None where there are none, or older ones do not count."""
     path, there = beside(run, sampling, layout.SAMPLES)
@@ -148,6 +154,7 @@ def trajectory(run: Run, sampling: Sampling, frames: int = 21) -> Trajectory:
     sampling = run.resolve(sampling)
     path, there = beside(run, sampling, layout.trajectory(frames))
     if not there:
+        _ = run.learner  # before the data are asked for: without weights they are of no use
         n_states = (sampling.n_steps or 1) + 1
         wanted = {round(i * (n_states - 1) / (frames - 1)) for i in range(frames)}
         decode = run.dataset.bridge.decode

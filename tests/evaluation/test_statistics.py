@@ -9,14 +9,16 @@ from gendiff_lib import paths
 from gendiff_lib.evaluation import features, statistics
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.statistics import (
+    PRINTED,
     Statistics,
     from_triangle,
     published_statistics,
     read_record,
+    told_of,
     triangle_of,
     write_record,
 )
-from gendiff_lib.evaluation.weights import INCEPTION_FEATURES, sha256_of
+from gendiff_lib.evaluation.weights import INCEPTION_FEATURES
 from gendiff_lib.runs import files
 from gendiff_lib.runs.files import StoreError
 
@@ -76,7 +78,7 @@ def test_a_damaged_record_is_named(published, damage):
         tensors["train_covariance"] = tensors["train_covariance"][: 5 if damage == "short triangle" else 6] + 1
         files.write_tensors(tensors_path, tensors)
     if damage == "short triangle":
-        files.write_json(told_path, files.read_json(told_path) | {"sha256": sha256_of(tensors_path)})
+        files.write_json(told_path, files.read_json(told_path) | {"sha256": files.sha256(tensors_path)})
     with pytest.raises(StoreError, match=f"{told_path.stem}.* is damaged .*restore it with git checkout"):
         read_record("shapes", EXTRACTOR)
 
@@ -90,7 +92,9 @@ def test_the_tracked_record_is_whole_and_agrees_with_itself():
     assert torch.linalg.eigvalsh(train.covariance)[0] > -1e-6
     between = (train.mean - record.test_mean).square().sum().item()
     assert between == pytest.approx(TRACKED["mean_distance"], rel=1e-9)
-    assert 3.1508 <= TRACKED["fid_train_test"] <= 3.1518
+    assert TRACKED["fid_train_test"] == pytest.approx(3.151, abs=0.002)
+    for printed in PRINTED.values():
+        assert TRACKED["fid_train_test"] == pytest.approx(printed, abs=0.002)
     assert between < TRACKED["fid_train_test"]
 
 
@@ -100,6 +104,12 @@ def test_the_tracked_record_is_small_and_of_the_weights_that_are_fetched():
     assert path.stat().st_size < 8.5e6
     assert files.tensor_names(path) == ["test_mean", "train_covariance", "train_mean"]
     assert read_record("cifar10", tracked_extractor("another")) is None
+
+
+def test_what_a_record_tells_is_there_without_its_extractor(published):
+    assert told_of("shapes:16", "e") is None
+    path = write_record("shapes:16", EXTRACTOR, statistics_of(20, 0), statistics_of(10, 1), {"made": "here"})
+    assert told_of("shapes:16", "e") == files.read_json(path)
 
 
 def distance(one, other):

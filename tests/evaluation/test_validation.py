@@ -7,7 +7,8 @@ import torch
 
 from gendiff_lib import paths
 from gendiff_lib.data import load
-from gendiff_lib.evaluation import metrics, validation
+from gendiff_lib.evaluation import validation
+from gendiff_lib.evaluation.calibration import read_calibration
 from gendiff_lib.evaluation.corruptions import CORRUPTIONS, corrupted
 from gendiff_lib.evaluation.features import image_keys
 from gendiff_lib.evaluation.metrics import score
@@ -22,10 +23,10 @@ from gendiff_lib.evaluation.validation import (
     read_validation,
     thinned,
     validation_path,
-    versions,
 )
-from gendiff_lib.experiments.extractors import offline
+from gendiff_lib.experiments.extractors import offline, own_classifier
 from gendiff_lib.runs import files
+from gendiff_lib.runs.versions import VERSIONS, result_versions
 
 
 def images(n=6):
@@ -157,9 +158,9 @@ def test_the_spread_of_sets_is_pooled_within_permutations(found):
 
 
 def test_it_is_stale_once_a_version_is_raised(found, monkeypatch):
-    assert found.made["versions"] == versions()
+    assert found.made["versions"] == result_versions("metrics", "features")
     assert not found.stale
-    monkeypatch.setattr(metrics, "VERSION", metrics.VERSION + 1)
+    monkeypatch.setitem(VERSIONS, "metrics", VERSIONS["metrics"] + 1)
     assert found.stale
 
 
@@ -172,18 +173,32 @@ def test_scores_of_an_earlier_version_are_refused(found, tmp_path):
         read_validation(tmp_path / "old.json")
 
 
-PUBLISHED = sorted((paths.published_dir() / "validation").glob("cifar10-classifier-*.json"))
+PUBLISHED = sorted((paths.published_dir() / "validation").glob("*-????????????-????????????-*.json"))
 
 
-def test_there_is_a_published_validation():
-    assert PUBLISHED
+def test_every_extractor_that_needs_no_download_is_published_with_its_validation():
+    names = [path.name for path in PUBLISHED]
+    for judge in (offline("cifar10"), own_classifier("cifar10")):
+        assert sum(name.startswith(f"{judge.name}-{judge.digest}-") for name in names) == 1
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda p: p.stem)
-def test_the_published_extractor_is_a_measure(path):
+def test_a_published_extractor_is_a_measure(path):
     found = read_validation(path)
     assert found.ordered("frechet_distance") == dict.fromkeys(UNITS, True)
-    assert (
-        {row.scores.extractor_digest for row in found.rows} == {path.stem.split("-")[2]} == {offline("cifar10").digest}
-    )
+    assert {f"{row.scores.extractor}-{row.scores.extractor_digest}" for row in found.rows} == {
+        path.stem.rsplit("-", 3)[0]
+    }
+    assert len(found.rows) == 135
     assert not found.stale
+
+
+CALIBRATED = sorted((paths.published_dir() / "validation").glob("*-calibration.json"))
+
+
+@pytest.mark.parametrize("path", CALIBRATED, ids=lambda p: p.stem)
+def test_published_standard_errors_are_near_the_spread_of_draws(path):
+    found = read_calibration(path)
+    assert len(found.draws) >= 10
+    assert not found.stale
+    assert all(0.7 <= ratio <= 1.5 for ratio in found.ratios().values()), found.ratios()

@@ -12,12 +12,28 @@ from gendiff_lib.data.images import to_model
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.evaluation.features import digest_of
 from gendiff_lib.experiments import classifier_for, extractors
-from gendiff_lib.experiments.extractors import INSTRUMENTS, extractor, offline
+from gendiff_lib.experiments.extractors import EXTRACTORS, INSTRUMENTS, extractor, offline, offline_kind, own_classifier
+from gendiff_lib.experiments.reals import classifier_name, offline_name
 from gendiff_lib.runs import files, layout, versions
 from gendiff_lib.runs import run as runs
 from gendiff_lib.runs.train import train
 
 CIFAR10_SHA256 = "c7df732d615a160214d3c3303c98b87eff6f72583da57f82f62f6ea520ef4893"
+
+
+def test_cifar10_is_judged_by_efficientnet_and_generated_data_by_their_classifier(monkeypatch):
+    asked = []
+    monkeypatch.setattr(extractors, "EXTRACTORS", {k: lambda *of, k=k: asked.append((k, *of)) for k in EXTRACTORS})
+    offline("cifar10", "smoke")
+    offline("shapes:16", "smoke")
+    assert asked == [("efficientnet", "cifar10", "smoke"), ("classifier", "shapes:16", "smoke")]
+    assert {offline_kind(name) for name in ("shapes", "folder:/pictures", "cifar10")} <= EXTRACTORS.keys()
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "shapes"])
+def test_an_extractor_bears_the_name_that_its_scores_are_kept_under(dataset):
+    assert offline(dataset, "smoke").name == offline_name(dataset)
+    assert own_classifier(dataset, "smoke").name == classifier_name(dataset)
 
 
 def test_the_offline_extractor_is_the_trained_network_in_half_precision():
@@ -46,7 +62,7 @@ def test_the_published_classifier_is_read_whatever_trained_it(monkeypatch):
     monkeypatch.setitem(versions.VERSIONS, "classifier", 99)
     assert not runs.Run.read(instrument()).stale
     for preset in ("laptop", "smoke"):
-        judge = offline("cifar10", preset)
+        judge = own_classifier("cifar10", preset)
         assert (judge.name, judge.digest) == ("cifar10-classifier", "38e8bddf7ecd")
     found, logits = judge.network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
     assert (found.shape, logits.shape) == ((1, 256), (1, 10))
