@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from .test_layers import ORDER
 
 ROOT = Path(__file__).parents[1]
@@ -95,7 +96,7 @@ def test_public_names_are_read_with_signature_and_docstring(source):
 
 def test_a_class_shows_constructor_fields_and_methods(source):
     assert [(m.name, m.kind, m.signature, m.doc) for m in source.names[-1].members] == [
-        ("C", "method", "(shape: tuple[int, ...])", "Made so."),
+        ("C", "constructor", "(shape: tuple[int, ...])", "Made so."),
         ("size", "field", ": int = 4", "how many"),
         ("other", "field", ": str = 'a'", "said beside"),
         ("go", "method", "(n: int) -> None", "Goes."),

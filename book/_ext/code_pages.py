@@ -68,13 +68,16 @@ def signature(name: Name) -> str:
 
 def fields(names: Sequence[Name]) -> str:
     """The fields among a class's members, a line for each."""
-    lines = "".join(f"<li>{signature(n)} {html.escape(n.doc, quote=False)}</li>" for n in names if n.kind == "field")
+    lines = "".join(
+        f"<li>{signature(n)}&ensp;{html.escape(n.doc, quote=False)}</li>" for n in names if n.kind == "field"
+    )
     return f"<ul>{lines}</ul>" if lines else ""
 
 
 def entry(name: Name, place: str = "") -> str:
-    """A name as HTML: signature, docstring, members; `place` is its anchor."""
-    inner = "".join(entry(member) for member in name.members if member.kind != "field")
+    """A name as HTML: signature, docstring, fields, and those methods that say something; `place` is its anchor."""
+    shown = [m for m in name.members if m.kind == "constructor" or (m.kind != "field" and m.doc)]
+    inner = "".join(map(entry, shown))
     told = "".join(paragraphs(name.doc)) + fields(name.members) + (f"<dl>{inner}</dl>" if inner else "")
     anchor = f' id="{place}"' if place else ""
     return f"<dt{anchor}>{signature(name)}</dt><dd>{told}</dd>"
@@ -141,7 +144,8 @@ class CodeLayout(SphinxDirective):
     def _item(self, folder: Folder, source: Source) -> nodes.definition_list_item:
         term = nodes.term("", "", link(self.env.docname, folder, place_of(source), source.path.name))
         first = source.path.name == "__init__.py"
-        names = nodes.paragraph("", f"Passes on {', '.join(source.passed_on)}." if source.passed_on else "")
+        passed_on = f"Passes on {', '.join(source.passed_on)}." if source.passed_on else ""
+        names = nodes.paragraph("", passed_on, classes=["names"])
         for name in source.names:
             names += [nodes.Text(", ")] if len(names) else []
             names += link(self.env.docname, folder, place_of(source, name.name), name.name)

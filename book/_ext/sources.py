@@ -18,7 +18,7 @@ class Name:
     """A public name with its signature and what its docstring, or the comment beside a value, says of it."""
 
     name: str
-    kind: str  # function, class, method, property, field or value
+    kind: str  # function, class, constructor, method, property, field or value
     signature: str
     doc: str
     members: tuple["Name", ...] = ()
@@ -161,7 +161,10 @@ def _class(node: ast.ClassDef, comments: dict[int, str]) -> Name:
     members = tuple(_names(node.body, comments, "method", "field"))
     init = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
     if init:
-        members = (Name(node.name, "method", f"({_arguments(init, True)})", ast.get_docstring(init) or ""), *members)
+        members = (
+            Name(node.name, "constructor", f"({_arguments(init, True)})", ast.get_docstring(init) or ""),
+            *members,
+        )
     return Name(node.name, "class", f"({', '.join(bases)})" if bases else "", ast.get_docstring(node) or "", members)
 
 
