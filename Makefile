@@ -160,7 +160,7 @@ replay: $(STAMP) ## Train the first updates of every published run again, where 
 status: runs ## The same as runs
 
 bench: $(BENCH) ## Measure speed beside other projects' loops
-	@$(LIBRARY) bench
+	@"$(PY)" -m benchmarks speed
 
 hooks: $(HOOKS) ## Let git check format, lint, notebooks and the order of imports before each commit
 	@"$(PY)" -m pre_commit install

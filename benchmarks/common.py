@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from gendiff_lib import device as machine
-from gendiff_lib.cli import exit_code
+from gendiff_lib.cli.ending import exit_code
 from gendiff_lib.runs import files
 
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from gendiff_lib import device as machine
-from gendiff_lib.cli import Parser
+from gendiff_lib.cli.parser import Parser
 from gendiff_lib.data import at_hand, load
 from gendiff_lib.data import images as images_module
 from gendiff_lib.errors import GendiffError

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from gendiff_lib import device as machine
-from gendiff_lib.cli import Parser
+from gendiff_lib.cli.parser import Parser
 from gendiff_lib.data import at_hand
 from gendiff_lib.data import load as load_data
 from gendiff_lib.errors import ConfigError

@@ -1,42 +1,34 @@
 """A notebook's page: it turns the notebook's parameters into runs, and shows them as tables, pictures and findings."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 from gendiff_lib import paths
 from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.likelihood import Bits
-from gendiff_lib.evaluation.agreement import FEWEST, Agreement, agreements, discordant, scored_sets
-from gendiff_lib.evaluation.calibration import Calibration, published_calibrations
 from gendiff_lib.evaluation.evaluate import outdated_parts
 from gendiff_lib.evaluation.memorisation import NEAR, Memorisation
 from gendiff_lib.evaluation.points import evaluate_points
-from gendiff_lib.evaluation.scores import VALUES, Scores
-from gendiff_lib.evaluation.statistics import PRINTED, told_of
-from gendiff_lib.evaluation.uncertainty import estimate
-from gendiff_lib.evaluation.validation import PERMUTATIONS, UNITS, Validation
+from gendiff_lib.evaluation.scores import Scores
+from gendiff_lib.evaluation.validation import PERMUTATIONS, Validation
 from gendiff_lib.experiments.paper import FIG16, FIG17, TABLE1
 from gendiff_lib.experiments.reals import classifier_name, offline_name
-from gendiff_lib.parsing import as_text
 from gendiff_lib.runs import files
 from gendiff_lib.runs.run import Run
-from gendiff_lib.runs.versions import outdated
+from gendiff_lib.versions import outdated
 
 from .asking import FAMOUS, LACKING, Unpublished
 from .claims import Claim, Recorded, Ruling, audit
-from .exhibits import Exhibits
 from .front import claim_block, claim_rows, tally
-from .number import Number, command_name, data_links, merged, numbered, over, plain, score_number, spanned
+from .number import Number, data_links, merged, numbered, over, plain, score_number, spanned
 from .provenance import training_protocol
 from .tables import (
-    NO_LOGITS,
     cell,
     class_columns,
     contest_rows,
     details,
-    label_of,
     lead_rows,
     measured_row,
     operations,
@@ -47,6 +39,7 @@ from .tables import (
     table,
     where,
 )
+from .trust import Trust
 
 T = TypeVar("T")
 
@@ -54,7 +47,7 @@ MISSING = "not computed here"
 TABLE1_ALIKE = tuple((name, name) for name in ("precision", "recall", "density", "coverage"))
 
 
-class Page(Exhibits):
+class Page(Trust):
     """The parameters of one notebook, see Asking; every table of the report is a method."""
 
     SEEDS_NOTE = "Where there is one training seed this speaks of two runs, not of two methods."
@@ -296,123 +289,6 @@ class Page(Exhibits):
         )
         return ratios
 
-    def damage_table(self, several: Mapping[str, Validation]) -> dict[str, int]:
-        """Which damages each extractor puts in order, and how far; how many of them it does, by extractor."""
-        rows = []
-        for family, unit in UNITS.items():
-            row: dict[str, Any] = {"damage": family, "level": unit}
-            for name, found in several.items():
-                levels, values, _ = found.response(family, "frechet_distance")
-                grows = "grows" if found.ordered("frechet_distance")[family] else "does not always grow"
-                how = {"what": f"fd at the levels {', '.join(f'{level:g}' for level in levels)}", **self._judged(found)}
-                text = f"{grows}: {values[0]:.4g} to {values[-1]:.4g}"
-                row[f"fd by {name}"] = Number(text, values[-1], how | {"fd": ", ".join(map(plain, values))})
-            rows.append(row)
-        self.table(
-            rows, "The fd to the training images from no damage to the greatest, and whether each level has more."
-        )
-        return {name: sum(found.ordered("frechet_distance").values()) for name, found in several.items()}
-
-    def reference_table(self) -> None:
-        """The FID of CIFAR-10's training images to its test images, beside what others print; nothing without it."""
-        if (told := told_of("cifar10", "inception")) is None:
-            return
-        n = ", ".join(f"{count:,} {split}" for split, count in told["n"].items())
-        how = {"what": "FID of the training images to the test images", "images": n, "made": told["made"]}
-        how |= {"computed": told["fid_train_test_how"], "extractor": f"inception {told['extractor_digest']}"}
-        value = float(told["fid_train_test"])
-        ours = {"by": "this project", "FID (train, test)": Number(f"{value:.4f}", value, how), "images": n}
-        rows = [{"by": by, "FID (train, test)": f"{fid}", "images": n} for by, fid in PRINTED.items()]
-        self.table([ours, *rows], "CIFAR-10 by Inception-v3: all training images against all test images.")
-
-    def errors_table(self) -> dict[str, dict[str, float]]:
-        """Told over measured standard errors of one model's samples: a row a score, a column an extractor.
-
-        Returns the ratios by extractor and score, of all extractors whose calibration is published.
-        """
-        several = published_calibrations(self._dataset())
-        if not several:
-            self.put(
-                f"<p>No calibration on {self._dataset()} is published: <code>gendiff calibrate</code> makes one.</p>"
-            )
-            return {}
-        if stale := [name for name, found in several.items() if found.stale]:
-            self._warn(f"The calibrations by {', '.join(stale)} are older than the code that computes scores now.")
-        ratios = {name: found.ratios() for name, found in several.items()}
-        rows: list[dict[str, Any]] = [
-            {"": label, **{name: self._ratio_cell(found, value) for name, found in several.items()}}
-            for value, label in _named(found.draws[0] for found in several.values()).items()
-        ]
-        self.table(rows, f"Standard error told, over the spread of draws: one is exact. {self._draws(several)}")
-        return ratios
-
-    @staticmethod
-    def _draws(several: Mapping[str, Calibration]) -> str:
-        of = "; ".join(
-            f"by {name}: {len(c.draws)} draws of {c.n:,} from {c.pool:,} samples of {c.made['run']}, a spread known to "
-            f"{c.doubt:.0%}"
-            for name, c in several.items()
-        )
-        return of[0].upper() + of[1:] + "."
-
-    @staticmethod
-    def _ratio_cell(found: Calibration, value: str) -> Number | str:
-        """A ratio that opens to both errors and to how it was made; a word where there is none."""
-        ratio = found.ratios().get(value)
-        if ratio is None:
-            return NO_LOGITS
-        made, one = found.made, found.draws[0]
-        command = f"gendiff calibrate {made['run']} --epoch {as_text(made['epochs'])} --n {found.n} --pool {found.pool}"
-        how = {
-            "what": f"{one.labels[value]}: standard error told, over the standard deviation of draws",
-            "told": plain(found.told(value)),
-            "measured": plain(found.spread(value)),
-            "extractor": f"{one.extractor} {one.extractor_digest}",
-            "real images": one.reals,
-            "seconds": f"{made['seconds']:.0f} on {made['device']}",
-            "commit": (made["commit"] or "none")[:10],
-            "command": f"{command} --draws {len(found.draws)} --extractor {command_name(one.extractor)}",
-        }
-        return Number(f"{ratio:.2f}", ratio, how)
-
-    def agreement_table(self) -> list[Agreement]:
-        """How alike two extractors order the published sets of samples: a row a pair of extractors and an n."""
-        found = agreements(scored_sets(self._dataset()))
-        rows = []
-        for each in found:
-            how = {"what": "Kendall's tau-b of the Fréchet distances", "sets": "; ".join(each.sets)}
-            known = len(each.sets) >= FEWEST
-            rows.append(
-                {
-                    "extractors": f"{each.one}, {each.other}",
-                    "n of each set": f"{each.n:,}",
-                    "sets": len(each.sets),
-                    "tau": Number(f"{each.tau:.2f}", each.tau, how) if known else f"fewer than {FEWEST} sets",
-                    "p by chance": f"{each.p:.2g}" if known else "",
-                    "pairs ordered differently": len(each.discordant),
-                }
-            )
-        if not rows:
-            self.put("<p>No published set of samples is scored by two extractors yet.</p>")
-            return []
-        self.table(
-            rows, "Sets of samples that two extractors have both scored, each pair at one n: the snapshots of runs."
-        )
-        return found
-
-    def unlike(self, one: Mapping[str, Sequence[Scores]], other: Mapping[str, Sequence[Scores]]) -> None:
-        """Say which of the models that two extractors have scored they order differently by the Fréchet distance."""
-        both = [label for label in one if label in other]
-        if len(both) < 2:
-            return
-        names = [next(iter(side.values()))[0].extractor for side in (one, other)]
-        fd = {k: (_mean_distance(one[k]), _mean_distance(other[k])) for k in both}
-        pairs = "; ".join(f"{a} and {b}" for a, b in discordant(fd))
-        told = (
-            f"order these differently: {pairs}. No lead is claimed there" if pairs else f"order all {len(both)} alike"
-        )
-        self.put(f"<p>By the Fréchet distance {' and '.join(names)} {told}.</p>")
-
     def memory_table(self, runs: Mapping[str, Run]) -> dict[str, Memorisation]:
         """How near generated images are to training images, beside test images."""
         found = self._there(runs, self.memorisation)
@@ -522,16 +398,6 @@ class Page(Exhibits):
         commands = [f"gendiff score {run.id} --epoch {run.config.text('epochs')} {options}" for run in several]
         samples = {"samples": ", ".join(f"{k} {plain(v)}" for k, v in shown.items())}
         return runs | samples | numbered("score", commands)
-
-
-def _mean_distance(scores: Sequence[Scores]) -> float:
-    return estimate(scores, "frechet_distance").mean
-
-
-def _named(several: Iterable[Scores]) -> dict[str, str]:
-    """What each value is called by several extractors, by each of the names that it bears."""
-    called = [label_of(scores) for scores in several]
-    return {value: " or ".join(dict.fromkeys(names[value] for names in called)) for value in VALUES}
 
 
 POINT_COLUMNS = {"modes": "modes covered", "high_quality": "high quality", "distance": "sliced Wasserstein"}

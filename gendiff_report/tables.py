@@ -150,10 +150,10 @@ def measured_row(name: str, result: Mapping[str, Any]) -> dict[str, str]:
 
 def _bench_command(name: str, result: Mapping[str, Any]) -> str:
     if name.startswith("speed"):
-        words, of = ["gendiff bench", f"--threads {result['threads']}"], result["settings"]
+        words, of = ["python -m benchmarks speed", f"--threads {result['threads']}"], result["settings"]
         options = ("seconds", "rounds", "sampling_steps", "dataset")
     else:
-        words, of = [f"OMP_NUM_THREADS={result['threads']} python -m benchmarks.scoring"], result
+        words, of = [f"OMP_NUM_THREADS={result['threads']} python -m benchmarks scoring"], result
         options = ("n_fake", "n_real", "repeats", "dataset")
     return " ".join(words + [f"--{option.replace('_', '-')} {plain(of[option])}" for option in options])
 

@@ -10,7 +10,6 @@ import torch
 
 from benchmarks import contestants, rivals, speed, turns
 from benchmarks.scoring import TURNS, corrupted, main
-from gendiff_lib import cli
 from gendiff_lib.data import load
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.evaluation.features import Extractor
@@ -187,7 +186,7 @@ def test_the_u_nets_are_the_same_work(tmp_path):
 def test_bad_words_for_speed_are_one_sentence(words, named, capsys):
     usual = {"--dataset": "shapes", "--contests": "dcgan"}
     others = [word for pair in usual.items() if pair[0] not in words for word in pair]
-    assert cli.main(["bench", "--tiny", *others, *words]) == 2
+    assert speed.main(["--tiny", *others, *words]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
@@ -205,12 +204,10 @@ def test_a_missing_package_is_one_sentence_with_the_remedy(package, capsys, monk
     assert all(word in err for word in (package, "pip install", "[bench]", "--contests"))
 
 
-def test_bench_without_a_checkout_is_one_sentence(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "gendiff_lib" / "__main__.py"))
-    assert cli.main(["bench", "--tiny"]) == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    assert "checkout" in err
+def test_a_benchmark_of_no_kind_is_one_sentence():
+    done = subprocess.run([sys.executable, "-m", "benchmarks", "fast"], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr == "benchmarks: name one of speed, scoring, such as `python -m benchmarks speed --help`\n"
 
 
 def test_without_bf16_its_contestants_are_left_out(monkeypatch):

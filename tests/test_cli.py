@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gendiff_lib import cli, paths
-from gendiff_lib.cli import COMMANDS, exit_code, main
+from gendiff_lib import paths
+from gendiff_lib.cli import COMMANDS, main, training
+from gendiff_lib.cli.ending import exit_code
 from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.config import TransformerNetwork
 from gendiff_lib.errors import GendiffError
@@ -20,7 +21,7 @@ from gendiff_lib.experiments import budget, get
 from gendiff_lib.experiments.experiment import PRESETS
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.train import train
-from gendiff_lib.runs.versions import VERSIONS
+from gendiff_lib.versions import VERSIONS
 
 SMOKE = ["--preset", "smoke"]
 TRAIN = ["train", "dcgan", "--preset", "smoke", "--set", "n_train=100", "--epochs", "1"]
@@ -180,7 +181,7 @@ def test_a_full_memory_is_one_sentence(capsys, monkeypatch):
     def full(*args, **more):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
-    monkeypatch.setattr("gendiff_lib.runs.train.train", full)
+    monkeypatch.setattr("gendiff_lib.cli.training.train", full)
     assert main(["train", "dcgan", "--preset", "smoke"]) == 2
     assert "the memory is full: lower batch_size" in one_sentence(capsys)
 
@@ -437,7 +438,7 @@ def test_what_a_sentence_tells_to_do_works(bad, remedy, capsys, monkeypatch):
     def begin(config, *, again):
         raise GendiffError("begun")
 
-    monkeypatch.setattr("gendiff_lib.runs.train.train", begin)
+    monkeypatch.setattr("gendiff_lib.cli.training.train", begin)
     monkeypatch.setattr(budget, "seconds_left", lambda config: 3600.0)  # so that nothing may be told before
     changed = {word.partition("=")[0] for word in remedy}
     kept = [w for w in bad[1:] if w.partition("=")[0] not in changed and w != "--set"]
@@ -502,7 +503,7 @@ def test_more_than_a_sheet_holds_is_refused_before_it_is_drawn(trained, capsys):
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_drawn(trained, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr("gendiff_lib.cli.sample", lambda *_: pytest.fail("drawn"))
+    monkeypatch.setattr("gendiff_lib.cli.samples.sample", lambda *_: pytest.fail("drawn"))
     assert draw(tmp_path / "file" / "a.png") == 2
     assert "name another file by --out" in one_sentence(capsys)
 
@@ -514,7 +515,7 @@ def test_interrupted_is_130(capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gendiff_lib.runs.train.train", interrupt)
+    monkeypatch.setattr("gendiff_lib.cli.training.train", interrupt)
     assert main(TRAIN) == 130
     assert "interrupted; the same command goes on" in one_sentence(capsys)
 
@@ -599,7 +600,7 @@ def test_prune_shows_and_removes(trained, capsys):
 
 
 def test_list_tells_what_a_preset_costs(capsys, monkeypatch):
-    monkeypatch.setattr("gendiff_lib.experiments.budget.seconds_of_image", lambda config: 0.5)
+    monkeypatch.setattr("gendiff_lib.cli.listing.seconds_of_image", lambda config: 0.5)
     assert main(["list", "--preset", "smoke"]) == 0
     lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
     images = get("dcgan", "smoke").epochs * 400
@@ -608,7 +609,7 @@ def test_list_tells_what_a_preset_costs(capsys, monkeypatch):
 
 
 def test_fetch_tells_where_the_weights_are(capsys, monkeypatch):
-    monkeypatch.setattr("gendiff_lib.evaluation.weights.fetch", lambda file: Path("/cache/weights.pt"))
+    monkeypatch.setattr("gendiff_lib.cli.keeping.fetch", lambda file: Path("/cache/weights.pt"))
     assert main(["fetch", "inception"]) == 0
     assert capsys.readouterr().out == "inception is in /cache/weights.pt\n"
 
@@ -637,7 +638,7 @@ def test_the_command_of_a_run_trains_its_very_configuration(config, monkeypatch,
         asked.append(config)
         raise GendiffError("seen")
 
-    monkeypatch.setattr(cli, "find", find)
+    monkeypatch.setattr(training, "find", find)
     program, *words = shlex.split(run.command)
     shutil.rmtree(run.folder)
     assert (program, main(words)) == ("gendiff", 2)

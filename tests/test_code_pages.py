@@ -50,6 +50,9 @@ VERSION = 1  # of something
 # in two lines.
 LONG = {"one": "a string that is so long that nobody would want to read it whole", "two": "and another one, as long"}
 _HIDDEN = 2
+BROKEN = register(
+    "it", 1
+)  # of something else
 
 
 def f(x: int, *rest: str, n: int = 3, **more: Any) -> str:
@@ -89,6 +92,7 @@ def test_public_names_are_read_with_signature_and_docstring(source):
     assert told == {
         "VERSION": ("value", " = 1", "of something"),
         "LONG": ("value", " of one, two", "Told above, in two lines."),
+        "BROKEN": ("value", " = register('it', 1)", "of something else"),
         "f": ("function", "(x: int, *rest: str, n: int = 3, **more: Any) -> str", "Uses `x` < 1."),
         "C": ("class", "(Base)", "Of fields."),
     }
@@ -109,7 +113,7 @@ def test_relative_imports_are_made_whole(source):
 
 
 def test_text_is_escaped_and_code_is_code(pages, source):
-    shown = pages.entry(source.names[2], "place")
+    shown = pages.entry(source.names[3], "place")
     assert '<dt id="place"><code><b>f</b>(x: int' in shown
     assert "<p>Uses <code>x</code> &lt; 1.</p>" in shown
     assert list(pages.paragraphs("a\nb\n\nc")) == ["<p>a b</p>", "<p>c</p>"]

@@ -7,8 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ORDER = (
-    "errors", "parsing", "paths", "config", "device", "streams", "progress", "data", "graphs", "ema", "learner",
-    "networks", "gan", "diffusion", "classifier", "training", "runs", "evaluation", "experiments", "cli", "__main__",
+    "errors", "versions", "parsing", "paths", "config", "device", "streams", "progress", "data", "graphs", "ema",
+    "learner", "networks", "gan", "diffusion", "classifier", "training", "runs", "evaluation", "experiments", "cli",
+    "__main__",
 )  # fmt: skip
 BESIDE = {"gan", "diffusion", "classifier"}  # none of these knows another
 SOURCES = sorted(p for p in (ROOT / "gendiff_lib").rglob("*.py") if p != ROOT / "gendiff_lib" / "__init__.py")
@@ -28,18 +29,11 @@ def imported(path):
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-OPEN = {"cli"}  # what still imports from above it
-
-
 def name_of(path):
     return ".".join(path.relative_to(ROOT / "gendiff_lib").with_suffix("").parts)
 
 
-def marked(path):
-    return pytest.param(path, marks=pytest.mark.xfail(strict=True) if name_of(path) in OPEN else (), id=name_of(path))
-
-
-@pytest.mark.parametrize("path", [marked(p) for p in SOURCES])
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_imports_go_down_only(path):
     mine = path.relative_to(ROOT).with_suffix("").parts[1]
     theirs = {name.split(".")[1] for name in imported(path) if name.startswith("gendiff_lib.")}

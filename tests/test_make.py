@@ -127,7 +127,7 @@ def test_a_tilde_in_venv_is_the_users_home(made):
         (["train", "YES=0"], "-m gendiff_lib train --all --preset laptop --dataset |"),
         (["lab"], "-m jupyterlab notebooks"),
         (["hooks"], "-m pre_commit install"),
-        (["bench"], "-m gendiff_lib bench"),
+        (["bench"], "-m benchmarks speed"),
         (["test"], "-m pytest -q"),
     ],
 )  # fmt: skip

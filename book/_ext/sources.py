@@ -173,7 +173,9 @@ def _value(node: ast.AnnAssign | ast.Assign, comments: dict[int, str], kind: str
     if isinstance(kept, ast.Call) and ast.unparse(kept.func) == "setting":  # a field of a configuration, told in words
         kept, doc = kept.args[0], ast.literal_eval(kept.args[1])
     typed = f": {ast.unparse(node.annotation)}" if isinstance(node, ast.AnnAssign) else ""
-    return Name(target, kind, typed + _shown(kept), doc or comments.get(node.lineno, ""))
+    return Name(
+        target, kind, typed + _shown(kept), doc or comments.get(node.lineno) or comments.get(node.end_lineno, "")
+    )
 
 
 def _shown(value: ast.expr | None) -> str:

@@ -6,20 +6,19 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, create_model
 
+from .. import paths
 from ..config import Sampling
 from ..data import load
 from ..device import packages
-from ..paths import runs_dir
 from ..runs import files, layout
 from ..runs.record import Told, complaint
 from ..runs.run import Light, Run
 from ..runs.samples import beside, check_drawable, sample, sampling_record
-from ..runs.versions import outdated
+from ..versions import outdated, result_versions
 from .features import Extractor, extract
 from .metrics import check_enough, kept_reference, score
 from .scores import Scores
 from .statistics import published_statistics
-from .versions import VERSIONS
 
 REFERENCE = "train"  # the split that scores compare with
 
@@ -42,7 +41,7 @@ _KeptScores: type[BaseModel] = create_model(
 
 def outdated_parts(scores: Scores) -> list[str]:
     """What of these scores the present code would make anew: "samples", "scores", both or neither."""
-    raised = outdated(scores.made.get("versions", {"sampling": 0, "metrics": 0}), VERSIONS)
+    raised = outdated(scores.made.get("versions", {"sampling": 0, "metrics": 0}))
     return (["samples"] if "sampling" in raised else []) + (["scores"] if {"metrics", "features"} & {*raised} else [])
 
 
@@ -103,7 +102,7 @@ def kept_scores(
     """Scores by an extractor that need not be at hand, if they were computed before by this very protocol."""
     part = layout.samples(run.images, run.resolve(sampling).digest)
     name = layout.scores(extractor, "*", reference, n_real)
-    places = (runs_dir() / run.id / part, run.folder / part)
+    places = (paths.runs_dir() / run.id / part, run.folder / part)
     kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
     found = [scores for path in reversed(kept) if (scores := _read_scores(path))]
     return next((scores for scores in found if not outdated_parts(scores)), found[0] if found else None)
@@ -132,7 +131,7 @@ def provenance(run: Run, sampling: Sampling) -> dict[str, Any]:
         "sampling_seconds": record["seconds"],
         "device": record["device"],
         "threads": record["threads"],
-        "versions": record["versions"] | {name: VERSIONS[name] for name in ("features", "metrics")},
+        "versions": record["versions"] | result_versions("features", "metrics"),
         "packages": packages(),
         "commit": record["commit"],
     }

@@ -14,8 +14,8 @@ from ..config import Config
 from ..errors import ConfigError, GendiffError
 from ..graphs import WARM_UP
 from ..runs import layout
+from ..runs.record import images_in
 from ..runs.run import find, folders
-from ..runs.train import images_in
 from ..training.build import build, images_at, start, training_data
 from ..training.engine import accelerate
 from ..training.loop import fit

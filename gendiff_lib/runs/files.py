@@ -19,8 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from .. import paths
 from ..errors import GendiffError
-from ..paths import published_dir
 
 
 class StoreError(GendiffError):
@@ -54,7 +54,7 @@ def writing(path: Path, remedy: str = ELSEWHERE) -> Iterator[Path]:
 
 def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> GendiffError:
     text = str(error)
-    if remedy == ELSEWHERE and published_dir() in path.parents:
+    if remedy == ELSEWHERE and paths.published_dir() in path.parents:
         remedy = TRACKED
     code = error.errno if isinstance(error, OSError) else None
     # torch and safetensors wrap the system's error in their own, so its words are looked for too
@@ -103,7 +103,7 @@ def damaged(path: Path, why: str) -> StoreError:
     """The sentence for a file that cannot be read back."""
     if path.name == "checkpoint.pt":
         return StoreError(f"{path} is damaged ({why}): delete it, and the same command trains from the start")
-    if published_dir() in path.parents:
+    if paths.published_dir() in path.parents:
         return StoreError(f"{path} is damaged ({why}): it is tracked, so restore it with git checkout {path}")
     folder = path.parent.parent if path.parent.name in ("weights", "sheets") else path.parent
     return StoreError(f"{path} is damaged ({why}): delete {folder}, and the same command makes it again")
@@ -222,34 +222,3 @@ def read_checkpoint(path: Path, *, whole: bool = True) -> dict[str, Any]:
         return state
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
         raise damaged(path, type(error).__name__) from None
-
-
-def replace_folder(new: Path, old: Path) -> None:
-    """Put folder `new` in the place of `old`, which may exist."""
-    grave = old.with_name(f".{old.name}.old.{HOST}.{os.getpid()}")
-    if old.exists():
-        os.replace(old, grave)
-    os.replace(new, old)
-    shutil.rmtree(grave, ignore_errors=True)
-
-
-@contextmanager
-def removing(folder: Path) -> Iterator[None]:
-    """Take a folder away, and remove it at the end: who is interrupted leaves a draft, which is swept."""
-    grave = folder.with_name(f".{folder.name}.{HOST}.{os.getpid()}")
-    os.replace(folder, grave)
-    try:
-        yield
-    finally:
-        shutil.rmtree(grave, ignore_errors=True)
-
-
-@contextmanager
-def drafting(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`, removed at the end; what is to stay is put in its place before."""
-    draft = folder.with_name(f".{folder.name}.{HOST}.{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

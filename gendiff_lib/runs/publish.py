@@ -7,7 +7,7 @@ import torch
 from .. import paths
 from ..data.images import read_png
 from ..errors import GendiffError
-from . import files, layout, locks
+from . import drafts, files, layout
 from .record import read_record
 from .run import Run
 
@@ -25,8 +25,8 @@ def publish(run: Run, *, weights: bool = False) -> Path:
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
     target = paths.published_dir() / run.id
     files.check_writable(target.parent, "give yourself the right to")
-    locks.sweep(target.parent)
-    with files.drafting(target) as draft:
+    drafts.sweep(target.parent)
+    with drafts.drafting(target) as draft:
         for pattern in layout.LIGHT:
             for path in run.folder.glob(pattern):
                 files.copy(path, draft / path.relative_to(run.folder))
@@ -35,7 +35,7 @@ def publish(run: Run, *, weights: bool = False) -> Path:
             _weights(run, draft, record, seen, make=weights and seen == record["images"])
         files.write_json(draft / layout.RECORD, record)
         _check(run, draft)
-        files.replace_folder(draft, target)
+        drafts.replace_folder(draft, target)
     return target
 
 

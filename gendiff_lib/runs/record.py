@@ -119,3 +119,12 @@ def read_record(folder: Path) -> dict[str, Any]:
             if not str(entry["images"]) == seen == str(images_seen(known, entry["epochs"])):
                 raise ValueError(f"snapshot {seen} tells other images or epochs")
     return known
+
+
+def images_in(checkpoint: Path) -> int:
+    """The images that the training in a checkpoint has seen; 0 where there is none."""
+    if not checkpoint.exists():
+        return 0
+    state = files.read_checkpoint(checkpoint, whole=False)
+    with files.understanding(checkpoint):
+        return int(state["counts"]["images"])

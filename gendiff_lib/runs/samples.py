@@ -16,9 +16,9 @@ from ..device import check_precision, commit, device_name, packages
 from ..errors import ConfigError, GendiffError
 from ..learner import Method
 from ..streams import stream
-from . import drawing, files, layout, locks
+from ..versions import outdated, result_versions
+from . import drafts, drawing, files, layout, locks
 from .run import Run
-from .versions import outdated, result_versions
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _kept_samples(run: Run, sampling: Sampling, again: bool) -> Tensor | None:
 
 def _make(run: Run, sampling: Sampling) -> Tensor:
     path, there = beside(run, sampling, layout.SAMPLES)
-    locks.sweep(path.parent)
+    drafts.sweep(path.parent)
     made, seconds = _draw(run, sampling, path.parent)
     if run.dataset.is_image:
         with files.writing(path.with_name(layout.SHEET)) as draft:

@@ -23,8 +23,8 @@ from ..streams import stream
 from ..training.build import build, images_at, start, training_data
 from ..training.engine import accelerate, engine_for, fitting_threads
 from ..training.loop import check_losses, fit
-from . import files, layout, locks
-from .record import read_record
+from . import drafts, files, layout, locks
+from .record import images_in, read_record
 from .run import Run, find, folders
 from .segments import Clock, begin_segment, new_record
 
@@ -43,7 +43,7 @@ def train(config: Config, deadline: float | None = None, *, again: bool = False,
     something cannot be done; OutOfTime where time.monotonic() passes `deadline` before the end. `again` counts no
     published run.
     """
-    locks.sweep(paths.runs_dir())
+    drafts.sweep(paths.runs_dir())
     if (run := find(config)) and not (again and run.published):
         run.check_data()
         return run
@@ -57,7 +57,7 @@ def train(config: Config, deadline: float | None = None, *, again: bool = False,
             return training.run(deadline)
         finally:
             if training.hidden.exists() and not (training.hidden / layout.CHECKPOINT).exists():
-                with files.removing(training.hidden):
+                with drafts.removing(training.hidden):
                     pass  # nothing in it could be gone on from
 
 
@@ -221,15 +221,6 @@ class _Training:
         return Run(final, self.record, self.config)
 
 
-def images_in(checkpoint: Path) -> int:
-    """The images that the training in a checkpoint has seen; 0 where there is none."""
-    if not checkpoint.exists():
-        return 0
-    state = files.read_checkpoint(checkpoint, whole=False)
-    with files.understanding(checkpoint):
-        return int(state["counts"]["images"])
-
-
 def _add(new: Path, mine: dict[str, Any], final: Path) -> dict[str, Any]:
     """Add the training in `new` to the run in `final`, whose samples and scores stay; returns its record.
 
@@ -247,6 +238,6 @@ def _add(new: Path, mine: dict[str, Any], final: Path) -> dict[str, Any]:
         if images_in(new / layout.CHECKPOINT) > images_in(final / layout.CHECKPOINT):
             files.copy(new / layout.CHECKPOINT, final / layout.CHECKPOINT)
     record["snapshots"] = (theirs or mine)["snapshots"] | mine["snapshots"]
-    with files.removing(new):  # by now the finished run holds what a training goes on from
+    with drafts.removing(new):  # by now the finished run holds what a training goes on from
         files.write_json(final / layout.RECORD, record)
     return record

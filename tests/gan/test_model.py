@@ -1,3 +1,4 @@
+import math
 from copy import deepcopy
 
 import pytest
@@ -329,6 +330,14 @@ def test_a_step_tells_norms_and_what_the_discriminator_gets_right(gan):
     for name, key in (("generator", "grad_norm_g"), ("discriminator", "grad_norm_d")):
         norm = torch.cat([p.grad.flatten() for p in learner.modules[name].parameters()]).norm()
         assert_close(told[key], norm)
+
+
+def test_a_discriminator_that_says_one_half_is_right_about_nothing(gan):
+    learner = make(gan, SHAPE, 10)
+    torch.nn.init.zeros_(learner.discriminator.main[-2].weight)
+    told = step(learner)
+    assert (told["accuracy_real"], told["accuracy_fake"]) == (0, 0)
+    assert told["loss_d"].item() == pytest.approx(2 * math.log(2))
 
 
 def test_clipping_bounds_the_gradients_of_both_players(gan):

@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 
-from gendiff_lib import cli
+from gendiff_lib.cli.parser import parser
 from gendiff_lib.evaluation.scores import VALUES
 from gendiff_report import number as cards
 from gendiff_report.number import Number, score_number
@@ -52,7 +52,7 @@ def test_a_score_opens_to_its_whole_protocol():
     assert not any(value.startswith("none") for value in shown.values())
     command = next(v for k, v in shown.items() if k.startswith("score the first"))
     assert "score r-1 --epoch 3 --n 60 --batch-size 60 --seed 0 --sampler ddim --n-steps 5" in command
-    cli._parser().parse_args(shlex.split(command)[1:])  # a command that the command line knows
+    parser().parse_args(shlex.split(command)[1:])  # a command that the command line knows
 
 
 def test_commands_of_several_seeds_can_each_be_copied():
@@ -64,7 +64,7 @@ def test_commands_of_several_seeds_can_each_be_copied():
     commands = [v for v in score_number(several, "precision").protocol.values() if v.startswith("gendiff ")]
     assert len(commands) == 3  # two trainings, and the scoring of the first
     for command in commands:
-        cli._parser().parse_args(shlex.split(command)[1:])
+        parser().parse_args(shlex.split(command)[1:])
 
 
 def test_every_value_of_scores_becomes_a_number():

@@ -9,6 +9,7 @@ import shutil
 
 import pytest
 
+from gendiff_lib import versions
 from gendiff_lib.cli import main
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.evaluation.calibration import Calibration, publish_calibration
@@ -17,11 +18,10 @@ from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.points import evaluate_points
 from gendiff_lib.evaluation.statistics import PRINTED
 from gendiff_lib.evaluation.validation import UNITS
-from gendiff_lib.runs import versions
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import Light
 from gendiff_lib.runs.samples import trajectory
-from gendiff_report import asking, showing
+from gendiff_report import asking, showing, trust
 from gendiff_report import page as report
 from gendiff_report.asking import Unpublished
 from gendiff_report.page import Page
@@ -299,10 +299,10 @@ def test_agreement_grows_with_what_is_published(shown, published, monkeypatch):
         str(i): [dataclasses.replace(one, extractor=e, frechet_distance=fd) for e, fd in (("x", i), ("y", i * i))]
         for i in range(4)
     }
-    monkeypatch.setattr(report, "scored_sets", lambda dataset: sets)
+    monkeypatch.setattr(trust, "scored_sets", lambda dataset: sets)
     assert page.agreement_table()[0].tau == 1
     assert ">1.00</button>" in shown[-1]
-    monkeypatch.setattr(report, "scored_sets", lambda dataset: {k: sets[k] for k in "01"})
+    monkeypatch.setattr(trust, "scored_sets", lambda dataset: {k: sets[k] for k in "01"})
     page.agreement_table()
     assert "fewer than 3 sets" in shown[-1]
 
@@ -314,9 +314,8 @@ def test_models_that_two_spaces_order_differently_are_named(shown):
         return {k: [dataclasses.replace(one, extractor=extractor, frechet_distance=fd)] for k, fd in fds.items()}
 
     page.unlike(by("x", a=1.0, b=2.0, c=3.0), by("y", a=1.0, b=3.0, c=2.0, d=0.0))
-    assert shown == [
-        "<p>By the Fréchet distance x and y order these differently: b and c. No lead is claimed there.</p>"
-    ]
+    told = "order these differently: b and c. A lead in one space alone is no verdict"
+    assert shown == [f"<p>By the Fréchet distance x and y {told}.</p>"]
     page.unlike(by("x", a=1.0, b=2.0), by("y", a=10.0, b=30.0))
     assert "x and y order all 2 alike" in shown[-1]
     page.unlike(by("x", a=1.0), by("y", a=1.0))

@@ -108,10 +108,10 @@ def test_every_tracked_benchmark_is_shown_whole():
         how = tables.measured_row(path.stem, result)
         words = shlex.split(how["command"])
         if "contests" in result:
-            asked = speed._parser().parse_args(words[words.index("bench") + 1 :])
+            asked = speed._parser().parse_args(words[words.index("speed") + 1 :])
             assert (asked.threads, asked.rounds) == (result["threads"], result["settings"]["rounds"])
         else:
-            asked = scoring._parser().parse_args(words[words.index("benchmarks.scoring") + 1 :])
+            asked = scoring._parser().parse_args(words[words.index("scoring") + 1 :])
             assert (asked.n_real, asked.repeats) == (result["n_real"], result["repeats"])
         if "contests" in result:
             rows = tables.ratio_rows(result["contests"], how)

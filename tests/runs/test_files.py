@@ -12,7 +12,7 @@ import torch
 from torch.testing import assert_close
 
 from gendiff_lib import paths
-from gendiff_lib.runs import files, locks
+from gendiff_lib.runs import drafts, files, locks
 from gendiff_lib.runs.files import StoreError
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.arange(3).byte()}
@@ -212,7 +212,7 @@ def test_a_folder_is_put_in_the_place_of_another(tmp_path, there):
     if there:
         old.mkdir()
         (old / "stale").touch()
-    files.replace_folder(new, old)
+    drafts.replace_folder(new, old)
     assert os.listdir(tmp_path) == ["old"]
     assert os.listdir(old) == ["fresh"]
 
@@ -277,7 +277,7 @@ def test_drafts_of_dead_processes_are_swept_and_those_of_living_ones_stay(tmp_pa
     for name in (*gone, *kept):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    locks.sweep(tmp_path)
+    drafts.sweep(tmp_path)
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == set(kept)
     assert not list(tmp_path.glob(f".folder.{files.HOST}.*"))
 
@@ -294,8 +294,8 @@ def test_what_vanishes_while_it_is_swept_is_passed_over(tmp_path, dead, monkeypa
             shutil.rmtree(tmp_path / name, ignore_errors=True)
         return False
 
-    monkeypatch.setattr(locks, "_alive", alive)
-    locks.sweep(tmp_path)
+    monkeypatch.setattr(drafts, "_alive", alive)
+    drafts.sweep(tmp_path)
     assert asked == [dead]
     assert os.listdir(tmp_path) == []
 

@@ -17,8 +17,8 @@ from gendiff_lib.errors import GendiffError
 from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
 from gendiff_lib.evaluation.features import Extractor
+from gendiff_lib.runs import drafts, files, layout, locks
 from gendiff_lib.runs import drawing as drawing_module
-from gendiff_lib.runs import files, layout, locks
 from gendiff_lib.runs import train as recorder
 from gendiff_lib.runs.run import Run, find
 from gendiff_lib.runs.samples import sample
@@ -145,7 +145,7 @@ def test_a_half_removed_training_is_swept_by_the_next_command(points):
     run = train(points)
 
     def remove():
-        with files.removing(run.folder):
+        with drafts.removing(run.folder):
             pass
 
     assert killed_at(1, remove) == KILLED

@@ -240,6 +240,17 @@ def test_too_few_samples_are_refused(points):
         train(points.but(n_train=31))
 
 
+def test_one_whole_batch_is_enough(points):
+    _, progress = train(points.but(n_train=32, epochs=1))
+    assert (progress.updates, progress.images, progress.epoch) == (1, 32, 1)
+
+
+def test_a_learner_is_built_where_it_is_asked_for(points):
+    dataset = load(points.dataset)
+    assert build(points, dataset, torch.device("meta")).device.type == "meta"
+    assert build(points, dataset).device.type == "cpu"
+
+
 def test_what_does_not_fit_is_refused_before_it_starts(points, conv, gan):
     for config, words in (
         (points.but(image_size=8), "image_size=8"),

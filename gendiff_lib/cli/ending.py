@@ -1,0 +1,48 @@
+"""How a command ends: with a code, and in one sentence."""
+
+import io
+import os
+import re
+import sys
+from collections.abc import Callable
+
+import torch
+
+from ..errors import GendiffError, legible
+
+
+def exit_code(program: str, work: Callable[[], int | None], interrupted: str) -> int:
+    """Do `work`: its own code or 0 when it was done, 2 for what the user can mend, 130 when interrupted.
+
+    Where nobody reads its output any more it ends as other programs do there: 141, and not a word.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± shows another sign in its place
+    try:
+        code = work() or 0
+        if sys.stdout:  # it is None where the shell has closed it
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains at its end
+        return 141
+    except GendiffError as error:
+        return say(f"{program}: {error}")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return say(f"{program}: {where}{error.strerror or error}: mend that, and give the same command again")
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)):
+            raise
+        return say(f"{program}: the memory is full: lower batch_size, image_size or the width of the network")
+    except KeyboardInterrupt:
+        return say(f"{program}: interrupted; {interrupted}", 130)
+
+
+def say(sentence: str, code: int = 2) -> int:
+    """Print a sentence as one line, its endless words cut, and return the exit code."""
+    short = re.sub(r"\S{400,}", lambda word: f"{word[0][:40]}…{word[0][-20:]}", sentence)
+    if sys.stderr:  # else print would take the standard output
+        print(legible(short), file=sys.stderr)
+    return code

@@ -1,0 +1,88 @@
+"""Commands that train."""
+
+import argparse
+import math
+
+import torch
+
+from ..config import Config
+from ..device import MOST_THREADS
+from ..errors import ConfigError, GendiffError
+from ..experiments import EXPERIMENTS, get
+from ..experiments.book import book_configs
+from ..experiments.budget import by_worth, check_patience, seconds_of
+from ..experiments.queue import nothing, published, study, work
+from ..runs.replay import replay
+from ..runs.run import all_runs, find
+from ..runs.train import train
+from .words import count_of, run_of
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, str]:
+    """--epochs, --seed and every --set, as words by the fields they name."""
+    words = {name: getattr(args, name) for name in ("epochs", "seed") if getattr(args, name) is not None}
+    words |= {"dataset": args.dataset} if args.dataset else {}
+    for word in args.set:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {word} is incomplete: write --set FIELD=VALUE")
+        if name in words:
+            raise ConfigError(f"{name} is given twice, as {words[name]} and as {text}: leave one out")
+        words[name] = text
+    return words
+
+
+def train_command(args: argparse.Namespace) -> None:
+    """Train one configuration, or everything that the book or the study lacks."""
+    if args.threads is not None:
+        torch.set_num_threads(count_of("--threads", args.threads, least=1, most=MOST_THREADS))
+    if (args.name is not None) == args.all:
+        raise ConfigError("name one experiment, or give --all: `gendiff list` shows the experiments")
+    if args.all:
+        if args.seed is not None or args.set or args.again:
+            raise ConfigError("--seed, --set and --again are for one experiment: name it instead of --all")
+        epochs = Config().told({"epochs": args.epochs}).epochs if args.epochs is not None else None
+        seeds = count_of("--seeds", args.seeds, least=1, most=100)
+        if args.publish and args.preset != "overnight":
+            raise ConfigError(
+                "--publish scores and publishes by the protocol of the preset overnight: give --preset overnight, or "
+                "leave --publish out"
+            )
+        configs = by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), seeds)
+        if args.preset == "overnight" and not args.dataset and epochs is None:
+            configs = study()
+        if args.budget is not None or args.publish:
+            budget = seconds_of(args.budget) if args.budget is not None else math.inf
+            for line in work(configs, budget, published if args.publish else nothing):
+                print(line, flush=True)
+            return
+    else:
+        if args.budget is not None or "seeds" in args.given or args.publish:
+            raise ConfigError("--budget, --seeds and --publish go with --all: leave them out, or name no experiment")
+        known = args.name in EXPERIMENTS
+        base = get(args.name, args.preset, dataset=args.dataset) if known else run_of(args.name, args).config
+        configs = [base.told(_overrides(args))]
+        check_patience(configs[0], math.inf if args.yes or args.again else None, "add --yes, or lower --epochs")
+    for config in configs:
+        there = find(config)
+        before = None if args.again and there and there.published else there
+        run = before or train(config, again=args.again)
+        what = "is there" if before else f"trained in {run.snapshot['seconds']:.1f} s"
+        print(f"{run.id}, {config.epochs:.5g} epochs: {what} ({run.folder})", flush=True)
+
+
+def replay_command(args: argparse.Namespace) -> None:
+    """Train the first updates of runs again; GendiffError where one differs."""
+    if args.all == bool(args.runs):
+        raise ConfigError("name runs, or give --all for the published ones: `gendiff runs` shows the runs")
+    runs = {word: run_of(word, args) for word in args.runs}  # refuses a wrong word before anything is trained
+    if args.all:
+        runs = {run.id: run for run in all_runs() if run.published}
+    found = {}
+    for word, run in runs.items():
+        found[word] = told = replay(run)
+        print(f"{word}: {told.verdict} ({told.why})", flush=True)
+    if differing := [word for word, told in found.items() if told.verdict == "differs"]:
+        raise GendiffError(
+            f"today's code does not make {', '.join(differing)}: raise the version of what has changed, or undo it"
+        )

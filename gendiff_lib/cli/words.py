@@ -1,0 +1,85 @@
+"""From words of the command line to runs, samplings and numbers, and from rows to a table."""
+
+import argparse
+import shlex
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .. import paths
+from ..config import Config, Sampling
+from ..errors import ConfigError, GendiffError
+from ..evaluation.features import Extractor
+from ..experiments import EXPERIMENTS, get, preset_of
+from ..experiments.experiment import Protocol
+from ..experiments.extractors import extractor, offline_kind
+from ..parsing import whole_number
+from ..runs import layout
+from ..runs.run import Run, folders
+
+
+def run_of(word: str, args: argparse.Namespace) -> Run:
+    """The run that a word of the command line names."""
+    epoch = getattr(args, "epoch", None)
+    if word in EXPERIMENTS:
+        config = get(word, args.preset, dataset=args.dataset)
+        there = folders(config)
+        if not there:
+            words = f"gendiff train {word} --preset {args.preset}"
+            words += f" --dataset {shlex.quote(args.dataset)}" if args.dataset else ""
+            raise GendiffError(f"no run of {word} in preset {args.preset} is there: `{words}` makes one")
+        run = Run.read(there[0])
+    else:
+        places = [Path(word), paths.runs_dir() / word, paths.published_dir() / word] if word else []
+        folder = next(filter(_is_run, places), None)
+        if folder is None:
+            raise GendiffError(f"{word!r} is neither an experiment nor a run: `gendiff runs` shows what there is")
+        run = Run.read(folder.absolute())
+    return run if epoch is None else run.at(Config().told({"epochs": epoch}).epochs)
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether there is a record in `folder`; false for what can name no folder."""
+    with suppress(OSError, ValueError):
+        return (folder / layout.RECORD).is_file()
+    return False
+
+
+def protocol_of(run: Run) -> Protocol | None:
+    """The protocol of the run's experiment in its preset; None where it has none."""
+    known = EXPERIMENTS.get(run.config.name)
+    return known.protocols[preset_of(run.config)] if known and known.protocols else None
+
+
+def sampling_of(run: Run, args: argparse.Namespace) -> Sampling:
+    """How the run's experiment is sampled in its preset, with what options change."""
+    base = known.sampling if (known := protocol_of(run)) else Sampling()
+    given = {name: getattr(args, name) for name in Sampling.fields() if getattr(args, name) is not None}
+    if "sampler" in given:  # another sampler has its own number of steps and eta
+        base = base.but(n_steps=None, eta=None)
+    return base.told(given)
+
+
+def count_of(flag: str, text: str, least: int = 0, most: int | None = None) -> int:
+    """The whole number that an option's word spells; ConfigError for none, or one out of range."""
+    if (count := whole_number(text)) is None:
+        raise ConfigError(f"{flag} must be a whole number, not {text!r}")
+    if count < least or (most is not None and count > most):
+        raise ConfigError(
+            f"{flag} must be {f'at least {least}' if most is None else f'between {least} and {most}'}, not {count}"
+        )
+    return count
+
+
+def extractor_of(args: argparse.Namespace, dataset: str, preset: str) -> Extractor:
+    """The one that --extractor names, else the data set's offline one."""
+    return extractor(args.extractor if args.extractor is not None else offline_kind(dataset), dataset, preset)
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns, cut to the width of the terminal."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    room = shutil.get_terminal_size((160, 24)).columns
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()[:room])

@@ -1,0 +1,63 @@
+"""Drafts: folders that take another's place when they are whole, and what killed processes left of them."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .files import HOST
+
+_DRAFT = re.compile(rf"\..+\.{re.escape(HOST)}\.(\d+)")
+
+
+def sweep(folder: Path) -> None:
+    """Remove the drafts that processes of this machine left in `folder`, or below it, when they were killed."""
+    for place, folders, files in os.walk(folder):  # which passes over what vanishes meanwhile
+        for path in (Path(place, name) for name in (*folders, *files)):
+            told = _DRAFT.fullmatch(path.name)
+            if told and not _alive(int(told[1])):
+                with suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put folder `new` in the place of `old`, which may exist."""
+    grave = old.with_name(f".{old.name}.old.{HOST}.{os.getpid()}")
+    if old.exists():
+        os.replace(old, grave)
+    os.replace(new, old)
+    shutil.rmtree(grave, ignore_errors=True)
+
+
+@contextmanager
+def removing(folder: Path) -> Iterator[None]:
+    """Take a folder away, and remove it at the end: who is interrupted leaves a draft, which is swept."""
+    grave = folder.with_name(f".{folder.name}.{HOST}.{os.getpid()}")
+    os.replace(folder, grave)
+    try:
+        yield
+    finally:
+        shutil.rmtree(grave, ignore_errors=True)
+
+
+@contextmanager
+def drafting(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, removed at the end; what is to stay is put in its place before."""
+    draft = folder.with_name(f".{folder.name}.{HOST}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
