@@ -44,7 +44,7 @@ def _is_folder(root: Path, name: str) -> bool:
 def _python(folder: Path) -> Iterator[Path]:
     """The files of Python and the notebooks in a folder, without what is made in hidden and built ones."""
     for path in sorted([*folder.rglob("*.py"), *folder.glob("*.ipynb")]):
-        if not {"_build", "executed", "__pycache__"} & set(path.parts):
+        if not {"_build", "executed", "__pycache__"} & set(path.relative_to(folder).parts):
             yield path
 
 
@@ -111,7 +111,7 @@ def drawing(found: list[Box]) -> str:
         canvas.text(0, y, box.name)
         if box.imports:
             canvas.line((half, y + 5), (max(lanes[n] for n in box.imports), y + 5), arrow=False)
-        for name in box.imports:
+        for name in sorted(box.imports):
             canvas.box(lanes[name] - 2, y + 3, 4, 4, strength=1)
         if users := [rows[other.name] for other in found if box.name in other.imports]:
             canvas.line((lanes[box.name], min(users) + 5), (lanes[box.name], y - 5), (half, y - 5))
