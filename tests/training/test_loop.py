@@ -13,6 +13,7 @@ from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import ConfigError, DataError
 from gendiff_lib.gan.model import GAN
 from gendiff_lib.progress import Progress, TrainingError
+from gendiff_lib.training import build as build_module
 from gendiff_lib.training import loop, operations
 from gendiff_lib.training.build import build, images_at, make, start
 from gendiff_lib.training.loop import fit
@@ -126,7 +127,7 @@ class Doubled(Diffusion):
 
 def test_a_learner_of_two_phases_is_counted_as_it_is_done(points, monkeypatch):
     each = operations_per_image(points, load("gaussians"))
-    monkeypatch.setattr(loop, "Diffusion", Doubled)
+    monkeypatch.setattr(build_module, "Diffusion", Doubled)
     learner, dataset, progress = begin(points)
     whole = [progress.operations for _ in fit(learner, dataset, points, progress)]
     steps = [b - a for a, b in pairwise([0, *whole])]
