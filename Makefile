@@ -9,6 +9,7 @@ PRESET ?=
 EPOCHS ?=
 DATASET ?=
 TRAIN ?=
+YES ?=
 NAME ?=
 PORT ?= 8000
 export PRESET EPOCHS DATASET NAME PORT  # recipes read them as "$$NAME", so that no word becomes a command
@@ -43,6 +44,9 @@ endif
 ifneq ($(filter-out 0 1 no yes false true,$(TRAIN)),)
   $(error TRAIN=$(TRAIN) must be 1 or 0)
 endif
+ifneq ($(filter-out 0 1 no yes false true,$(YES)),)
+  $(error YES=$(YES) must be 1 or 0)
+endif
 ifneq ($(words $(PORT))$(call without_digits,$(PORT)),1)
   $(error PORT=$(PORT) must be a whole number, such as PORT=8000)
 endif
@@ -56,6 +60,7 @@ BUILT := book/_build/html/index.html
 KNOWN := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PIP = "$(PY)" -m pip install --quiet --disable-pip-version-check -c constraints.txt
 LIBRARY = "$(PY)" -m gendiff_lib
+YES_WORD = $(if $(filter 1 yes true,$(YES)), --yes)
 
 .DEFAULT_GOAL := help
 .PHONY: help env train book pdf preview serve test test-browser test-twice linkcheck imports lint replay runs status bench lab clean
@@ -63,7 +68,7 @@ LIBRARY = "$(PY)" -m gendiff_lib
 help: ## List the targets
 	@echo "make TARGET [VENV=path] [PYTHON=python3.12]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "for train, book and runs: PRESET=smoke|laptop|overnight|paper (book: paper once its two models are published, else laptop) EPOCHS=n DATASET=name; for book: TRAIN=1; for train: NAME=experiment; for serve: PORT=n"
+	@echo "for train, book and runs: PRESET=smoke|laptop|overnight|paper (book: paper once its two models are published, else laptop) EPOCHS=n DATASET=name; for book: TRAIN=1; for train: NAME=experiment; for both: YES=1 (though a training takes more than 20 minutes); for serve: PORT=n"
 
 env: $(STAMP) ## Set up the virtual environment
 
@@ -98,10 +103,10 @@ $(LAB): $(STAMP)
 	@touch "$(LAB)"
 
 train: $(STAMP) ## Train what the book needs and is missing, or one experiment (NAME=dcgan)
-	@$(LIBRARY) train $(if $(NAME),"$$NAME",--all) --preset "$${PRESET:-laptop}" --dataset "$$DATASET" $(if $(EPOCHS),--epochs "$$EPOCHS")
+	@$(LIBRARY) train $(if $(NAME),"$$NAME",--all) --preset "$${PRESET:-laptop}" --dataset "$$DATASET" $(if $(EPOCHS),--epochs "$$EPOCHS")$(YES_WORD)
 
 book: $(STAMP) ## Train what is missing and build book/_build/html/index.html
-	@"$(PY)" book/build.py --preset "$$PRESET" --epochs "$$EPOCHS" --dataset "$$DATASET" $(if $(filter 1 yes true,$(TRAIN)),--train)
+	@"$(PY)" book/build.py --preset "$$PRESET" --epochs "$$EPOCHS" --dataset "$$DATASET" $(if $(filter 1 yes true,$(TRAIN)),--train)$(YES_WORD)
 
 pdf: $(STAMP) ## Print the built book: book/_build/pdf/gendiff.pdf (needs Chromium)
 	@"$(PY)" book/paper.py pdf

@@ -22,7 +22,7 @@ from gendiff_lib.config import GendiffError
 from gendiff_lib.features import Extractor, extract
 from gendiff_lib.machine import default_device, forget_peak, peak_memory
 from gendiff_lib.metrics import kept_reference, score
-from gendiff_lib.scoring import offline
+from gendiff_lib.scoring import own_classifier
 from gendiff_lib.store import read_tensors
 
 # our name of a value -> torch-fidelity's
@@ -93,7 +93,7 @@ CONTESTANTS: dict[str, Callable[[Task, Extractor, Tensor, Tensor], Values]] = {
 
 def measure(task: Task) -> dict[str, Any]:
     """Seconds, peak memory and values of a task. Imports and the loading of images and weights are not counted."""
-    images, extractor = read_tensors(Path(task.images)), offline(task.dataset, task.preset)
+    images, extractor = read_tensors(Path(task.images)), own_classifier(task.dataset, task.preset)
     device, cpu = default_device(), torch.device("cpu")
     with torch.no_grad():
         extractor.network(images["fake"][:2])  # what libraries set up at first use is not counted either

@@ -31,7 +31,7 @@ from gendiff_lib.data import at_hand, load
 from gendiff_lib.experiments import PRESETS
 from gendiff_lib.features import content_digest, image_keys
 from gendiff_lib.metrics import KERNEL_SUBSET_SIZE, SPLITS
-from gendiff_lib.scoring import offline
+from gendiff_lib.scoring import own_classifier
 
 from .common import at_least, provenance, report, spread
 from .contestants import THEIR_NAMES, Task
@@ -111,7 +111,7 @@ def _task(args: argparse.Namespace, folder: Path) -> Task:
     dataset = args.dataset or ("shapes" if at_hand("cifar10") else "cifar10")
     real = _in_order(_split(dataset, "train", args.n_real, "--n-real"))
     fake = _in_order(corrupted(_split(dataset, "test", args.n_fake, "--n-fake")))
-    offline(dataset, args.preset)
+    own_classifier(dataset, args.preset)
     store.write_tensors(folder / "images.safetensors", {"fake": fake, "real": real})
     return Task(
         contestant="prepare",

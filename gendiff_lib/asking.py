@@ -1,14 +1,16 @@
 """From the parameters of a notebook to runs, samplings and scores."""
 
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import Tensor
 
-from . import layout, plots, realsheets, store
+from . import data, layout, plots, realsheets, store
+from .budget import TooLong, check_patience
 from .config import Config, ConfigError, GendiffError, Sampling
 from .experiments import (
     COLLAPSE,
@@ -17,10 +19,12 @@ from .experiments import (
     POINT_SEEDS,
     Protocol,
     check_preset,
+    classifier_for,
     get,
     paper_pair,
     protocol,
     sampler_grid,
+    train_command,
 )
 from .features import Extractor
 from .likelihood import Bits
@@ -29,7 +33,7 @@ from .metrics import ScoreError, Scores
 from .realsheets import Reals
 from .recorder import train
 from .runs import Light, Run, Trajectory, find, folders, siblings
-from .scoring import offline
+from .scoring import INSTRUMENTS, offline, own_classifier
 from .study import EARLY_N, OTHERS
 from .validation import Validation, kept_validation, read_validation
 
@@ -45,6 +49,10 @@ class Unpublished(GendiffError):
     """A page asks for what is neither there nor to be made while a book is built."""
 
 
+LACKING = (Unpublished, Light)  # why a table leaves a row out
+WAIT = "set patience = {hours} in the parameters cell (papermill: -p patience {hours})"
+
+
 def training_allowed() -> bool:
     """False while a book is built from what is there: the build sets GENDIFF_TRAIN=0."""
     told = os.environ.get("GENDIFF_TRAIN") or "1"
@@ -56,23 +64,33 @@ def training_allowed() -> bool:
 class Asking:
     """The parameters of one notebook. None asks for the preset's own epochs, seed and data set.
 
+    `patience` are the hours that each training may take on this machine, budget.PATIENCE where it is None: a longer one
+    raises TooLong before it begins. What is published of a preset of READ answers before anything is made.
     While a book is built from a preset of READ, nothing is trained, drawn or scored for it, and no data set is asked
     for that is not generated: what is not there raises Unpublished.
     """
 
     def __init__(
-        self, *, preset: str, epochs: float | None = None, seed: int | None = None, dataset: str | None = None
+        self,
+        *,
+        preset: str,
+        epochs: float | None = None,
+        seed: int | None = None,
+        dataset: str | None = None,
+        patience: float | None = None,
     ) -> None:
-        """ConfigError for a parameter of the wrong type or an unknown preset."""
+        """ConfigError for a parameter of the wrong type or out of range, or an unknown preset."""
         check_preset(preset)
+        check_hours(patience)
         given = {"epochs": epochs, "seed": seed, "dataset": dataset}
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         Config(**chosen)  # refuses what is of the wrong type or out of range
         self.preset, self.epochs, self.seed, self.dataset = preset, epochs, seed, dataset
+        self.patience = patience
         self._chosen = {name: value for name, value in chosen.items() if name != "dataset"}
-        self._judges: dict[str, Extractor] = {}
+        self._judges: dict[tuple[str, str], Extractor] = {}
         self._data: set[str] = set()
-        self._missing: list[str] = []
+        self._missing: dict[str, str] = {}  # what is left out of the page, and why
         self._tables = 0
         self._shown: tuple[Run, ...] = ()
         plots.use_svg()
@@ -97,45 +115,89 @@ class Asking:
         return get(name, preset or self.preset, dataset=dataset, **{**self._chosen, **overrides})
 
     def run(self, name: str, *, long: bool = False, **overrides: Any) -> Run:
-        """The run of an experiment, trained where it is missing; Unpublished where this page only reads.
+        """The run of an experiment, trained where it is missing.
 
-        `long` asks for the collapse page's last epoch instead of the experiment's own; where this page only reads, for
-        the last one up to it that is there.
+        TooLong where that takes more than this page's patience, Unpublished where this page only reads. `long` asks for
+        the collapse page's last epoch instead of the experiment's own; of a preset of READ, where no epochs are given,
+        for the last one up to it that is there.
         """
         later: dict[str, Any] = {"epochs": self.epochs or COLLAPSE[self.preset][1]} if long else {}
         config = self.config(name, **later, **overrides)
-        if not self.reads(name):
-            return train(config)
-        if (run := find(config) or (_longest(config) if long else None)) is None:
-            raise Unpublished(f"{name} is still in training: no run of it in the preset {self.preset} is published")
+        if long and self.preset in READ and not self.epochs and (run := _longest(config)):
+            return run
+        return self._read(config) if self.reads(name) else self._train(config)
+
+    def _read(self, config: Config) -> Run:
+        if (run := find(config)) is None:
+            more = "" if _epochs_of(config) else f": no run of it in the preset {self.preset} is published"
+            raise Unpublished(f"{config.name} is {self.lacking(config)}{more}")
         return run
 
+    def _train(self, config: Config) -> Run:
+        check_patience(config, self.patience, WAIT if config.kind == "classifier" else f"{WAIT}, or lower epochs")
+        return train(config)
+
+    def lacking(self, config: Config) -> str:
+        """How far a run is that is not there at these epochs, and what would train it here."""
+        if not (epochs := _epochs_of(config)):
+            return "still in training"
+        told = ", ".join(f"{e:.6g}" for e in epochs)
+        return f"there at epochs {told}, not at {config.epochs:.6g} (`{self._trains(config)}` trains it here)"
+
+    def _trains(self, config: Config) -> str:
+        """The command that builds the book with it; no book is built with another seed, so that is trained alone."""
+        if self.seed is not None:
+            return train_command(config).removesuffix(" --again")
+        given = {"EPOCHS": config.text("epochs") if self.epochs else "", "DATASET": self.dataset}
+        words = [f"{name}={value}" for name, value in given.items() if value]
+        return shlex.join(["make", "book", f"PRESET={self.preset}", *words, "TRAIN=1"])
+
     def runs(self, *names: str) -> dict[str, Run]:
-        """The runs of several experiments by name; those that are not there yet are left out, and the page says so."""
-        found = {}
+        """The runs of several experiments by name; those that are not there yet are left out, and the page says so.
+
+        Left out is too what takes longer than this page's patience, unless nothing would be left: then TooLong.
+        """
+        found, too_long = {}, None
         for name in names:
             try:
-                found[name] = self.run(name)
+                found[name] = self._one_of_several(name)
+            except TooLong as error:
+                too_long, self._missing[name] = error, f"left out of this page, since {error}"
             except Unpublished:
-                self._missing.append(name)
+                self._missing[name] = f"{self.lacking(self.config(name))}, so left out of this page"
+        if too_long and not found:
+            raise too_long
         return found
+
+    def _one_of_several(self, name: str) -> Run:
+        """A run for which nothing is downloaded, where the page's preset is one whose runs are published."""
+        config = self.config(name)
+        if self.preset in READ and find(config) is None and not data.is_there(config.dataset):
+            raise Unpublished(f"{name} is {self.lacking(config)}, and {config.dataset} is not here to train it on")
+        return self.run(name)
 
     def reals(self) -> Reals:
         """The real images of the data set that this page's image experiments train on."""
         name = self._dataset()
         self._data.add(name)
-        return realsheets.reals(name, published=self.reads("dcgan"))
+        return realsheets.reals(name, published=self.preset in READ)
 
     def _dataset(self) -> str:
         return self.dataset or get("dcgan", self.preset).dataset
 
     def sampling(self, run: Run, **changes: Any) -> Sampling:
-        """How the run's experiment is sampled in this preset, with some fields changed."""
-        return self.protocol(run).sampling.but(**changes)
+        """How the run's experiment is sampled in this preset, at this snapshot, with some fields changed."""
+        sampling = self.of_snapshots(run) if self._on_the_way(run) else self.protocol(run).sampling
+        return sampling.but(**changes)
+
+    def _on_the_way(self, run: Run) -> bool:
+        """Whether a run is seen at a snapshot that is neither its last one nor at its experiment's own length."""
+        ends = (run.epochs[-1], get(run.config.name, self.preset).epochs)
+        return run.images not in map(run.images_at, ends)
 
     def of_snapshots(self, run: Run) -> Sampling:
         """How the snapshots of a run are sampled that are compared with each other: overnight fewer of each."""
-        sampling = self.sampling(run)
+        sampling = self.protocol(run).sampling
         return sampling.but(n=min(EARLY_N, sampling.n)) if self.preset == "overnight" else sampling
 
     def protocol(self, run: Run) -> Protocol:
@@ -146,24 +208,48 @@ class Asking:
         """The offline extractor for a run's samples."""
         return self._offline(run.config.dataset)
 
-    def _offline(self, dataset: str) -> Extractor:
-        """Loaded once a page: its weights are read, rounded and digested."""
-        if dataset not in self._judges:
-            self._judges[dataset] = offline(dataset, self.preset)
-        return self._judges[dataset]
+    def classifier(self, run: Run) -> Extractor:
+        """The classifier of a run's data set, which knows its classes."""
+        return self._own(run.config.dataset)
 
-    def scores(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> Scores:
-        """Scores by the offline extractor, by the protocol of the run's experiment and preset."""
+    def _offline(self, dataset: str) -> Extractor:
+        return self._loaded(realsheets.offline_name(dataset), offline, dataset)
+
+    def _own(self, dataset: str) -> Extractor:
+        return self._loaded(realsheets.classifier_name(dataset), own_classifier, dataset)
+
+    def _loaded(self, name: str, load: Callable[[str, str], Extractor], dataset: str) -> Extractor:
+        """Loaded once a page: its weights are read, rounded and digested. A classifier is trained where it is no
+        published one."""
+        if (name, dataset) not in self._judges:
+            if name == realsheets.classifier_name(dataset) and dataset not in INSTRUMENTS:
+                self._train(classifier_for(dataset, self.preset))
+            self._judges[name, dataset] = load(dataset, self.preset)
+        return self._judges[name, dataset]
+
+    def scores(
+        self, run: Run, sampling: Sampling | None = None, reference: str = "train", *, own: bool = False
+    ) -> Scores:
+        """Scores by the offline extractor, or by the data set's `own` classifier, by the run's protocol."""
         sampling, n_real = sampling or self.sampling(run), self._n_real(run, reference)
         if not self.reads(run.config.name):
-            return run.scores(sampling, self.judge(run), n_real, reference)
-        kept = run.kept_scores(sampling, realsheets.offline_name(run.config.dataset), n_real, reference)
+            return run.scores(sampling, self.classifier(run) if own else self.judge(run), n_real, reference)
+        name = realsheets.classifier_name if own else realsheets.offline_name
+        kept = run.kept_scores(sampling, name(run.config.dataset), n_real, reference)
         if kept is None:
             raise Unpublished(f"the samples of {run.id} at epoch {run.config.epochs:.4g} are not scored yet")
         return kept
 
     def _n_real(self, run: Run, reference: str = "train") -> int | None:
         return self.protocol(run).reals(realsheets.count(run.config.dataset, reference))
+
+    def own_scores(self, run: Run, sampling: Sampling | None = None) -> Scores | None:
+        """Scores by the data set's own classifier, where another extractor judges it; None where there are none."""
+        if realsheets.offline_name(run.config.dataset) == realsheets.classifier_name(run.config.dataset):
+            return None
+        with suppress(Light, Unpublished):
+            return self.scores(run, sampling, own=True)
+        return None
 
     def several(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> list[Scores]:
         """Scores over the protocol's sampling seeds, and over every training seed that there is a run of.
@@ -175,7 +261,7 @@ class Asking:
             for seed in range(first.seed, first.seed + self.protocol(run).seeds):
                 try:
                     found.append(self.scores(each, first.but(seed=seed), reference))
-                except (Light, Unpublished):
+                except LACKING:
                     if each.id == run.id:
                         raise
         return found
@@ -186,11 +272,11 @@ class Asking:
         Untouched, and sent to 64 pixels and back, by what the images are.
         """
         n, n_real, dataset = self.sampling(run).n, self._n_real(run), run.config.dataset
-        if not self.reads(run.config.name):
-            return realsheets.floors(dataset, self.judge(run), n, n_real)
-        if not (kept := realsheets.kept_floors(dataset, n, n_real)):
+        if self.preset in READ and (kept := realsheets.kept_floors(dataset, n, n_real)):
+            return kept
+        if self.reads(run.config.name):
             raise Unpublished(f"no scores of {n:,} real images of {dataset} are published")
-        return kept
+        return realsheets.floors(dataset, self.judge(run), n, n_real)
 
     def bits(self, run: Run, split: str = "test") -> Bits:
         """Bits per dimension of a split's images, as many as the protocol says."""
@@ -199,8 +285,11 @@ class Asking:
         return run.bits(n, split)
 
     def memorisation(self, run: Run) -> Memorisation:
-        """Nearest training images of the run's samples, as many as the protocol says."""
-        judge, n = self.judge(run), self.protocol(run).n_checked
+        """Nearest training images of the run's samples, as many as the protocol says, by the classifier's features.
+
+        Every training image is looked at, and its mirror image: EfficientNet would take seven times as long.
+        """
+        judge, n = self.classifier(run), self.protocol(run).n_checked
         n = min(COPIES, self.sampling(run).n) if self.preset == "overnight" else n
         self._must_keep(run, self._samples(run, self.sampling(run)) / layout.neighbours(judge.name, judge.digest, n))
         return run.memorisation(self.sampling(run), judge, n)
@@ -245,15 +334,24 @@ class Asking:
         if self.reads(run.config.name) and not run.keeps(part):
             raise Unpublished(f"{run.id} is published without {part.name}")
 
-    def validation(self) -> Validation:
-        """The offline extractor's scores of damaged and thinned real images."""
+    def validations(self) -> dict[str, Validation]:
+        """The scores of damaged and thinned real images by each extractor that needs no download, by its name.
+
+        The offline one comes first; one whose validation is not published is left out where this page only reads, and
+        the page says so. Unpublished where none is.
+        """
         name = self._dataset()
         self._data.add(name)
-        if not self.reads("dcgan"):
-            return kept_validation(self._offline(name), name, *protocol("dcgan", self.preset).validated)
-        if (found := _published_validation(self._offline(name))) is None:
-            raise Unpublished(f"no validation of the extractor of {name} is published")
-        return found
+        judges = {judge.name: judge for judge in (self._offline(name), self._own(name))}.values()
+        found = {judge.name: kept for judge in judges if (kept := _published_validation(judge))}
+        if self.preset in READ and found:
+            lacking = [judge.name for judge in judges if judge.name not in found]
+            self._missing |= dict.fromkeys(lacking, "no validation of it is published, so left out of this page")
+            return found
+        if self.reads("dcgan"):
+            raise Unpublished(f"no validation of an extractor of {name} is published")
+        cut = protocol("dcgan", self.preset).validated
+        return {judge.name: kept_validation(judge, name, *cut) for judge in judges}
 
     def until(self, run: Run) -> list[float]:
         """The run's snapshots up to the epoch that is shown: a longer training may have left later ones."""
@@ -281,6 +379,19 @@ class Asking:
 def _family(run: Run) -> list[Run]:
     """A run, then those that differ from it in the training seed alone."""
     return [run, *(r for r in siblings(run.config) if r.config.seed != run.config.seed)]
+
+
+def check_hours(patience: Any) -> None:
+    """ConfigError for a patience that is no number of hours."""
+    if patience is None:
+        return
+    if isinstance(patience, bool) or not isinstance(patience, (int, float)) or not patience > 0:
+        raise ConfigError(f"patience must be a number of hours, more than 0, or None, not {patience!r}")
+
+
+def _epochs_of(config: Config) -> list[float]:
+    """The epochs at which a run of this identity is there, published or not."""
+    return sorted({epochs for folder in folders(config) for epochs in Run.read(folder).epochs})
 
 
 def _longest(config: Config) -> Run | None:

@@ -1,22 +1,30 @@
 """What a training takes on this machine, in which order trainings are worth it, and how long one may be waited for."""
 
+import math
 import re
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
+from . import layout, store
 from .config import Config, ConfigError, GendiffError
 from .engine import WARM_UP, accelerate
 from .experiments import WORTH, operations, samples_of
-from .recorder import training_data
-from .runs import all_runs, find
-from .training import build, fit, start
+from .recorder import images_in, training_data
+from .runs import find, folders
+from .training import build, fit, images_at, start
 
 PROBE_SECONDS = 5.0  # how long a training's speed is measured before it is begun
 PATIENCE = 20 * 60.0  # seconds that a training may take without being asked for twice
+ROOM = 1.25  # by how much a machine may be slower when it is asked again
 SLOWEST = 5e9  # operations a second that any machine reaches: what is short even so need not be measured
+
+
+class TooLong(GendiffError):
+    """A training takes longer on this machine than may be waited for."""
 
 
 def seconds_of(text: str) -> float:
@@ -28,21 +36,30 @@ def seconds_of(text: str) -> float:
 
 
 def seconds_left(config: Config) -> float:
-    """How long this machine will train, from what was done of it before; 0 for a run that is there."""
+    """How long this machine will train, from the furthest checkpoint on; 0 for a run that is there."""
     if find(config):
         return 0.0
-    done = max(
-        (r.record["images"] for r in all_runs() if r.config.digest == config.digest and not r.published), default=0
-    )
-    images = max(config.epochs * samples_of(config) - done, 0)
+    target = images_at(config.epochs, max(samples_of(config) // config.batch_size, 1), config.batch_size)
+    done = [images_in(checkpoint) for checkpoint in _checkpoints(config)]
+    images = target - max((n for n in done if n <= target), default=0)
     if images * operations(config) < SLOWEST * PATIENCE:
         return images * operations(config) / SLOWEST
     return images * seconds_of_image(config)
 
 
+def _checkpoints(config: Config) -> list[Path]:
+    """Where a training that was interrupted, or is to go on for longer, has left what it goes on from."""
+    places = [store.runs_dir() / layout.training(config.digest)]
+    places += [folder for folder in folders(config) if folder.parent == store.runs_dir()]
+    return [place / layout.CHECKPOINT for place in places]
+
+
 def check_patience(config: Config, hours: float | None, remedy: str) -> None:
-    """Say how long a training will take, where that is long; GendiffError with the remedy where it is longer than
-    `hours`, or than PATIENCE where that is None."""
+    """Say how long a training will take, where that is long.
+
+    TooLong where it is longer than `hours`, or than PATIENCE where that is None, with the remedy, which may name the
+    {hours} that would be enough.
+    """
     if not find(config):
         build(config, training_data(config))  # what is refused is refused before anything is measured or told
     seconds = seconds_left(config)
@@ -50,7 +67,9 @@ def check_patience(config: Config, hours: float | None, remedy: str) -> None:
     if seconds > min(allowed, 60.0):
         told = f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.0f} minutes"
         if seconds > allowed:
-            raise GendiffError(f"{config.name} to {config.epochs:.5g} epochs takes about {told} here: {remedy}")
+            enough = math.ceil(ROOM * seconds / 3600)
+            mend = remedy.format(hours=enough)
+            raise TooLong(f"{config.name} to {config.epochs:.5g} epochs takes about {told} here: {mend}")
         print(f"{config.name} to {config.epochs:.5g} epochs takes about {told} here", file=sys.stderr)
 
 

@@ -18,7 +18,8 @@ from .runs import REFERENCE, Run
 from .scores import VALUES, Scores
 from .statistics import published_statistics
 from .streams import stream
-from .validation import versions
+from .validation import VERSIONED
+from .versions import result_versions
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Calibration:
     def told(self, value: str) -> float:
         """The root mean square of the standard errors that the draws tell."""
         return math.sqrt(sum(s.errors[value] ** 2 for s in self.draws) / len(self.draws))
+
+    @property
+    def stale(self) -> bool:
+        """Whether extraction or scores have changed since."""
+        return bool(self.made.get("versions") != result_versions(*VERSIONED))
+
+    @property
+    def doubt(self) -> float:
+        """By what share of itself a spread over so few draws is off, as a standard deviation (of a normal value)."""
+        return 1 / math.sqrt(2 * (len(self.draws) - 1))
 
     def ratios(self) -> dict[str, float]:
         """Told over measured, for each value that there is: 1 would be exact; nan where a value never changes."""
@@ -69,11 +80,14 @@ def calibrate(
         "seconds": time.monotonic() - started,
         "device": device_name(default_device()),
         "threads": torch.get_num_threads(),
-        "versions": versions(),
+        "versions": result_versions(*VERSIONED),
         "packages": packages(),
         **commit(),
     }
     return Calibration(n, sampling.n, tuple(found), made)
+
+
+# ---------------------------------------------------------------- kept on disk
 
 
 def path_of(folder: Path, dataset: str, extractor: str) -> Path:
@@ -81,19 +95,23 @@ def path_of(folder: Path, dataset: str, extractor: str) -> Path:
     return folder / "validation" / f"{dataset.partition(':')[0]}-{extractor}-calibration.json"
 
 
-def write_calibration(found: Calibration, dataset: str) -> Path:
-    """Publish it; what was there before is replaced."""
+def publish_calibration(found: Calibration, dataset: str) -> Path:
+    """Write it into runs/, where the pages find it; what was there before is replaced."""
     path = path_of(store.published_dir(), dataset, found.draws[0].extractor)
     store.write_json(path, asdict(found))
     return path
 
 
-def read_calibration(dataset: str, extractor: str) -> Calibration | None:
-    """The published one; None where there is none."""
-    path = path_of(store.published_dir(), dataset, extractor)
-    if not path.exists():
-        return None
+def published_calibrations(dataset: str) -> dict[str, Calibration]:
+    """The published ones of a data set by extractor; empty where there are none. StoreError for a damaged one."""
+    pattern = path_of(store.published_dir(), dataset, "*")
+    paths = sorted(pattern.parent.glob(pattern.name))
+    return {found.draws[0].extractor: found for found in map(read_calibration, paths)}
+
+
+def read_calibration(path: Path) -> Calibration:
+    """One that was kept; StoreError where it is damaged."""
+    kept = store.read_json(path)
     with store.understanding(path):
-        kept = store.read_json(path)
         draws = tuple(Scores.from_dict(s) for s in kept["draws"])
         return Calibration(kept["n"], kept["pool"], draws, kept["made"])

@@ -173,9 +173,13 @@ def _command(s: Scores) -> str:
     for key, flag in options.items():
         if (value := s.made.get(key)) is not None:
             words += [f"--{flag}", as_text(value)]
-    extractor = "classifier" if s.extractor.endswith("classifier") else s.extractor
-    words += ["--n-real", str(s.n_real), "--reference", s.reference, "--extractor", extractor]
+    words += ["--n-real", str(s.n_real), "--reference", s.reference, "--extractor", command_name(s.extractor)]
     return shlex.join(words)
+
+
+def command_name(extractor: str) -> str:
+    """What the command line calls an extractor: the classifier of any data set is `classifier` there."""
+    return "classifier" if extractor.endswith("-classifier") else extractor
 
 
 # ---------------------------------------------------------------- tables as files

@@ -1,14 +1,16 @@
 """The paper's eleven claims, each with the rule that decides on it. Verdicts come from runs alone, and are never typed.
 
 A rule looks at runs of the paper's size by several training seeds, all scored by one protocol: the same number of
-images, the same reference, the same extractor. What it needs and does not find makes the verdict "cannot be told".
+images, the same reference, the same extractor. A rule that compares scores is asked twice, once by each of two
+networks that ImageNet trained, and only a verdict that both give stands: a lead in one feature space alone is weak.
+What a rule needs and does not find makes the verdict "cannot be told".
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from .cards import Number, merged, score_number, spanned
+from .cards import Number, command_name, merged, score_number, spanned
 from .config import GendiffError, Sampling
 from .experiments import CLAIM_SEEDS, CLAIMED, TABLE1, get, protocol
 from .metrics import Estimate, ScoreError, Scores, check_alike, differ, estimate
@@ -17,7 +19,9 @@ from .tables import HIGHER_IS_BETTER
 
 REPLICATED, NOT_REPLICATED, UNTOLD = "replicated", "not replicated", "cannot be told"
 VERDICTS = (REPLICATED, NOT_REPLICATED, UNTOLD)
-OFFLINE = "cifar10-classifier"
+CLASSIFIER = "cifar10-classifier"
+SPACES = ("inception", "efficientnet")  # whose verdicts must agree
+NO_SCORES = ("",)  # of a rule that asks for none
 FAMOUS = (("dcgan", 30), ("dcgan", 49))  # what is looked at through Inception-v3, at its own n
 
 
@@ -31,8 +35,24 @@ class Evidence(Protocol):
     def runs(self, name: str, epochs: int) -> list[Run]:
         """Missing where there are too few."""
 
-    def scores(self, name: str, epochs: int, extractor: str = OFFLINE, *, own_n: bool = False) -> list[Scores]:
+    def scores(self, name: str, epochs: int, extractor: str, *, own_n: bool = False) -> list[Scores]:
         """At one n for all, or at the experiment's own; Missing where there are too few."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Evidence as one extractor sees it."""
+
+    evidence: Evidence
+    extractor: str
+
+    def runs(self, name: str, epochs: int) -> list[Run]:
+        """See Evidence."""
+        return self.evidence.runs(name, epochs)
+
+    def scores(self, name: str, epochs: int, *, own_n: bool = False) -> list[Scores]:
+        """See Evidence; by this extractor."""
+        return self.evidence.scores(name, epochs, self.extractor, own_n=own_n)
 
 
 class Ruling(NamedTuple):
@@ -52,12 +72,13 @@ class Claim:
     printed: str
     rule: str
     pages: tuple[str, ...]  # the notebooks that look at it
-    decide: Callable[[Evidence], Ruling]
+    decide: Callable[[Seen], Ruling]
+    spaces: tuple[str, ...] = SPACES  # the extractors by each of which the rule is asked
 
     def judge(self, evidence: Evidence) -> Ruling:
-        """What the evidence says of it."""
+        """What the evidence says of it, if it says the same by every extractor."""
         try:
-            return self.decide(evidence)
+            return _united({space: self.decide(Seen(evidence, space)) for space in self.spaces})
         except (Missing, ScoreError) as missing:
             return Ruling(UNTOLD, str(missing))
 
@@ -81,17 +102,17 @@ class Recorded:
             raise Missing(f"The code has changed since it made {', '.join(unfit)}.")
         return found
 
-    def scores(self, name: str, epochs: int, extractor: str = OFFLINE, *, own_n: bool = False) -> list[Scores]:
+    def scores(self, name: str, epochs: int, extractor: str, *, own_n: bool = False) -> list[Scores]:
         """See Evidence. Scores of older code are no evidence."""
         runs, known = self.runs(name, epochs), protocol(name, self.preset)
         sampling = known.sampling if own_n else known.sampling.but(n=equal_n(self.preset))
         kept = [run.kept_scores(sampling, extractor, known.n_real) for run in runs]
         found = [scores for scores in kept if scores is not None]
         if len(found) < len(runs):
-            command = f"gendiff score --all --preset {self.preset}"
+            command = f"gendiff score --all --preset {self.preset} --extractor {command_name(extractor)}"
             raise Missing(
                 f"{len(runs) - len(found)} of {len(runs)} runs of {name} after {epochs} epochs are not yet scored by "
-                f"{extractor}: `{command}{' --extractor inception' if extractor == 'inception' else ''}` does it."
+                f"{extractor}: `{command}` does it."
             )
         if any(map(outdated_parts, found)):
             raise Missing(
@@ -108,15 +129,26 @@ def equal_n(preset: str) -> int:
 
 def to_score(extractor: str, preset: str = "paper") -> list[tuple[Run, Sampling]]:
     """The runs and samplings whose scores the rules look at, by this extractor; local runs too."""
-    wanted = FAMOUS if extractor == "inception" else CLAIMED
-    return [
-        (run, protocol(name, preset).sampling.but(**({} if wanted is FAMOUS else {"n": equal_n(preset)})))
-        for name, epochs in wanted
-        for run in siblings(get(name, preset, epochs=epochs))
-    ]
+    n = equal_n(preset)
+    wanted = [(name, epochs, protocol(name, preset).sampling.but(n=n)) for name, epochs in CLAIMED]
+    if extractor == "inception":
+        wanted += [(name, epochs, protocol(name, preset).sampling) for name, epochs in FAMOUS]
+    known = dict.fromkeys(wanted)  # at the least n of all, an experiment's own may be the same
+    return [(run, how) for name, epochs, how in known for run in siblings(get(name, preset, epochs=epochs))]
 
 
 # ---------------------------------------------------------------- what rules are made of
+
+
+def _united(rulings: Mapping[str, Ruling]) -> Ruling:
+    """The one verdict of several extractors; where they differ, it cannot be told. Numbers say whose they are."""
+    if len(rulings) == 1:
+        return next(iter(rulings.values()))
+    verdicts = {ruling.verdict for ruling in rulings.values()}
+    reasons = " ".join(f"By {space}: {ruling.why[0].lower()}{ruling.why[1:]}" for space, ruling in rulings.items())
+    why = reasons if len(verdicts) == 1 else f"The two feature spaces do not agree. {reasons}"
+    ours = tuple((f"{label}, by {space}", number) for space, r in rulings.items() for label, number in r.ours)
+    return Ruling(verdicts.pop() if len(verdicts) == 1 else UNTOLD, why, ours)
 
 
 def lead(one: Sequence[Scores], other: Sequence[Scores], name: str) -> int:
@@ -191,15 +223,15 @@ def _ratio(run: Run, name: str, late: tuple[float, float]) -> float:
 # ---------------------------------------------------------------- the rules
 
 
-def _better(found: Evidence) -> Ruling:
+def _better(found: Seen) -> Ruling:
     diffusion, gan = found.scores("ddpm-conv", 40), found.scores("dcgan", 30)
     parts = {"lower fd": "frechet_distance", "higher recall": "recall"}
     shown = [number for name in parts.values() for number in _numbers(name, diffusion=diffusion, DCGAN=gan)]
     return _ruling({part: lead(diffusion, gan, name) for part, name in parts.items()}, shown)
 
 
-def _good(found: Evidence) -> Ruling:
-    several = {e: found.scores("dcgan", e, "inception", own_n=True) for e in (30, 49)}
+def _good(found: Seen) -> Ruling:
+    several = {e: found.scores("dcgan", e, own_n=True) for e in (30, 49)}
     printed = _exactly(float(TABLE1["FID"][0]))
     shown = _numbers("frechet_distance", **{f"DCGAN_at_{e}": scores for e, scores in several.items()})
     signs = {f"FID below the printed one at {e}": -_sign(_fd(s), printed) for e, s in several.items()}
@@ -210,13 +242,13 @@ def _fd(scores: Sequence[Scores]) -> Estimate:
     return estimate(scores, "frechet_distance")
 
 
-def _garbage(found: Evidence) -> Ruling:
+def _garbage(found: Seen) -> Ruling:
     before, after = found.scores("dcgan", 49), found.scores("dcgan", 100)
     shown = _numbers("frechet_distance", DCGAN_at_49=before, DCGAN_at_100=after)
     return _ruling({"twice the fd": exceeds(after, before, factor=2.0)}, shown)
 
 
-def _normal_losses(found: Evidence) -> Ruling:
+def _normal_losses(found: Seen) -> Ruling:
     runs = found.runs("dcgan", 49)
     ratios = {name: [_ratio(run, name, (39, 49)) for run in runs] for name in ("loss_g", "loss_d")}
     names = {"loss_g": "generator's", "loss_d": "discriminator's"}
@@ -225,14 +257,14 @@ def _normal_losses(found: Evidence) -> Ruling:
     return _agreed(kept, "In every seed both losses stay.", "In every seed one of them runs away.", shown)
 
 
-def _needs_a_hundred(found: Evidence) -> Ruling:
+def _needs_a_hundred(found: Seen) -> Ruling:
     gan, early, late = found.scores("dcgan", 30), found.scores("ddpm-conv", 40), found.scores("ddpm-conv", 100)
     fd = "frechet_distance"
     signs = {"higher fd than the DCGAN": lead(gan, early, fd), "lower fd at 100 epochs": lead(late, early, fd)}
     return _ruling(signs, _numbers(fd, DCGAN=gan, diffusion_at_40=early, diffusion_at_100=late))
 
 
-def _two_hours(found: Evidence) -> Ruling:
+def _two_hours(found: Seen) -> Ruling:
     runs = found.runs("ddpm-conv", 20)
     hours = [run.snapshot["seconds"] / 3600 for run in runs]
     rates = [run.snapshot["images"] / run.snapshot["seconds"] for run in runs]
@@ -243,7 +275,7 @@ def _two_hours(found: Evidence) -> Ruling:
     return _agreed(told, "All runs took about that long.", "All runs took longer.", shown)
 
 
-def _stable(found: Evidence) -> Ruling:
+def _stable(found: Seen) -> Ruling:
     runs, scores = found.runs("ddpm-conv", 40), found.scores("ddpm-conv", 40)
     if not all(s.shares for s in scores):
         raise Missing("The extractor that scored these runs does not know the classes of the data.")
@@ -258,26 +290,26 @@ def _stable(found: Evidence) -> Ruling:
     return Ruling(NOT_REPLICATED, "Not every seed covers every class and ends lower than it began.", shown)
 
 
-def _precise(found: Evidence) -> Ruling:
+def _precise(found: Seen) -> Ruling:
     diffusion, gan = found.scores("ddpm-conv", 40), found.scores("dcgan", 30)
     shown = [number for v in ("precision", "recall") for number in _numbers(v, diffusion=diffusion, DCGAN=gan)]
     signs = {"higher precision": lead(diffusion, gan, "precision"), "lower recall": lead(gan, diffusion, "recall")}
     return _ruling(signs, shown)
 
 
-def _saturates(found: Evidence) -> Ruling:
+def _saturates(found: Seen) -> Ruling:
     usual, minimax = found.scores("dcgan", 30), found.scores("dcgan-minimax", 30)
     shown = _numbers("frechet_distance", non_saturating=usual, saturating=minimax)
     return _ruling({"higher fd with the saturating loss": lead(usual, minimax, "frechet_distance")}, shown)
 
 
-def _needs_norm(found: Evidence) -> Ruling:
+def _needs_norm(found: Seen) -> Ruling:
     usual, plain = found.scores("dcgan", 30), found.scores("dcgan-plain", 30)
     shown = _numbers("frechet_distance", with_batch_norm=usual, without=plain)
     return _ruling({"twice the fd without it": exceeds(plain, usual, factor=2.0)}, shown)
 
 
-def _scales(found: Evidence) -> Ruling:
+def _scales(found: Seen) -> Ruling:
     small, large = found.scores("ddpm-unet", 40), found.scores("ddpm-unet-64", 40)
     shown = _numbers("frechet_distance", U_Net_at_32=small, U_Net_at_64=large)
     return _ruling({"fd below one and a half times": -exceeds(large, small, factor=1.5)}, shown)
@@ -301,6 +333,7 @@ CLAIMS = (
         "below 20.",
         ("02_dcgan", "03_collapse"),
         _good,
+        ("inception",),
     ),
     Claim(
         3,
@@ -318,6 +351,7 @@ CLAIMS = (
         "over the first ten. A generator that wins would raise one loss and lower the other.",
         ("02_dcgan", "03_collapse"),
         _normal_losses,
+        NO_SCORES,
     ),
     Claim(
         5,
@@ -335,6 +369,7 @@ CLAIMS = (
         "not, if all take longer; a faster machine tells nothing.",
         ("05_diffusion", "11_speed"),
         _two_hours,
+        NO_SCORES,
     ),
     Claim(
         7,
@@ -344,6 +379,7 @@ CLAIMS = (
         "loss over the last ten epochs is below that over the first ten.",
         ("05_diffusion", "07_live"),
         _stable,
+        (CLASSIFIER,),
     ),
     Claim(
         8,

@@ -1,4 +1,4 @@
-"""The offline extractor's network: a small classifier, trained by the project on the data set it will judge."""
+"""A small classifier, trained by the project on the data set it will judge: it counts classes, and is an extractor."""
 
 import torch
 import torch.nn.functional as F

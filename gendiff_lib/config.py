@@ -464,7 +464,7 @@ class DiffusionConfig(Config):
 
 
 class ClassifierConfig(Config):
-    """The network of the offline extractor, a residual one of eight convolutions."""
+    """A data set's own classifier, a residual network of eight convolutions."""
 
     kind: ClassVar[str] = "classifier"
     width: int = setting(32, "channels of the first layer", absent=32, ge=1)

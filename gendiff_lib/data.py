@@ -94,15 +94,6 @@ class Dataset:
         h.update(self.labels.cpu().numpy().tobytes())
         return h.hexdigest()[:12]
 
-    def first(self, n: int, name: str = "n") -> "Dataset":
-        """The first n samples (all for 0); DataError, which calls n by `name`, where there are fewer."""
-        if n < 0:
-            raise DataError(f"{name}={n} is no number of samples: give 0 for all, or more")
-        if n > len(self.samples):
-            raise DataError(f"{name}={n} is more than the {len(self.samples)} samples of {self.name}: lower it")
-        keep = n or len(self.samples)
-        return replace(self, samples=self.samples[:keep], labels=self.labels[:keep])
-
     def choose(self, n: int | None, purpose: str, field: str = "n") -> "Dataset":
         """n samples, as many of each class as there can be; all of them, as they stand, for None.
 
@@ -429,6 +420,13 @@ def _source(base: str, argument: str) -> str:
     if base == "folder":
         return folders.state(folders.splits(argument))
     return str(data_dir()) if base == "cifar10" else ""
+
+
+def is_there(name: str) -> bool:
+    """False for a data set that `load(name)` would have to download, or to ask for where it is not."""
+    from torchvision.datasets import CIFAR10
+
+    return check_name(name)[0] != "cifar10" or os.path.isdir(data_dir() / CIFAR10.base_folder)
 
 
 def at_hand(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from . import plots, processes, views
+from . import layout, plots, processes, views
 from .anatomy import Plan, entering, plan, size
 from .cards import download
 from .config import GANConfig, GendiffError, Sampling
@@ -13,6 +13,7 @@ from .diffusion import Diffusion
 from .drawings import diagram, figure
 from .drawings import rows as drawn_rows
 from .learner import Learner
+from .pairs import Pairs, as_html, blind, key
 from .runs import Run
 from .showing import Showing
 from .tables import details, table
@@ -134,6 +135,21 @@ class Exhibits(Showing):
         alt = f"Samples of {run.config.name}"
         self.put(views.compare(before, after, labels, name=f"Divider between {' and '.join(labels)}", alt=alt))
 
+    def blind(self, gan: Run, diffusion: Run) -> Pairs:
+        """Show pairs of the first images of both runs' sheets, on sides that nothing tells; returns them for the key.
+
+        Unpublished where this page only reads, and a sheet is not there.
+        """
+        for run in (gan, diffusion):
+            self._must_keep(run, layout.sheet(run.images))
+        pairs = blind(self._few(gan), self._few(diffusion))
+        self.put(as_html(pairs))
+        return pairs
+
+    def key(self, pairs: Pairs) -> None:
+        """A closed box that tells which image of each pair is whose, and what guessing would have given."""
+        self.put(details("The key: open it once you have ticked", key(pairs, "the GAN", "the diffusion model")))
+
 
 def _survey(method: Learner, part: str) -> Plan:
     """The parts of a method's network, such as `generator`, or of something inside it, such as `net.down.0.0`."""
@@ -152,4 +168,4 @@ def _layer_table(found: Plan) -> str:
     return table(drawn_rows(found), _counted("In the order of their work.", found))
 
 
-FEW = 20  # samples a frame of a filmstrip: what shows change, and stays small
+FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small

@@ -357,7 +357,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         _DDIM,
     ),
     "classifier": Experiment(
-        "the offline extractor's network",
+        "the classifier that counts classes, and judges generated data",
         {
             "paper": ClassifierConfig(name="classifier", flip=True, precision="bf16", epochs=24, schedule_epochs=24),
             "laptop": ClassifierConfig(name="classifier", dataset="shapes", width=8, epochs=2, schedule_epochs=2),

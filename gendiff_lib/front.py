@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from . import plots, views
 from .asking import FAMOUS
 from .cards import score_number
-from .claims import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit
+from .claims import NOT_REPLICATED, REPLICATED, SPACES, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit
 from .experiments import COMPARED, PAPER_PAIR, TABLE1, get, protocol
-from .metrics import ScoreError, Scores
-from .realsheets import count, offline_name
+from .metrics import ScoreError, Scores, estimate
+from .realsheets import classifier_name, count
 from .runs import Run, find, siblings
 from .study import EARLY_N
 from .tables import NO_BETTER, cell, lead_rows, operations
@@ -109,7 +109,7 @@ def front(preset: str = "overnight") -> str:
 
 def _extractors(pair: dict[str, Run]) -> list[str]:
     """Whose scores the front page shows, the first for which there are any: Inception-v3, then what else there is."""
-    return [*FAMOUS, *dict.fromkeys(offline_name(run.config.dataset) for run in pair.values())]
+    return [*FAMOUS, *dict.fromkeys(classifier_name(run.config.dataset) for run in pair.values())]
 
 
 def _no_answer(there: dict[str, Run]) -> str:
@@ -153,8 +153,28 @@ def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
     return (
         f"<strong>At equal counted operations</strong>, {' and '.join(parts)} ({n}, by {judge}; "
         f"less {a[0].names[1]} is better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the "
-        f"noise, the diffusion model in {better.count(diffusion)}. {_open(pair, min(len(a), len(b)), preset)}"
+        f"noise, the diffusion model in {better.count(diffusion)}. {_other_space(pair, judge, preset)}"
+        f"{_open(pair, min(len(a), len(b)), preset)}"
     )
+
+
+def _other_space(pair: dict[str, Run], judge: str, preset: str) -> str:
+    """Whether the other of the two ImageNet spaces puts the same model first by its Fréchet distance."""
+    other = next((name for name in SPACES if name != judge), "")
+    firsts = [_first(pair, name, preset) for name in (judge, other)]
+    if judge not in SPACES or not all(firsts):
+        return ""
+    if firsts[0] == firsts[1]:
+        return f"The Fréchet distance by {other} puts the same one first. "
+    return f"The Fréchet distance by {other} puts the other one first, so neither is called better. "
+
+
+def _first(pair: dict[str, Run], extractor: str, preset: str) -> str:
+    """The model with the least mean Fréchet distance; "" where one is not scored."""
+    several = {label: _kept(run, extractor, preset) for label, run in pair.items()}
+    if not all(several.values()):
+        return ""
+    return min(several, key=lambda label: estimate(several[label], "frechet_distance").mean)
 
 
 def _standing(label: str, run: Run, scores: list[Scores]) -> str:

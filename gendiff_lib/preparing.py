@@ -16,7 +16,7 @@ def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = N
     _prepare_plane(page)
     if preset in READ and not training_allowed():
         return
-    page.validation()
+    page.validations()
     print("extractor validated", flush=True)
     runs = {name: page.run(name) for name in (*page.compared, *LIVE_IMAGES)}
     n = page.equal_n(*(runs[name] for name in page.compared))
@@ -50,16 +50,19 @@ def _prepare_plane(page: Page) -> None:
 
 def _score_claimed(page: Page) -> None:
     """What the claims look at, of the runs that are on this machine whole."""
-    for run, sampling in to_score("classifier") if page.preset == "paper" else ():
+    for run, sampling in to_score("efficientnet") if page.preset == "paper" else ():
         with suppress(Light):
             page.scores(run, sampling)
+        page.own_scores(run, sampling)
 
 
 def _score_once(page: Page, run: Run, sampling: Sampling | None = None) -> None:
     for split in ("train", "test"):
         page.scores(run, sampling, split)
+    page.own_scores(run, sampling)
 
 
 def _score_all(page: Page, run: Run, sampling: Sampling) -> None:
     for split in ("train", "test"):
         page.several(run, sampling, split)
+    page.own_scores(run, sampling)

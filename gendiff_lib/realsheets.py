@@ -4,6 +4,7 @@ A record is runs/real/DATASET.json and two contact sheets beside it. None of it 
 pictures that are figures, and scores.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from .data import Dataset, ImageBridge, load
 from .experiments import protocol
 from .features import Extractor, extract
 from .metrics import Scores, kept_reference, score
-from .scoring import offline
+from .scoring import EXTRACTORS, offline_kind
+from .study import EARLY_N
 
 PER_CLASS, FEW = 12, 40  # images of each class on the sheet of classes, and images on the other one
 COUNTED = 5000  # images whose bytes are counted
@@ -89,9 +91,15 @@ def count(dataset: str, split: str) -> int:
     return SPLITS[split] if dataset == "cifar10" else len(load(dataset, split).samples)
 
 
-def offline_name(dataset: str) -> str:
+def classifier_name(dataset: str) -> str:
     """The name of a data set's own classifier as an extractor."""
     return f"{dataset.partition(':')[0]}-classifier"
+
+
+def offline_name(dataset: str) -> str:
+    """The name of the extractor that judges a data set where no other is named."""
+    kind = offline_kind(dataset)
+    return classifier_name(dataset) if kind == "classifier" else kind
 
 
 # ---------------------------------------------------------------- what real images would score
@@ -113,7 +121,7 @@ def floors(dataset: str, extractor: Extractor, n: int, n_real: int | None) -> di
 
 
 def kept_floors(dataset: str, n: int, n_real: int | None) -> dict[str, Scores]:
-    """The published ones by the data set's own classifier; empty where there are none of this protocol."""
+    """The published ones by the data set's offline extractor; empty where there are none of this protocol."""
     path = _record(dataset)
     if not path.exists():
         return {}
@@ -128,15 +136,18 @@ def kept_floors(dataset: str, n: int, n_real: int | None) -> dict[str, Scores]:
 
 
 def publish_real(dataset: str = "cifar10", preset: str = "overnight") -> Path:
-    """Write the record of a data set into runs/real/, with what its real images score by the preset's protocols.
+    """Write the record of a data set into runs/real/, with what its real images score by the preset's protocols, by
+    its own classifier and by its offline extractor.
 
     Returns its path; GendiffError for a data set that holds no images.
     """
     train, test = load(dataset), load(dataset, "test")
     if not train.is_image:
         raise GendiffError(f"{dataset} holds points in the plane, of which no page shows pictures: name images")
-    found, judge = Reals.of(train, test), offline(dataset, preset)
-    scores = [s for n, n_real in _protocols(dataset, preset) for s in floors(dataset, judge, n, n_real).values()]
+    found = Reals.of(train, test)
+    judges = [EXTRACTORS[kind](dataset, preset) for kind in dict.fromkeys(("classifier", offline_kind(dataset)))]
+    asked = [(judge, *known) for judge in judges for known in _protocols(dataset, preset)]
+    scores = [s for judge, n, n_real in asked for s in floors(dataset, judge, n, n_real).values()]
     told = {
         "dataset": found.name,
         "side": found.side,
@@ -175,15 +186,16 @@ def read(dataset: str) -> Reals:
 
 
 def _protocols(dataset: str, preset: str) -> Sequence[tuple[int, int | None]]:
-    """How many fakes against how many reals the experiments on this data set are scored with."""
+    """How many fakes against how many reals the experiments on this data set, and their snapshots, are scored with."""
     names = ("live-gan", "live-diffusion") if dataset == "shapes" else ("dcgan", "dcgan-32", "ddpm-conv")
     there = count(dataset, "train")
     known = [protocol(name, preset) for name in names]
-    return list(dict.fromkeys((p.sampling.n, p.reals(there)) for p in known))
+    return list(dict.fromkeys((n, p.reals(there)) for p in known for n in (p.sampling.n, min(EARLY_N, p.sampling.n))))
 
 
 def _record(dataset: str) -> Path:
-    return store.published_dir() / "real" / f"{dataset.partition(':')[0]}.json"
+    """Of NAME:ARGUMENT it is another than of NAME, whose images it does not hold."""
+    return store.published_dir() / "real" / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', dataset)}.json"
 
 
 def _sheet(record: Path, part: str) -> Path:

@@ -90,7 +90,7 @@ class _Training:
     def _hidden(self) -> Path:
         """Where this training goes on: apart from a longer one that is under way, which it must not disturb."""
         usual = store.runs_dir() / layout.training(self.config.digest)
-        longer = _counts(usual / layout.CHECKPOINT) > self.target
+        longer = images_in(usual / layout.CHECKPOINT) > self.target
         return usual.with_name(layout.training(self.config.digest, self.target)) if longer else usual
 
     def run(self, deadline: float | None = None) -> Run:
@@ -146,8 +146,8 @@ class _Training:
     def _resume(self) -> None:
         """Go on from the checkpoint that is furthest on the way, of this training or of the finished run."""
         places = [self.checkpoint, *([self.finished / layout.CHECKPOINT] if self.finished else [])]
-        path = max(places, key=lambda p: _counts(p) if _counts(p) <= self.target else -1)
-        if not 0 < _counts(path) <= self.target:
+        path = max(places, key=lambda p: images_in(p) if images_in(p) <= self.target else -1)
+        if not 0 < images_in(path) <= self.target:
             return
         state = store.read_checkpoint(path)
         with store.understanding(path):
@@ -294,8 +294,8 @@ class _Clock:
         self.wall, self.processor = time.monotonic(), time.process_time()
 
 
-def _counts(checkpoint: Path) -> int:
-    """The images that a checkpoint has seen; 0 where there is none."""
+def images_in(checkpoint: Path) -> int:
+    """The images that the training in a checkpoint has seen; 0 where there is none."""
     if not checkpoint.exists():
         return 0
     state = store.read_checkpoint(checkpoint, whole=False)
@@ -317,7 +317,7 @@ def _add(new: Path, mine: dict[str, Any], final: Path) -> dict[str, Any]:
     record = mine if theirs is None or theirs["images"] < mine["images"] else theirs
     if record is mine:
         store.copy(new / layout.HISTORY, final / layout.HISTORY)
-        if _counts(new / layout.CHECKPOINT) > _counts(final / layout.CHECKPOINT):
+        if images_in(new / layout.CHECKPOINT) > images_in(final / layout.CHECKPOINT):
             store.copy(new / layout.CHECKPOINT, final / layout.CHECKPOINT)
     record["snapshots"] = (theirs or mine)["snapshots"] | mine["snapshots"]
     with store.removing(new):  # by now the finished run holds what a training goes on from

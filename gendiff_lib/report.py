@@ -6,20 +6,20 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from . import store
-from .asking import FAMOUS, Unpublished
+from .asking import FAMOUS, LACKING, Unpublished
 from .cards import Number, data_links, merged, numbered, over, plain, score_number, spanned
 from .claims import Claim, Recorded, Ruling, audit
 from .config import Sampling
-from .exhibits import Exhibits
 from .experiments import FIG16, FIG17, TABLE1
 from .front import claim_block, claim_rows, tally
 from .likelihood import Bits
 from .memorisation import NEAR, Memorisation
 from .metrics import Scores
-from .realsheets import offline_name
+from .realsheets import classifier_name, offline_name
 from .runs import Run, outdated_parts
 from .tables import (
     cell,
+    class_columns,
     contest_rows,
     details,
     lead_rows,
@@ -32,6 +32,7 @@ from .tables import (
     table,
     where,
 )
+from .trust import Trust
 from .validation import PERMUTATIONS, Validation
 from .versions import outdated
 
@@ -41,7 +42,7 @@ MISSING = "not computed here"
 TABLE1_ALIKE = tuple((name, name) for name in ("precision", "recall", "density", "coverage"))
 
 
-class Page(Exhibits):
+class Page(Trust):
     """The parameters of one notebook, see Asking; every table of the report is a method."""
 
     SEEDS_NOTE = "Where there is one training seed this speaks of two runs, not of two methods."
@@ -62,7 +63,7 @@ class Page(Exhibits):
         What is not scored, and must not be now, is left out, and the page says so.
         """
         found = self._both_splits(entries, lambda *entry: [self.scores(*entry)])
-        return {label: train[0] for label, train in self._show_scores(found).items()}
+        return {label: train[0] for label, train in self._show_scores(found, entries).items()}
 
     def _both_splits(
         self, entries: Mapping[str, tuple[Run, Sampling | None]], ask: Callable[..., list[Scores]]
@@ -71,12 +72,12 @@ class Page(Exhibits):
         for label, entry in entries.items():
             try:
                 train = ask(*entry, "train")
-            except Unpublished:
+            except LACKING:
                 lacking.append(label)
                 continue
             try:
                 found[label] = train, ask(*entry, "test")
-            except Unpublished:
+            except LACKING:
                 found[label] = train, []
         self.missing("not scored yet, so left out here", lacking)
         if not found:
@@ -85,14 +86,19 @@ class Page(Exhibits):
 
     def seeds_table(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, list[Scores]]:
         """A row an entry over all sampling and training seeds, otherwise as score_table."""
-        return self._show_scores(self._both_splits(entries, self.several))
+        return self._show_scores(self._both_splits(entries, self.several), entries)
 
-    def _show_scores(self, found: Mapping[str, tuple[list[Scores], list[Scores]]]) -> dict[str, list[Scores]]:
+    def _show_scores(
+        self,
+        found: Mapping[str, tuple[list[Scores], list[Scores]]],
+        entries: Mapping[str, tuple[Run, Sampling | None]],
+    ) -> dict[str, list[Scores]]:
         for what in ("samples", "scores"):
             old = [k for k, (train, _) in found.items() if any(what in outdated_parts(s) for s in train)]
             if old:
                 self._warn(f"The {what} of {', '.join(old)} are older than the code that would make them now.")
-        rows = [score_row(label, train, test) for label, (train, test) in found.items()]
+        own = self._own_columns({label: entries[label] for label in found})
+        rows = [score_row(label, train, test) | own.get(label, {}) for label, (train, test) in found.items()]
         one = next(iter(found.values()))[0][0]
         against = next((f"; (test): {test[0].n_real:,} test images" for _, test in found.values() if test), "")
         names = "" if one.extractor == "inception" else "fd, kd and cs are no FID, KID and IS. "
@@ -101,14 +107,21 @@ class Page(Exhibits):
         self.put(details("Protocol of each row", table(protocols)))
         return {label: train for label, (train, _) in found.items()}
 
+    def _own_columns(self, entries: Mapping[str, tuple[Run, Sampling | None]]) -> dict[str, dict[str, Any]]:
+        """What the data set's own classifier tells beside another extractor, by row; empty where it tells nothing."""
+        own = {label: self.own_scores(*entry) for label, entry in entries.items()}
+        return {label: class_columns(scores) for label, scores in own.items()} if any(own.values()) else {}
+
     def kept_table(self, runs: Mapping[str, Run]) -> dict[str, dict[str, list[Scores]]]:
         """Scores by the networks of the literature, where somebody who has their weights has computed them.
 
-        A table an extractor, else a sentence; returns the scores by extractor and model. Where one gives no classifier
-        score, that of the data set's own classifier stands beside, under its own name.
+        A table an extractor, else a sentence; returns the scores by extractor and model. The offline extractor has a
+        table of its own (seeds_table), so it has none here. Where one gives no classifier score, that of the data set's
+        own classifier stands beside, under its own name.
         """
         shown = {}
-        for extractor in FAMOUS:
+        offline = {offline_name(run.config.dataset) for run in runs.values()}
+        for extractor in (name for name in FAMOUS if name not in offline):
             train = {label: kept for label, run in runs.items() if (kept := self.kept(run, extractor))}
             rows = [self._famous_row(k, runs[k], extractor, several) for k, several in train.items()]
             if rows:
@@ -124,7 +137,7 @@ class Page(Exhibits):
 
     def _famous_row(self, label: str, run: Run, extractor: str, train: list[Scores]) -> dict[str, Any]:
         row = score_row(label, train, self.kept(run, extractor, reference="test"))
-        if train[0].classifier_score is None and (own := self.kept(run, offline_name(run.config.dataset))):
+        if train[0].classifier_score is None and (own := self.kept(run, classifier_name(run.config.dataset))):
             row["cs, classifier"] = cell(own, "classifier_score")
         return row | {"petaFLOP": operations(run.training_operations, run.protocol)}
 
@@ -203,7 +216,7 @@ class Page(Exhibits):
         for label, run in runs.items():
             try:
                 found[label] = ask(run)
-            except Unpublished:
+            except LACKING:
                 lacking.append(label)
         self.missing("not computed yet, so left out here", lacking)
         if not found:
@@ -266,7 +279,7 @@ class Page(Exhibits):
         sets = found.family("independent sets")
         self.table(
             rows,
-            f"{len(sets)} sets of {sets[0].scores.n_fake:,} test images, "
+            f"By {sets[0].scores.extractor}: {len(sets)} sets of {sets[0].scores.n_fake:,} test images, "
             f"disjoint within each of {PERMUTATIONS} permutations.",
         )
         return ratios
@@ -301,7 +314,7 @@ class Page(Exhibits):
         return found
 
     def _neighbours_protocol(self, run: Run, found: Memorisation) -> dict[str, str]:
-        judge, drawn = self.judge(run), self._drawn(run, self.sampling(run))
+        judge, drawn = self.classifier(run), self._drawn(run, self.sampling(run))
         how = {
             "n": f"{len(found.pixel):,} generated and {len(found.test_pixel):,} test images",
             "training images": f"{run.n_seen:,}" + (", each also mirrored" if run.config.flip else ""),

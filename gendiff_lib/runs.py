@@ -95,7 +95,15 @@ class Run:
     @property
     def images(self) -> int:
         """How many training images this snapshot had seen, each pass counted anew."""
-        return _seen(self.record, self.config.epochs)
+        return self.images_at(self.config.epochs)
+
+    def images_at(self, epochs: float) -> int:
+        """How many training images its training had seen after so many epochs, rounded to a batch."""
+        return _seen(self.record, epochs)
+
+    def keeps_snapshot(self, epochs: float) -> bool:
+        """Whether there is a snapshot after so many epochs, rounded to a batch."""
+        return str(self.images_at(epochs)) in self.record["snapshots"]
 
     @property
     def snapshot(self) -> dict[str, Any]:
@@ -150,7 +158,7 @@ class Run:
 
     def at(self, epochs: float) -> "Run":
         """The run as it was after so many epochs; GendiffError names the snapshots there are."""
-        if str(_seen(self.record, epochs)) not in self.record["snapshots"]:
+        if not self.keeps_snapshot(epochs):
             known = ", ".join(f"{e:.5g}" for e in self.epochs)
             raise GendiffError(f"{self.id} keeps no snapshot at epoch {epochs:g}: it has {known}")
         return Run(self.folder, self.record, self.config.but(epochs=float(epochs)))
@@ -280,6 +288,11 @@ class Run:
                 return kept
             return self._make_samples(sampling)
 
+    def _check_drawable(self, sampling: Sampling) -> None:
+        """Light where these samples are neither kept nor to be drawn, which is told before any data are asked for."""
+        if not self._kept(sampling, layout.SAMPLES)[1]:
+            _ = self.learner
+
     def _kept_samples(self, sampling: Sampling, again: bool) -> Tensor | None:
         """Samples that were drawn before, checked to be all; None where there are none, or older ones do not count."""
         path, there = self._kept(sampling, layout.SAMPLES)
@@ -355,6 +368,7 @@ class Run:
         sampling = self.resolve(sampling)
         path, there = self._kept(sampling, layout.trajectory(frames))
         if not there:
+            _ = self.learner  # before the data are asked for: without weights they are of no use
             n_states = (sampling.n_steps or 1) + 1
             wanted = {round(i * (n_states - 1) / (frames - 1)) for i in range(frames)}
             decode = self.dataset.bridge.decode
@@ -379,7 +393,8 @@ class Run:
     ) -> Scores:
         """Scores of these samples against n_real images of the split `reference`, a balanced choice (None: all); kept.
 
-        `again` makes anew what older sources drew or scored; Light where they are published.
+        `again` makes anew what older sources drew or scored; Light where they are published, or have to be drawn
+        without weights.
         """
         sampling = self.resolve(sampling)
         path, there = self._kept(sampling, layout.scores(extractor.name, extractor.digest, reference, n_real))
@@ -391,6 +406,7 @@ class Run:
                 f"{self.id} is published with scores of older code: `{train_command(self.config)}` makes it here, "
                 "to be scored and published anew"
             )
+        self._check_drawable(sampling)
         chosen = load(self.config.dataset, reference).choose(n_real, "n_real", "n_real")  # refused before drawing
         for n in (sampling.n, len(chosen.samples)):
             check_enough(n)
@@ -448,6 +464,7 @@ class Run:
         sampling = self.resolve(sampling)
         path, there = self._kept(sampling, layout.neighbours(extractor.name, extractor.digest, n))
         if not there:
+            self._check_drawable(sampling)
             seen = self.dataset.choose(self.config.n_train, "n_train", "n_train").samples
             if self.config.flip:
                 seen = torch.cat([seen, seen.flip(-1)])

@@ -1,18 +1,21 @@
 """What every page shows: its runs and warnings, tables, findings, and what opens to how it was made."""
 
 import dataclasses
+import html
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from IPython.display import HTML, Markdown, display
 
 from .asking import Asking
-from .cards import Number, data_links, plain, score_number
+from .budget import PATIENCE
+from .cards import Number, command_name, data_links, plain, score_number
 from .config import Sampling
 from .experiments import EXPERIMENTS, PRESETS, shrunk
 from .metrics import Scores
 from .runs import Run
-from .tables import details, table
+from .tables import aligned, details, table
 from .validation import Validation
 
 
@@ -33,13 +36,15 @@ class Showing(Asking):
             changes = self._shrinkage(run)
             if changes:
                 self.put(details(f"What {self.preset} changes in {run.config.name}", table(changes)))
-        self.missing("still in training, so left out of this page", self._missing)
-        self._missing = []
+        for why in dict.fromkeys(self._missing.values()):
+            self.missing(why, [name for name, its in self._missing.items() if its == why])
+        self._missing = {}
 
     def missing(self, why: str, names: Sequence[str]) -> None:
-        """A line that says what is left out, and why; nothing where nothing is."""
+        """A line that says what is left out, and why, commands in backticks; nothing where nothing is."""
         if names:
-            self.put(f'<p class="missing">{", ".join(dict.fromkeys(names))}: {why}.</p>')
+            told = re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(why, quote=False))
+            self.put(f'<p class="missing">{", ".join(dict.fromkeys(names))}: {told}.</p>')
 
     def _warn(self, text: str) -> None:
         self.put(f'<div class="admonition warning banner"><p class="admonition-title">{text}</p></div>')
@@ -66,7 +71,10 @@ class Showing(Asking):
             {"parameter": "seed", "value": self.seed, "meaning": "training seed"},
             {"parameter": "dataset", "value": self.dataset, "meaning": "data set of this page's runs"},
         ]
-        return table([row | {"value": "preset's own" if row["value"] is None else row["value"]} for row in rows])
+        rows = [row | {"value": "preset's own" if row["value"] is None else row["value"]} for row in rows]
+        hours = f"{PATIENCE / 60:.0f} minutes" if self.patience is None else f"{self.patience:g} hours"
+        waits = {"parameter": "patience", "value": hours, "meaning": "how long each training may take where it is made"}
+        return table([*rows, waits])
 
     def _shrinkage(self, run: Run) -> list[dict[str, Any]]:
         if self.preset == "paper" or run.config.name.startswith("live-"):
@@ -109,13 +117,15 @@ class Showing(Asking):
         """A number that is a run's own (a loss, its seconds) as HTML that opens to how the run was made."""
         return Number(format(value, form), value, run.protocol).html
 
-    def source(self, *runs: Run, sampling: Sampling | None = None, sampled: bool = False) -> None:
+    def source(self, *runs: Run, sampling: Sampling | None = None, sampled: bool = False, sheets: bool = False) -> None:
         """A box below a figure that opens to what it was drawn from: these runs, else all of the page, else its data.
 
-        With `sampling`, or `sampled` for the protocol's own, also how the runs' samples were drawn.
+        With `sampling`, or `sampled` for the protocol's own, also how the runs' samples were drawn; with `sheets`, how
+        the contact sheets were that their snapshots keep.
         """
         drawn = [self._drawn(run, sampling or self.sampling(run)) for run in runs] if sampling or sampled else []
-        self.note(self._sources(runs), drawn)
+        drawn += [{"run": run.id, **(run.snapshot["sheet"] or {})} for run in runs] if sheets else []
+        self.note(self._sources(runs), aligned(drawn))
 
     def note(self, *tables: Sequence[Mapping[str, Any]], of: str = "this figure was") -> None:
         """A box that opens to how something was made."""
@@ -135,7 +145,7 @@ class Showing(Asking):
             "device": f"{made['device']}, {made['threads']} threads",
             "seconds for all": f"{made['seconds']:.0f}",
             "commit": (made["commit"] or "none")[:10],
-            "command": f"gendiff validate --preset {self.preset}{dataset}",
+            "command": f"gendiff validate --preset {self.preset}{dataset} --extractor {command_name(one.extractor)}",
         }
 
     def _sources(self, runs: Sequence[Run] = ()) -> list[dict[str, Any]]:

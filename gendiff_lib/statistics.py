@@ -14,6 +14,10 @@ from torch import Tensor
 from . import store
 from .features import VERSION, Extractor
 
+# The distance of CIFAR-10's training images to its test images, as the table in the README of the package
+# pytorch-gan-metrics (github.com/w86763777/pytorch-image-generation-metrics, commit 0d34197) prints it.
+PRINTED = {"the original code, in TensorFlow": 3.1508, "a port to PyTorch": 3.1517}
+
 
 class Statistics(NamedTuple):
     """Of the features of n images: mean (D,) and sample covariance (D, D), divided by n - 1, in float64."""
@@ -66,6 +70,12 @@ def read_record(dataset: str, extractor: Extractor) -> Record | None:
         return Record(train, test_mean, told)
 
 
+def told_of(dataset: str, extractor: str) -> dict[str, Any] | None:
+    """What the published record tells of itself, whatever extractor is at hand; None where there is none."""
+    path = _path(dataset, extractor).with_suffix(".json")
+    return store.read_json(path) if path.exists() else None
+
+
 def write_record(dataset: str, extractor: Extractor, train: Statistics, test: Statistics, told: dict[str, Any]) -> Path:
     """Publish the statistics, in float32, with what is `told` of them; returns the JSON file's path."""
     tensors_path, told_path = _paths(dataset, extractor)
@@ -102,5 +112,9 @@ def from_triangle(triangle: Tensor, size: int) -> Tensor:
 
 
 def _paths(dataset: str, extractor: Extractor) -> tuple[Path, Path]:
-    stem = store.published_dir() / "reference" / f"{dataset.replace(':', '-')}-{extractor.name}"
+    stem = _path(dataset, extractor.name)
     return stem.with_suffix(".safetensors"), stem.with_suffix(".json")
+
+
+def _path(dataset: str, extractor: str) -> Path:
+    return store.published_dir() / "reference" / f"{dataset.replace(':', '-')}-{extractor}"

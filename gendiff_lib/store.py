@@ -63,6 +63,7 @@ def published_dir() -> Path:
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 _DRAFT = re.compile(rf"\..+\.{re.escape(_HOST)}\.(\d+)")
 ELSEWHERE = "set GENDIFF_RUNS to a folder that can"
+TRACKED = "give yourself the right to"  # published runs are of the checkout: no variable moves them
 
 
 @contextmanager
@@ -86,6 +87,8 @@ def writing(path: Path, remedy: str = ELSEWHERE) -> Iterator[Path]:
 
 def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> GendiffError:
     text = str(error)
+    if remedy == ELSEWHERE and published_dir() in path.parents:
+        remedy = TRACKED
     code = error.errno if isinstance(error, OSError) else None
     # torch and safetensors wrap the system's error in their own, so its words are looked for too
     if (
@@ -94,8 +97,10 @@ def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> Gendiff
         or "unexpected pos" in text
         or "file write failed" in text
     ):
-        elsewhere = "set GENDIFF_RUNS to a folder on another disk" if remedy == ELSEWHERE else remedy
-        return StoreError(f"no space is left to write {path}: free some, or {elsewhere}")
+        other = {ELSEWHERE: ", or set GENDIFF_RUNS to a folder on another disk", TRACKED: ""}.get(
+            remedy, f", or {remedy}"
+        )
+        return StoreError(f"no space is left to write {path}: free some{other}")
     if isinstance(error, OSError):
         return StoreError(f"{path.parent} cannot be written ({error.strerror}): {remedy}")
     if isinstance(error, GendiffError):
@@ -146,12 +151,14 @@ def lock(name: str, doing: str, *, wait: bool = True) -> Iterator[None]:
         held.release()
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
+def sha256(path: Path, remedy: str = "") -> str:
+    """The SHA-256 of a file, in hexadecimal digits; StoreError, with the remedy, where it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except OSError as error:
+        if remedy:
+            raise StoreError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
         raise _unreadable(path) or damaged(path, "it is missing") from None
 
 

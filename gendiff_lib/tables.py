@@ -9,6 +9,7 @@ from .cards import Number, over, plain, score_number, score_protocol
 from .metrics import VALUES, Scores, check_alike, differ, estimate, noise
 
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
+NOT_COMPUTED = "not computed"
 NO_LOGITS = "none: no logits"  # of an extractor whose file holds features alone
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
 
@@ -24,6 +25,12 @@ def table(rows: Rows, caption: str = "") -> str:
     title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
     inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f'<div class="wide" tabindex="0"><table class="table">{inside}</table></div>'
+
+
+def aligned(rows: Rows) -> list[dict[str, Any]]:
+    """Rows with the keys of all of them, in the order in which they are met; what a row lacks is None."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
 
 
 def _cell(value: Any) -> str:
@@ -44,10 +51,20 @@ def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> di
             row[called[name]] = cell(train, name)
             continue
         row[f"{called[name]} (train)"] = cell(train, name)
-        row[f"{called[name]} (test)"] = cell(test, name) if test else "not computed"
+        row[f"{called[name]} (test)"] = cell(test, name) if test else NOT_COMPUTED
     if one.shares:
         row["classes"] = f"{min(s.classes_covered for s in train)} of {len(one.shares)}"
     return row | {"n": f"{one.n_fake:,}", "over": over(train)}
+
+
+def class_columns(own: Scores | None) -> dict[str, Any]:
+    """What a data set's own classifier alone tells of samples, under its name, for a row by another extractor."""
+    if own is None:
+        return {"cs, classifier": NOT_COMPUTED, "classes, classifier": NOT_COMPUTED}
+    return {
+        "cs, classifier": cell([own], "classifier_score"),
+        "classes, classifier": f"{own.classes_covered} of {len(own.shares)}",
+    }
 
 
 def label_of(scores: Scores) -> dict[str, str]:

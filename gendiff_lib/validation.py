@@ -14,14 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import features, metrics, store
+from . import store
 from .corruptions import CORRUPTIONS, corrupted
 from .data import Dataset, load
 from .features import Extractor, Features, extract
 from .machine import commit, default_device, device_name
 from .metrics import Reference, Scores, kept_reference, score
 from .streams import stream
+from .versions import result_versions
 
+VERSIONED = ("features", "metrics")  # the results that a validation rests on
 UNITS = {
     "blur": "deviation in pixels",
     "noise": "deviation in bytes",
@@ -75,7 +77,7 @@ class Validation:
     @property
     def stale(self) -> bool:
         """Whether extraction or scores have changed since."""
-        return bool(self.made.get("versions") != versions())
+        return bool(self.made.get("versions") != result_versions(*VERSIONED))
 
     def ordered(self, value: str) -> dict[str, bool]:
         """For each kind of damage: whether the value grows strictly with every level."""
@@ -89,11 +91,6 @@ def thinned(labels: Tensor, dropped: int, n: int, n_classes: int) -> Tensor:
     share = [n // remain + (i < n % remain) for i in range(remain)]
     picks = [(labels == dropped + i).nonzero()[:, 0][:count] for i, count in enumerate(share)]
     return torch.cat(picks)
-
-
-def versions() -> dict[str, int]:
-    """Of the code that a validation rests on."""
-    return {"metrics": metrics.VERSION, "features": features.VERSION}
 
 
 def validate(judge: Extractor, dataset: str, n_train: int | None = None, n_test: int | None = None) -> Validation:
@@ -117,7 +114,7 @@ def validate(judge: Extractor, dataset: str, n_train: int | None = None, n_test:
         "seconds": time.monotonic() - started,
         "device": device_name(default_device()),
         "threads": torch.get_num_threads(),
-        "versions": versions(),
+        "versions": result_versions(*VERSIONED),
         **commit(),
     }
     return Validation(dataset, tuple(rows), made)

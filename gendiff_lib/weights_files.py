@@ -1,6 +1,5 @@
 """Published files of weights: where they are looked for, how they come here, and how they are known."""
 
-import hashlib
 import pickle
 import shutil
 import subprocess
@@ -14,8 +13,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from . import store
 from .config import GendiffError
 from .data import cache_dir, named_path
+from .store import StoreError
 
 
 @dataclass(frozen=True)
@@ -83,25 +84,16 @@ VGG16 = WeightsFile(
 )
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits; OSError where it cannot be read."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def has_sha256(path: Path, sha256: str) -> bool:
     """Whether `path` is a file of this content."""
-    with suppress(OSError):
-        return sha256_of(path) == sha256
+    with suppress(StoreError):
+        return store.sha256(path) == sha256
     return False
 
 
 def check_sha256(path: Path, sha256: str, remedy: str) -> Path:
     """`path` itself; GendiffError, with the remedy, where it cannot be read or its content is another."""
-    try:
-        actual = sha256_of(path)
-    except OSError as error:
-        raise GendiffError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
+    actual = store.sha256(path, remedy)
     if actual != sha256:
         raise GendiffError(
             f"{path} is damaged or another file (its SHA-256 begins {actual[:8]}, not {sha256[:8]}): {remedy}"

@@ -1,5 +1,6 @@
 import importlib
 import json
+import math
 import os
 import re
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gendiff_lib import store
+from gendiff_lib import budget, recorder, store
+from gendiff_lib.asking import Asking
 from gendiff_lib.config import GendiffError
 from gendiff_lib.experiments import PAPER_PAIR, get
 from gendiff_lib.training import images_at
@@ -61,6 +63,65 @@ def test_bad_words_of_make_book_are_one_sentence():
         assert done.stderr.count("\n") == 1
 
 
+def test_a_long_training_of_make_book_is_one_sentence_before_anything_is_trained(tmp_path):
+    done = build("--preset", "smoke", "--epochs", "1000000")
+    assert done.returncode != 0
+    told = done.stderr.splitlines()
+    assert re.fullmatch(r"\[book\] \S+ to 1e\+06 epochs takes about \S+ hours here: (.*)", told[-1])
+    assert told[-1].endswith("here: add YES=1 to wait for it, or lower EPOCHS")
+    assert not list((tmp_path / "runs").glob("[!.]*"))
+
+
+@pytest.fixture
+def builder(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK))
+    return importlib.import_module("build")
+
+
+def test_with_yes_a_long_training_is_told_and_waited_for(builder, monkeypatch, capsys):
+    trained = []
+
+    def train(config, deadline=None):
+        trained.append(config.name)
+        raise GendiffError("begun")
+
+    monkeypatch.setattr(budget, "seconds_left", lambda config: 6000.0 if config.name == "ddpm-conv" else 0.0)
+    monkeypatch.setattr(builder, "train_plane", lambda configs, jobs: None)
+    monkeypatch.setattr(recorder, "train", train)
+    asked = Asking(preset="smoke", epochs=2.0)
+    with pytest.raises(budget.TooLong, match=r"ddpm-conv to 2 epochs takes about 1.7 hours here: add YES=1"):
+        builder.train_missing(asked, False, None, 1)
+    assert trained == []
+    with pytest.raises(GendiffError, match="begun"):
+        builder.train_missing(asked, False, math.inf, 1)
+    assert "ddpm-conv to 2 epochs takes about 1.7 hours here\n" in capsys.readouterr().err
+    assert len(trained) == 1
+
+
+@pytest.mark.parametrize(("words", "hours"), [([], None), (["--yes"], math.inf)])
+def test_yes_reaches_the_trainings(words, hours, builder, monkeypatch):
+    def told(asked, reads, patience, jobs):
+        raise GendiffError(f"{asked.preset} {asked.epochs:g} {reads} {patience}")
+
+    monkeypatch.setattr(builder, "train_missing", told)
+    monkeypatch.setattr(sys, "argv", ["build.py", "--preset", "overnight", "--epochs", "60", "--train", *words])
+    monkeypatch.setenv("GENDIFF_TRAIN", "1")  # main sets it
+    monkeypatch.setenv("GENDIFF_DATA_DIR", "/nothing")
+    monkeypatch.setattr(builder, "choose_dataset", lambda *asked: "")
+    with pytest.raises(SystemExit, match=re.escape(f"[book] overnight 60 False {hours}")):
+        builder.main()
+
+
+def test_a_build_that_only_reads_says_which_epochs_there_are(builder, monkeypatch, capsys):
+    monkeypatch.setenv("GENDIFF_TRAIN", "0")
+    monkeypatch.setattr(builder, "train_plane", lambda configs, jobs: None)
+    builder.train_missing(Asking(preset="overnight", epochs=21.0), True, None, 1)
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[book] not shown: dcgan-32 ")]
+    assert len(told) == 1
+    assert "there at epochs 6.24615, " in told[0]
+    assert told[0].endswith("not at 21 (`make book PRESET=overnight EPOCHS=21 TRAIN=1` trains it here)")
+
+
 def test_explicit_cifar10_fails_with_the_remedy_where_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("GENDIFF_DATA_DIR", str(tmp_path))
     done = build("--preset", "smoke", "--dataset", "cifar10")
@@ -80,12 +141,17 @@ def test_the_book_shows_a_night_once_the_papers_pair_is_published(published, mon
         config = get(name, "overnight")
         record = example | {"kind": config.kind, "config": config.to_dict()}
         record["steps_per_epoch"] = 50_000 // config.batch_size
-        images = images_at(config.epochs, record["steps_per_epoch"], config.batch_size)
         (snapshot,) = example["snapshots"].values()
-        record["snapshots"] = {str(images): snapshot | {"epochs": config.epochs, "images": images}}
+        record["snapshots"] = {}
+        for epochs in (20.0, config.epochs):
+            images = images_at(epochs, record["steps_per_epoch"], config.batch_size)
+            record["snapshots"][str(images)] = snapshot | {"epochs": epochs, "images": images}
         store.write_json(published / f"{name}-{config.digest}" / "run.json", record)
     assert choose_preset("") == "overnight"
-    assert choose_preset("", changed=True) == "laptop"  # other epochs or data are of no published run
+    assert choose_preset("", dataset="shapes") == "laptop"  # other data are of no published run
+    assert choose_preset("", epochs=20.0) == "overnight"  # where both keep a snapshot
+    assert choose_preset("", epochs=20.0, dataset="shapes") == "laptop"
+    assert choose_preset("", epochs=config.epochs) == "laptop"  # where one of them does
     assert choose_preset("laptop") == "laptop"
 
 

@@ -1,10 +1,12 @@
+import time
+
 import pytest
 
 from gendiff_lib import budget
-from gendiff_lib.budget import by_worth, check_patience, seconds_left, seconds_of, seconds_of_image
-from gendiff_lib.config import ClassifierConfig, ConfigError, GendiffError
+from gendiff_lib.budget import TooLong, by_worth, check_patience, seconds_left, seconds_of, seconds_of_image
+from gendiff_lib.config import ClassifierConfig, ConfigError
 from gendiff_lib.experiments import WORTH, book_configs
-from gendiff_lib.recorder import train
+from gendiff_lib.recorder import OutOfTime, train
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("25m", 1500), ("1.5h", 5400), (" 2m ", 120)])
@@ -43,12 +45,21 @@ def test_a_long_training_is_told_and_refused_with_a_remedy_that_works(conv, caps
     monkeypatch.setattr(budget, "PROBE_SECONDS", 0.01)
     monkeypatch.setattr(budget, "seconds_of_image", lambda config: 1.0)
     long = conv.but(epochs=10.0**7)
-    with pytest.raises(GendiffError, match=r"conv to 1e\+07 epochs takes about 177777.8 hours here: do this"):
-        check_patience(long, None, "do this")
-    check_patience(long, 10.0**6, "do this")
+    with pytest.raises(TooLong, match=r"conv to 1e\+07 epochs takes about 177777.8 hours here: wait \d+") as refused:
+        check_patience(long, None, "wait {hours}")
+    check_patience(long, float(str(refused.value).rpartition(" ")[2]), "wait {hours}")
     assert "takes about 177777.8 hours" in capsys.readouterr().err
     check_patience(conv, None, "do this")
     assert capsys.readouterr().err == ""
+
+
+def test_what_an_interrupted_training_has_done_is_not_counted_again(conv):
+    long = conv.but(epochs=50)
+    before = seconds_left(long)
+    with pytest.raises(OutOfTime):
+        train(long, deadline=time.monotonic())
+    assert 0 < seconds_left(long) < before
+    assert seconds_left(long.but(seed=1)) == before
 
 
 def test_a_run_that_is_there_takes_no_time(conv):

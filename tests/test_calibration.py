@@ -1,10 +1,12 @@
 import pytest
 import torch
 
-from gendiff_lib.calibration import Calibration, calibrate, read_calibration, write_calibration
+from gendiff_lib import store
+from gendiff_lib.calibration import Calibration, calibrate, publish_calibration, published_calibrations
 from gendiff_lib.config import ConfigError, Sampling
 from gendiff_lib.features import Extractor
 from gendiff_lib.recorder import train
+from gendiff_lib.store import StoreError
 
 
 def network(images):
@@ -15,16 +17,34 @@ def network(images):
 PIXELS = Extractor("pixels", "0123456789ab", network)
 
 
-def test_told_errors_come_near_to_the_spread_of_draws_and_are_kept(gan, published):
+def test_told_errors_come_near_to_the_spread_of_draws_and_are_kept(gan, published, monkeypatch):
     run = train(gan.but(epochs=4, n_train=64))
     found = calibrate(run, Sampling(n=400, batch_size=100), PIXELS, n=100, draws=12, n_real=200)
     ratios = found.ratios()
     assert set(ratios) >= {"frechet_distance", "precision", "coverage"}
     assert 0.4 < ratios["frechet_distance"] < 2.5
     assert len({s.frechet_distance for s in found.draws}) == 12
-    write_calibration(found, run.config.dataset)
-    assert read_calibration(run.config.dataset, "pixels") == found
-    assert read_calibration(run.config.dataset, "inception") is None
+    assert published_calibrations(run.config.dataset) == {}
+    path = publish_calibration(found, run.config.dataset)
+    assert path.parent == published / "validation"
+    assert published_calibrations(run.config.dataset) == {"pixels": found}
+    assert published_calibrations("cifar10") == {}
+    assert not found.stale
+    monkeypatch.setitem(found.made, "versions", {"metrics": 0, "features": 1})
+    assert found.stale
+
+
+def test_a_damaged_calibration_is_named(gan, published):
+    path = published / "validation" / "shapes-pixels-calibration.json"
+    store.write_json(path, {"n": 1, "pool": 2, "made": {}})
+    with pytest.raises(StoreError, match=r"shapes-pixels-calibration.json is damaged"):
+        published_calibrations("shapes:16")
+
+
+def test_the_doubt_about_a_spread_is_that_of_normal_values():
+    rng = torch.Generator().manual_seed(0)
+    spreads = torch.randn(4000, 10, generator=rng, dtype=torch.float64).std(1)
+    assert Calibration(1, 2, (None,) * 10, {}).doubt == pytest.approx(spreads.std().item(), rel=0.05)
 
 
 def test_the_spread_counts_what_a_draw_takes_of_its_pool(gan):

@@ -5,7 +5,18 @@ import pytest
 from test_metrics import gaussian, scored
 
 from gendiff_lib import claims, experiments, store, versions
-from gendiff_lib.claims import CLAIMS, NOT_REPLICATED, REPLICATED, UNTOLD, Claim, Missing, Recorded, audit
+from gendiff_lib.claims import (
+    CLAIMS,
+    CLASSIFIER,
+    NOT_REPLICATED,
+    REPLICATED,
+    SPACES,
+    UNTOLD,
+    Claim,
+    Missing,
+    Recorded,
+    audit,
+)
 from gendiff_lib.experiments import CLAIM_SEEDS, CLAIMED, EXPERIMENTS, get, protocol
 from gendiff_lib.recorder import train
 from gendiff_lib.runs import siblings
@@ -50,12 +61,15 @@ class Found:
 
     given: dict
     several: list = dataclasses.field(default_factory=list)
+    other: dict = dataclasses.field(default_factory=dict)  # by extractor, where one sees otherwise
 
-    def scores(self, name, epochs, extractor="offline", *, own_n=False):
-        assert (extractor == "inception") == own_n  # what is held against a print is taken as it is printed
-        if (name, epochs) not in self.given:
+    def scores(self, name, epochs, extractor, *, own_n=False):
+        assert extractor in (*SPACES, CLASSIFIER)
+        assert extractor == "inception" or not own_n  # what is held against a print is taken as it is printed
+        given = self.other.get(extractor, self.given)
+        if (name, epochs) not in given:
             raise Missing(f"{name} after {epochs}")
-        return self.given[name, epochs]
+        return given[name, epochs]
 
     def runs(self, name, epochs):
         if not self.several:
@@ -65,6 +79,46 @@ class Found:
 
 def verdict(number, given, runs=()):
     return CLAIMS[number - 1].judge(Found(given, list(runs))).verdict
+
+
+FAR, NEAR = (
+    {("dcgan", 49): scores(10), ("dcgan", 100): scores(30)},
+    {
+        ("dcgan", 49): scores(10),
+        ("dcgan", 100): scores(15),
+    },
+)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_verdict_takes_both_feature_spaces(space):
+    garbage = CLAIMS[2]
+    assert garbage.judge(Found(FAR)).verdict == REPLICATED
+    split = garbage.judge(Found(FAR, other={space: NEAR}))
+    assert split.verdict == UNTOLD
+    assert split.why.startswith("The two feature spaces do not agree. By inception: twice the fd ")
+    assert f"By {space}: twice the fd is the other way round" in split.why
+    assert len(split.ours) == 4
+    assert garbage.judge(Found(FAR, other={space: {}})).verdict == UNTOLD  # one alone is not enough
+
+
+def test_a_printed_fid_is_of_inception_and_classes_are_the_classifiers():
+    assert [c.number for c in CLAIMS if c.spaces != SPACES] == [2, 4, 6, 7]
+    assert CLAIMS[1].spaces == ("inception",)
+    good = {("dcgan", 30): scores(19), ("dcgan", 49): scores(15)}
+    assert CLAIMS[1].judge(Found(good, other={"efficientnet": {}, CLASSIFIER: {}})).verdict == REPLICATED
+    even = {("ddpm-conv", 40): scores()}
+    assert CLAIMS[6].judge(Found({}, [run()] * 3, {CLASSIFIER: even})).verdict == REPLICATED
+
+
+@pytest.mark.parametrize("extractor", [*SPACES, CLASSIFIER])
+def test_what_is_to_be_scored_is_what_rules_ask_for(extractor, monkeypatch):
+    monkeypatch.setattr(claims, "siblings", lambda config: [(config.name, config.epochs)])
+    asked = {(who, how.n) for who, how in claims.to_score(extractor)}
+    n = claims.equal_n("paper")
+    assert {(name, epochs) for (name, epochs), at in asked if at == n} == set(CLAIMED)
+    own = {(name, epochs) for (name, epochs), at in asked if at == protocol(name, "paper").sampling.n}
+    assert extractor != "inception" or own >= set(claims.FAMOUS)
 
 
 def test_there_are_the_papers_eleven_claims():
@@ -131,13 +185,15 @@ def test_stable_is_every_class_in_every_seed_and_a_falling_loss():
 
 def test_numbers_behind_a_verdict_open_to_their_runs():
     ruling = CLAIMS[2].judge(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
-    assert [label for label, _ in ruling.ours] == ["fd of DCGAN at 49", "fd of DCGAN at 100"]
+    labels = ["fd of DCGAN at 49", "fd of DCGAN at 100"]
+    assert [label for label, _ in ruling.ours] == [f"{label}, by {space}" for space in SPACES for label in labels]
     assert ruling.ours[0][1].protocol["run"] == "r-0, r-1, r-2"
 
 
 def test_the_reason_names_the_parts_of_a_claim():
     ruling = CLAIMS[0].judge(Found({("ddpm-conv", 40): scores(5, recall=0.3), ("dcgan", 30): scores(10)}))
-    assert ruling.why == "Lower fd holds beyond the noise; higher recall is the other way round, beyond the noise."
+    why = "lower fd holds beyond the noise; higher recall is the other way round, beyond the noise."
+    assert ruling.why == f"By inception: {why} By efficientnet: {why}"
 
 
 @pytest.mark.parametrize("change", [{"n_fake": 2048}, {"extractor_digest": "another"}, {"n_real": 10}])
@@ -158,7 +214,7 @@ def test_what_the_claims_look_at_is_what_their_rules_ask_for():
     asked = set()
 
     class Asking(Found):
-        def scores(self, name, epochs, extractor="offline", *, own_n=False):
+        def scores(self, name, epochs, extractor, *, own_n=False):
             asked.add((name, epochs))
             return scores()
 
@@ -226,5 +282,5 @@ def test_a_run_that_is_not_published_is_no_evidence(recorded, monkeypatch, tmp_p
 
 
 def test_a_claim_that_lacks_evidence_says_what():
-    claim = Claim(1, "said", "printed", "rule", (), lambda e: e.scores("dcgan", 30))
+    claim = Claim(1, "said", "printed", "rule", (), lambda seen: seen.scores("dcgan", 30))
     assert claim.judge(Found({})) == (UNTOLD, "dcgan after 30", ())

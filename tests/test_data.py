@@ -89,17 +89,6 @@ def test_a_batch_larger_than_the_data_set_is_refused():
         epoch(numbered(5))
 
 
-def test_the_first_n_samples():
-    few = numbered().first(7)
-    assert few.labels.tolist() == list(range(7))
-    assert len(few.samples) == 7
-    assert len(numbered().first(0).samples) == 20
-    with pytest.raises(DataError, match="n=-1 is no number of samples"):
-        numbered(20).first(-1)
-    with pytest.raises(DataError, match="n=21 is more than the 20 samples"):
-        numbered().first(21)
-
-
 def sorted_by_class(*sizes):
     """Labels in the order of the classes, as a folder's are; sample i is grey i."""
     labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
@@ -113,7 +102,7 @@ def chosen(dataset, n, purpose="n_train"):
 
 def test_a_choice_is_of_every_class_alike_though_the_data_set_is_sorted_by_class():
     dataset = sorted_by_class(40, 40, 40)
-    assert dataset.first(30).labels.unique().tolist() == [0]
+    assert dataset.labels[:30].unique().tolist() == [0]
     for n in (1, 2, 3, 7, 30, 100, 120):
         counts = torch.bincount(dataset.choose(n, "n_train").labels, minlength=3)
         assert counts.sum() == n

@@ -7,7 +7,7 @@ import pytest
 from test_claims import Found, scores
 
 from gendiff_lib import experiments, front, store
-from gendiff_lib.claims import CLAIMS, audit
+from gendiff_lib.claims import CLAIMS, SPACES, audit
 from gendiff_lib.experiments import EXPERIMENTS, PAPER_PAIR, get, protocol
 from gendiff_lib.features import Extractor
 from gendiff_lib.recorder import train
@@ -63,10 +63,27 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     assert text.count("precision <button") == text.count("recall <button") == 2
     assert text.count(" petaFLOP and its") + text.count(" petaFLOP (100") == 2
     assert "100 images of each against 500 train images of shapes, by inception" in text
+    assert "The Fréchet distance by efficientnet puts the same one first." in text  # the same pixels
     assert "of two runs, not of two methods" in text
     assert "Still open" in text
     assert text.count('<img class="samples"') == 2
     assert "fd by efficientnet of every model" in text  # whose snapshots are scored, where Inception's are not
+
+
+def test_a_model_that_one_space_alone_puts_first_is_not_called_better(monkeypatch):
+    pair = {"GAN": "g", "diffusion": "d"}
+    first = {("g", "inception"): 5, ("d", "inception"): 9, ("g", "efficientnet"): 70, ("d", "efficientnet"): 60}
+    monkeypatch.setattr(
+        front,
+        "_kept",
+        lambda run, extractor, preset: scores(first[run, extractor]) if (run, extractor) in first else [],
+    )
+    assert front._other_space(pair, "inception", "overnight") == (
+        "The Fréchet distance by efficientnet puts the other one first, so neither is called better. "
+    )
+    del first["d", "efficientnet"]
+    assert front._other_space(pair, "inception", "overnight") == ""
+    assert front._other_space(pair, "cifar10-classifier", "overnight") == ""
 
 
 def test_every_claim_has_its_square_and_its_block():
@@ -76,14 +93,18 @@ def test_every_claim_has_its_square_and_its_block():
         assert f'href="there.html#claim-{claim.number}"' in squares
         assert f'<h3 id="claim-{claim.number}">' in blocks
     assert squares.count('class="replicated"') == 1  # the third
-    assert "<strong>✓ replicated</strong>. Twice the fd holds beyond the noise." in blocks
+    assert (
+        "<strong>✓ replicated</strong>. By inception: twice the fd holds beyond the noise. By efficientnet: twice"
+        in blocks
+    )
     assert '<a href="../data/runs/r-0.json">r-0</a>' in blocks
 
 
 def test_the_files_beside_the_claims_hold_a_row_a_number():
     rulings = audit(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
     rows = front.claim_rows(rulings)
-    assert [row["ours"] for row in rows if row["claim"] == 3] == ["fd of DCGAN at 49", "fd of DCGAN at 100"]
+    labels = [f"fd of DCGAN at {e}, by {space}" for space in SPACES for e in (49, 100)]
+    assert [row["ours"] for row in rows if row["claim"] == 3] == labels
     assert {row["claim"] for row in rows} == {claim.number for claim in CLAIMS}
 
 

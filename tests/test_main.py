@@ -16,6 +16,7 @@ from gendiff_lib.config import GendiffError, Sampling
 from gendiff_lib.experiments import PRESETS, get
 from gendiff_lib.versions import VERSIONS
 
+SMOKE = ["--preset", "smoke"]
 TRAIN = ["train", "dcgan", "--preset", "smoke", "--set", "n_train=100", "--epochs", "1"]
 
 
@@ -238,6 +239,38 @@ def test_validate_shows_and_publishes(capsys, published):
     assert "it is published already" in capsys.readouterr().out
 
 
+def test_calibrate_shows_and_publishes(trained, published, capsys):
+    words = ["calibrate", "dcgan", *SMOKE, "--n", "40", "--pool", "80", "--draws", "3"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    head, *rows, last = out.splitlines()
+    assert head.split() == ["score", "error", "told", "spread", "told", "/", "spread"]
+    assert [row.split()[0] for row in rows] == ["cs", "fd", "kd", "precision", "recall", "density", "coverage"]
+    for row in rows:
+        _, told, spread, ratio = row.split()
+        assert ratio == "nan" if spread == "0" else float(told) / float(spread) == pytest.approx(float(ratio), 0.01)
+    assert "3 draws of 40 of 80 samples by shapes-classifier" in last
+    assert not published.exists()
+    assert main([*words, "--publish"]) == 0
+    (path,) = (published / "validation").iterdir()
+    again = capsys.readouterr().out
+    assert again.splitlines()[: len(rows) + 1] == out.splitlines()[:-1]
+    assert again.endswith(f"published {path}\n")
+
+
+@pytest.mark.parametrize("flag", ["n", "pool", "draws"])
+def test_calibrate_takes_whole_numbers_alone(flag, trained, capsys):
+    assert main(["calibrate", "dcgan", *SMOKE, f"--{flag}", "1.5"]) == 2
+    assert f"--{flag} must be a whole number, not '1.5'" in one_sentence(capsys)
+
+
+def test_points_and_draws_without_spread_are_not_calibrated(trained, capsys):
+    assert main(["calibrate", "live-gan-2d", *SMOKE]) == 2
+    assert "makes points in the plane" in one_sentence(capsys)
+    assert main(["calibrate", "dcgan", *SMOKE, "--n", "80", "--pool", "80"]) == 2
+    assert "n=80 of 80 samples in 50 draws tell no spread" in capsys.readouterr().err
+
+
 def test_list_names_what_there_is(capsys):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
@@ -267,8 +300,7 @@ def test_more_bad_input_is_one_sentence(words, named, capsys):
 
 # ---------------------------------------------------------------- kinds of bad input, swept
 
-SMOKE = ["--preset", "smoke"]
-OF_A_RUN = ("sample", "score", "bits", "replay", "publish")
+OF_A_RUN = ("sample", "score", "bits", "replay", "publish", "calibrate")
 SIZED = {
     "train": ["dcgan"], **{c: ["dcgan"] for c in OF_A_RUN}, "runs": [], "validate": [], "list": [],
 }  # fmt: skip

@@ -52,7 +52,7 @@ def made(checkout):
     [
         "VENV=", "VENV= ", "VENV=a b", "VENV=~nobody", "VENV=~", "VENV=a:b", "VENV=.", "VENV=/", "VENV=a'b",
         "PYTHON=", "PYTHON= ", "PRESET=big", "PRESET=smoke big", "EPOCHS=x", "EPOCHS=-1", "EPOCHS=²", "EPOCHS=1e3",
-        "PORT=x", "PORT=", "PORT=-1", "PORT=1 2", "PORT=٣", "TRAIN=maybe",
+        "PORT=x", "PORT=", "PORT=-1", "PORT=1 2", "PORT=٣", "TRAIN=maybe", "YES=maybe",
     ],
 )  # fmt: skip
 def test_a_wrong_variable_is_one_sentence_and_makes_nothing(word, target, checkout):
@@ -121,6 +121,10 @@ def test_a_tilde_in_venv_is_the_users_home(made):
         (["status"], "-m gendiff_lib runs --preset laptop --dataset |"),
         (["book", "TRAIN=1"], "book/build.py --preset | --epochs | --dataset | --train"),
         (["book", "TRAIN=0"], "book/build.py --preset | --epochs | --dataset |"),
+        (["book", "PRESET=overnight", "EPOCHS=60", "TRAIN=1", "YES=1"],
+         "book/build.py --preset overnight --epochs 60 --dataset | --train --yes"),
+        (["train", "NAME=dcgan", "YES=yes"], "-m gendiff_lib train dcgan --preset laptop --dataset | --yes"),
+        (["train", "YES=0"], "-m gendiff_lib train --all --preset laptop --dataset |"),
         (["lab"], "-m jupyterlab notebooks"),
         (["bench"], "-m gendiff_lib bench"),
         (["test"], "-m pytest -q"),

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-VIEW = r"page\.(losses|denoising|two_ways|filmstrip|before_after)\("
+VIEW = r"page\.(losses|denoising|two_ways|filmstrip|before_after|blind)\("
 NAMES = [n.stem for n in NOTEBOOKS]
 
 
@@ -35,7 +35,8 @@ def test_parameterised_and_stripped(path):
     cells = code_cells(path)
     names = {t.id for n in ast.walk(ast.parse(cells[0].source)) if isinstance(n, ast.Assign) for t in n.targets}
     assert cells[0].metadata.tags == ["parameters"]
-    assert names == {"preset", "epochs", "seed", "dataset"}
+    assert names == {"preset", "epochs", "seed", "dataset", "patience"}
+    assert "Page(preset=preset, epochs=epochs, seed=seed, dataset=dataset, patience=patience)" in cells[1].source
     assert all(not c.outputs and c.execution_count is None for c in cells)
 
 
@@ -52,14 +53,14 @@ def test_no_number_of_ours_is_typed_in_a_finding(path):
 def test_figures_have_captions_and_alternative_text(path):
     for cell in code_cells(path):
         lines = [line for line in cell.source.splitlines() if not line.startswith(" ")]
-        figures = [line for line in lines if re.match(rf"figure = |plots\.pixels|{VIEW}", line)]
+        figures = [line for line in lines if re.match(rf"figure = |plots\.pixels|(?:pairs = )?{VIEW}", line)]
         if figures:
             assert len(figures) == 1  # another would be another figure of the same name
             assert any(re.match(r"page\.(source|judged_by|note)\(", line) for line in lines)  # it opens to its origin
             assert lines[-1] == figures[0] or not figures[0].startswith("plots.pixels")  # what is last is shown
             assert cell.metadata["mystnb"]["figure"]["caption"]
             assert cell.metadata["mystnb"]["figure"]["name"]
-        if figures and not re.match(VIEW, figures[0]):
+        if figures and not re.search(VIEW, figures[0]):
             shown = cell.metadata["mystnb"]
             assert shown["figure"]["caption"]
             assert shown["image"]["alt"]
@@ -136,6 +137,88 @@ def test_nbval_reruns_executed_notebooks(executed):
     words = ["-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-c", os.devnull]
     done = subprocess.run([sys.executable, *words, *files], cwd=place, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def run_in(place, name, parameters, **environment):
+    """A notebook, over runs of its own in `place`: what went wrong, and its cells."""
+    env = {**os.environ, "GENDIFF_RUNS": str(place / "runs"), "GENDIFF_CACHE": str(place / "cache"), **environment}
+    out = place / f"{name}.ipynb"
+    words = [str(ROOT / "book" / "run_notebook.py"), str(ROOT / "notebooks" / f"{name}.ipynb"), str(out)]
+    done = subprocess.run([sys.executable, *words, json.dumps(parameters)], env=env, capture_output=True, text=True)
+    return done.returncode, done.stderr, nbformat.read(out, as_version=4).cells
+
+
+def test_a_long_training_is_refused_with_a_parameter_that_lets_it_go_on(tmp_path):
+    parameters = {"preset": "smoke", "epochs": 1, "patience": 1e-9}
+    code, told, _ = run_in(tmp_path, "03_collapse", parameters)
+    assert code != 0
+    assert not list((tmp_path / "runs").glob("[!.]*"))
+    remedy = re.search(
+        r"TooLong: dcgan to 1 epochs takes about .* here: set patience = (\d+) in the parameters cell "
+        r"\(papermill: -p patience (\d+)\), or lower epochs",
+        told,
+    )
+    code, told, cells = run_in(tmp_path, "03_collapse", parameters | {"patience": int(remedy[2])})
+    assert code == 0, told
+    assert "-p preset smoke -p epochs 1 -p patience 1\n" in cells[1].source
+    assert "**Finding.**" in str(cells[-1].outputs)
+
+
+def test_a_published_snapshot_answers_in_a_fresh_clone_without_data_or_training(tmp_path):
+    """What `papermill notebooks/02_dcgan.ipynb out.ipynb -p preset overnight -p epochs 20` does there."""
+    given = {"preset": "overnight", "epochs": 20}
+    code, told, cells = run_in(tmp_path, "02_dcgan", given, GENDIFF_DATA_DIR=str(tmp_path / "nothing"))
+    assert code == 0, told
+    shown = str([c.get("outputs") for c in cells])
+    assert "**Finding.**" in shown
+    assert re.search(r"dcgan: (still in training|there at epochs .*?), so left out of this page\.", shown)
+    assert not list((tmp_path / "runs").glob("[!.]*"))
+
+
+def test_a_page_that_only_reads_ends_where_a_snapshot_is_not_published_and_says_what_there_is(tmp_path):
+    code, told, cells = run_in(tmp_path, "03_collapse", {"preset": "overnight", "epochs": 21}, GENDIFF_TRAIN="0")
+    assert code == 0, told
+    assert "**Not shown yet:** dcgan-32 is there at epochs 6.24615, " in cells[-1].source
+    assert "not at 21 (`make book PRESET=overnight EPOCHS=21 TRAIN=1` trains it here)" in cells[-1].source
+
+
+def error_cell(text="", name="Unpublished"):
+    new = nbformat.v4
+    return new.new_code_cell(text, outputs=[new.new_output("error", ename=name, evalue="", traceback=[])])
+
+
+def test_a_page_is_cut_before_the_cell_that_failed_and_says_what_is_lacking(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book"))
+    from run_notebook import cut
+
+    new = nbformat.v4
+    mark = new.new_code_cell("An Exception was encountered", metadata={"tags": ["papermill-error-cell-tag"]})
+    title, made = new.new_markdown_cell("# Title"), new.new_code_cell("1", outputs=[new.new_output("stream", text="1")])
+    bare, text = new.new_markdown_cell("## Bare"), new.new_markdown_cell("and its text")
+    after = new.new_code_cell("2")
+    cells = cut([mark, title, made, bare, text, mark, error_cell(), after], "b is not scored yet")
+    assert cells[:-1] == [title, made]
+    assert cells[-1].cell_type == "markdown"
+    assert cells[-1].source == "**Not shown yet:** b is not scored yet."
+    assert cells[-1].id == "not-shown-yet"
+
+
+def test_of_a_page_that_fails_at_once_the_title_stays(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book"))
+    from run_notebook import cut
+
+    title, heading = nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_markdown_cell("## First")
+    assert [c.source for c in cut([title, heading, error_cell()], "a")] == ["# Title", "**Not shown yet:** a."]
+    assert [c.source for c in cut([title, error_cell(), heading], "a")] == ["# Title", "**Not shown yet:** a."]
+
+
+def test_only_what_is_lacking_cuts_a_page(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book"))
+    from run_notebook import LACKING
+
+    from gendiff_lib import asking
+
+    assert set(LACKING) == {error.__name__ for error in asking.LACKING}
 
 
 def test_a_misspelled_parameter_is_refused_before_anything_runs(tmp_path):

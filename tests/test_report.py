@@ -8,15 +8,19 @@ import shlex
 import shutil
 
 import pytest
+from test_metrics import gaussian, scored
 
-from gendiff_lib import report, showing, versions
+from gendiff_lib import asking, report, showing, trust, versions
 from gendiff_lib.__main__ import main
 from gendiff_lib.asking import Unpublished
+from gendiff_lib.calibration import Calibration, publish_calibration
 from gendiff_lib.config import ConfigError, GendiffError
 from gendiff_lib.features import Extractor
 from gendiff_lib.publish import publish
 from gendiff_lib.report import Page
 from gendiff_lib.runs import Light
+from gendiff_lib.statistics import PRINTED
+from gendiff_lib.validation import UNITS
 
 
 @pytest.fixture
@@ -236,3 +240,100 @@ def test_a_light_sibling_without_these_scores_is_left_out(published):
     assert len({s.made["run"] for s in page.several(run)}) == 2
     with pytest.raises(Light, match="--again"):
         page.several(other, fewer)
+
+
+def calibrated(extractor="pixels", **changes):
+    """A calibration of six draws whose fd spreads by as much as they tell, over a large pool."""
+    one = scored(gaussian(60), gaussian(50, seed=5))
+    values = (9.0, 11.0, 9.0, 11.0, 9.0, 11.0)
+    errors = dict.fromkeys(one.errors, 2.0 * 1.2**0.5)
+    draws = tuple(
+        dataclasses.replace(one, extractor=extractor, frechet_distance=v, errors=errors, **changes) for v in values
+    )
+    made = {"run": "a-run", "epochs": 2.0, "seconds": 3.0, "device": "a machine", "commit": "c", "versions": {}}
+    return Calibration(60, 10**12, draws, made)
+
+
+def test_told_errors_stand_beside_their_spread_a_column_an_extractor(shown, published):
+    page = Page(preset="smoke")
+    assert page.errors_table() == {}
+    assert "<code>gendiff calibrate</code> makes one" in shown[-1]
+    publish_calibration(calibrated(), "shapes")
+    publish_calibration(calibrated("inception", classifier_score=None, classifier_score_std=None), "shapes")
+    ratios = page.errors_table()
+    assert ratios["pixels"]["frechet_distance"] == pytest.approx(2.0)
+    assert "classifier_score" not in ratios["inception"]
+    text = shown[-1]
+    assert '<th scope="col">inception</th><th scope="col">pixels</th>' in text
+    assert "IS or cs" in text
+    assert "none: no logits" in text
+    assert "6 draws of 60 from 1,000,000,000,000 samples of a-run, a spread known to 32%" in text
+    assert "gendiff calibrate a-run --epoch 2 --n 60 --pool 1000000000000 --draws 6 --extractor pixels" in text
+    assert "The calibrations by inception, pixels are older than the code" in shown[-2]
+
+
+def test_the_distance_of_cifar10s_splits_stands_beside_the_printed_ones(shown, published, monkeypatch):
+    page = Page(preset="smoke")
+    page.reference_table()
+    assert shown == []  # nothing is published here
+    monkeypatch.undo()
+    monkeypatch.setattr(showing, "display", lambda thing: shown.append(thing.data))
+    page.reference_table()
+    assert ">3.1508</button>" in shown[0]
+    assert all(f"<td>{fid}</td>" in shown[0] for fid in PRINTED.values())
+    assert "10,000 test, 50,000 train" in shown[0]
+
+
+def test_agreement_grows_with_what_is_published(shown, published, monkeypatch):
+    page = Page(preset="smoke")
+    assert page.agreement_table() == []
+    assert "scored by two extractors yet" in shown[-1]
+    one = scored(gaussian(60), gaussian(50, seed=5))
+    sets = {
+        str(i): [dataclasses.replace(one, extractor=e, frechet_distance=fd) for e, fd in (("x", i), ("y", i * i))]
+        for i in range(4)
+    }
+    monkeypatch.setattr(trust, "scored_sets", lambda dataset: sets)
+    assert page.agreement_table()[0].tau == 1
+    assert ">1.00</button>" in shown[-1]
+    monkeypatch.setattr(trust, "scored_sets", lambda dataset: {k: sets[k] for k in "01"})
+    page.agreement_table()
+    assert "fewer than 3 sets" in shown[-1]
+
+
+def test_models_that_two_spaces_order_differently_are_named(shown):
+    page, one = Page(preset="smoke"), scored(gaussian(60), gaussian(50, seed=5))
+
+    def by(extractor, **fds):
+        return {k: [dataclasses.replace(one, extractor=extractor, frechet_distance=fd)] for k, fd in fds.items()}
+
+    page.unlike(by("x", a=1.0, b=2.0, c=3.0), by("y", a=1.0, b=3.0, c=2.0, d=0.0))
+    told = "order these differently: b and c. A lead in one space alone is no verdict"
+    assert shown == [f"<p>By the Fréchet distance x and y {told}.</p>"]
+    page.unlike(by("x", a=1.0, b=2.0), by("y", a=10.0, b=30.0))
+    assert "x and y order all 2 alike" in shown[-1]
+    page.unlike(by("x", a=1.0), by("y", a=1.0))
+    assert len(shown) == 2
+
+
+def test_damage_is_told_in_order_or_not(shown):
+    page = Page(preset="smoke")
+    (found,) = page.validations().values()
+    assert page.damage_table({"mine": found}) == {"mine": sum(found.ordered("frechet_distance").values())}
+    assert shown[-1].count("</button>") == len(UNITS)
+    spoilt = dataclasses.replace(found, rows=tuple(dataclasses.replace(r, level=-r.level) for r in found.rows))
+    assert page.damage_table({"mine": spoilt}) == {"mine": 0}
+    assert "does not always grow" in shown[-1]
+
+
+def test_the_classifier_stands_beside_another_extractor_under_its_name(shown, monkeypatch):
+    pixels = Extractor("pixels", "d", lambda x: (x.float().flatten(1)[:, :4], x.float().flatten(1)[:, :3]))
+    monkeypatch.setattr(asking, "offline", lambda dataset, preset: pixels)
+    monkeypatch.setattr(asking.realsheets, "offline_name", lambda dataset: "pixels")
+    page = Page(preset="smoke", epochs=1)
+    run = page.run("dcgan", n_train=100)
+    assert page.score_table({"GAN": (run, None)})["GAN"].extractor == "pixels"
+    assert '<th scope="col">cs, classifier</th><th scope="col">classes, classifier</th>' in shown[-2]
+    own = page.own_scores(run)
+    assert own.extractor == "shapes-classifier"
+    assert f"<td>{own.classes_covered} of 10</td>" in shown[-2]

@@ -12,10 +12,26 @@ from gendiff_lib.data import load
 from gendiff_lib.experiments import classifier_for
 from gendiff_lib.features import digest_of
 from gendiff_lib.images import to_model
+from gendiff_lib.realsheets import classifier_name, offline_name
 from gendiff_lib.recorder import train
-from gendiff_lib.scoring import INSTRUMENTS, extractor, offline
+from gendiff_lib.scoring import EXTRACTORS, INSTRUMENTS, extractor, offline, offline_kind, own_classifier
 
 CIFAR10_SHA256 = "c7df732d615a160214d3c3303c98b87eff6f72583da57f82f62f6ea520ef4893"
+
+
+def test_cifar10_is_judged_by_efficientnet_and_generated_data_by_their_classifier(monkeypatch):
+    asked = []
+    monkeypatch.setattr(scoring, "EXTRACTORS", {k: lambda *of, k=k: asked.append((k, *of)) for k in EXTRACTORS})
+    offline("cifar10", "smoke")
+    offline("shapes:16", "smoke")
+    assert asked == [("efficientnet", "cifar10", "smoke"), ("classifier", "shapes:16", "smoke")]
+    assert {offline_kind(name) for name in ("shapes", "folder:/pictures", "cifar10")} <= EXTRACTORS.keys()
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "shapes"])
+def test_an_extractor_bears_the_name_that_its_scores_are_kept_under(dataset):
+    assert offline(dataset, "smoke").name == offline_name(dataset)
+    assert own_classifier(dataset, "smoke").name == classifier_name(dataset)
 
 
 def test_the_offline_extractor_is_the_trained_network_in_half_precision():
@@ -44,7 +60,7 @@ def test_the_published_classifier_is_read_whatever_trained_it(monkeypatch):
     monkeypatch.setitem(versions.VERSIONS, "classifier", 99)
     assert not runs.Run.read(instrument()).stale
     for preset in ("laptop", "smoke"):
-        judge = offline("cifar10", preset)
+        judge = own_classifier("cifar10", preset)
         assert (judge.name, judge.digest) == ("cifar10-classifier", "38e8bddf7ecd")
     found, logits = judge.network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
     assert (found.shape, logits.shape) == ((1, 256), (1, 10))

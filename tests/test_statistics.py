@@ -8,15 +8,17 @@ from torch_fidelity import metric_fid
 from gendiff_lib import statistics, store
 from gendiff_lib.features import Extractor
 from gendiff_lib.statistics import (
+    PRINTED,
     Statistics,
     from_triangle,
     published_statistics,
     read_record,
+    told_of,
     triangle_of,
     write_record,
 )
 from gendiff_lib.store import StoreError
-from gendiff_lib.weights_files import INCEPTION_FEATURES, sha256_of
+from gendiff_lib.weights_files import INCEPTION_FEATURES
 
 TRACKED = json.loads((store.published_dir() / "reference" / "cifar10-inception.json").read_text())
 EXTRACTOR = Extractor("e", "d1", lambda images: None)
@@ -74,7 +76,7 @@ def test_a_damaged_record_is_named(published, damage):
         tensors["train_covariance"] = tensors["train_covariance"][: 5 if damage == "short triangle" else 6] + 1
         store.write_tensors(tensors_path, tensors)
     if damage == "short triangle":
-        store.write_json(told_path, store.read_json(told_path) | {"sha256": sha256_of(tensors_path)})
+        store.write_json(told_path, store.read_json(told_path) | {"sha256": store.sha256(tensors_path)})
     with pytest.raises(StoreError, match=f"{told_path.stem}.* is damaged .*restore it with git checkout"):
         read_record("shapes", EXTRACTOR)
 
@@ -88,7 +90,9 @@ def test_the_tracked_record_is_whole_and_agrees_with_itself():
     assert torch.linalg.eigvalsh(train.covariance)[0] > -1e-6
     between = (train.mean - record.test_mean).square().sum().item()
     assert between == pytest.approx(TRACKED["mean_distance"], rel=1e-9)
-    assert 3.1508 <= TRACKED["fid_train_test"] <= 3.1518
+    assert TRACKED["fid_train_test"] == pytest.approx(3.151, abs=0.002)
+    for printed in PRINTED.values():
+        assert TRACKED["fid_train_test"] == pytest.approx(printed, abs=0.002)
     assert between < TRACKED["fid_train_test"]
 
 
@@ -98,6 +102,12 @@ def test_the_tracked_record_is_small_and_of_the_weights_that_are_fetched():
     assert path.stat().st_size < 8.5e6
     assert store.tensor_names(path) == ["test_mean", "train_covariance", "train_mean"]
     assert read_record("cifar10", tracked_extractor("another")) is None
+
+
+def test_what_a_record_tells_is_there_without_its_extractor(published):
+    assert told_of("shapes:16", "e") is None
+    path = write_record("shapes:16", EXTRACTOR, statistics_of(20, 0), statistics_of(10, 1), {"made": "here"})
+    assert told_of("shapes:16", "e") == store.read_json(path)
 
 
 def distance(one, other):

@@ -131,6 +131,15 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(tmp_path):
         store.check_writable(tmp_path / "file" / "runs")
 
 
+def test_what_is_published_is_moved_by_no_variable(published):
+    full = pytest.raises(StoreError, match=r"no space is left to write .*run\.json: free some$")
+    with full, store.writing(published / "a" / "run.json"):
+        raise OSError(errno.ENOSPC, "full")
+    (published / "b").write_text("in the way")
+    with pytest.raises(StoreError, match=r"published/b cannot be written \(.*\): give yourself the right to$"):
+        store.check_writable(published / "b")
+
+
 def test_checking_a_folder_makes_it_and_leaves_it_empty(tmp_path):
     store.check_writable(tmp_path / "new" / "runs")
     assert os.listdir(tmp_path / "new" / "runs") == []

@@ -25,6 +25,12 @@ def test_cells_are_escaped_and_floats_short():
     assert tables.table([]) == ""
 
 
+def test_rows_that_lack_values_keep_the_others_under_their_names():
+    rows = tables.aligned([{"run": "gan", "batchnorm": "running"}, {"run": "ddim", "eta": 0.0, "batchnorm": None}])
+    assert [list(row.values()) for row in rows] == [["gan", "running", None], ["ddim", None, 0.0]]
+    assert list(rows[0]) == ["run", "batchnorm", "eta"]
+
+
 def test_a_row_shows_every_value_with_its_noise_and_both_references():
     train, test = [made(1.0, 0), made(2.0, 1)], [made(3.0, 0), made(5.0, 1)]
     row = tables.score_row("model", train, test)

@@ -5,13 +5,14 @@ from itertools import pairwise
 import pytest
 import torch
 
-from gendiff_lib import metrics, store, validation
+from gendiff_lib import store, validation
+from gendiff_lib.calibration import read_calibration
 from gendiff_lib.corruptions import CORRUPTIONS, corrupted
 from gendiff_lib.data import load
 from gendiff_lib.features import image_keys
 from gendiff_lib.metrics import score
 from gendiff_lib.scores import VALUES, ScoreError
-from gendiff_lib.scoring import offline
+from gendiff_lib.scoring import offline, own_classifier
 from gendiff_lib.validation import (
     INDEPENDENT,
     PERMUTATIONS,
@@ -22,8 +23,8 @@ from gendiff_lib.validation import (
     read_validation,
     thinned,
     validation_path,
-    versions,
 )
+from gendiff_lib.versions import VERSIONS, result_versions
 
 
 def images(n=6):
@@ -155,9 +156,9 @@ def test_the_spread_of_sets_is_pooled_within_permutations(found):
 
 
 def test_it_is_stale_once_a_version_is_raised(found, monkeypatch):
-    assert found.made["versions"] == versions()
+    assert found.made["versions"] == result_versions("metrics", "features")
     assert not found.stale
-    monkeypatch.setattr(metrics, "VERSION", metrics.VERSION + 1)
+    monkeypatch.setitem(VERSIONS, "metrics", VERSIONS["metrics"] + 1)
     assert found.stale
 
 
@@ -170,18 +171,31 @@ def test_scores_of_an_earlier_version_are_refused(found, tmp_path):
         read_validation(tmp_path / "old.json")
 
 
-PUBLISHED = sorted((store.published_dir() / "validation").glob("cifar10-classifier-*.json"))
+PUBLISHED = sorted((store.published_dir() / "validation").glob("*-????????????-????????????-*.json"))
 
 
-def test_there_is_a_published_validation():
-    assert PUBLISHED
+def test_the_classifier_of_cifar10_is_published_with_its_validation():
+    judge = own_classifier("cifar10")
+    assert sum(path.name.startswith(f"{judge.name}-{judge.digest}-") for path in PUBLISHED) == 1
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda p: p.stem)
-def test_the_published_extractor_is_a_measure(path):
+def test_a_published_extractor_is_a_measure(path):
     found = read_validation(path)
     assert found.ordered("frechet_distance") == dict.fromkeys(UNITS, True)
-    assert (
-        {row.scores.extractor_digest for row in found.rows} == {path.stem.split("-")[2]} == {offline("cifar10").digest}
-    )
+    assert {f"{row.scores.extractor}-{row.scores.extractor_digest}" for row in found.rows} == {
+        path.stem.rsplit("-", 3)[0]
+    }
+    assert len(found.rows) == 135
     assert not found.stale
+
+
+CALIBRATED = sorted((store.published_dir() / "validation").glob("*-calibration.json"))
+
+
+@pytest.mark.parametrize("path", CALIBRATED, ids=lambda p: p.stem)
+def test_published_standard_errors_are_near_the_spread_of_draws(path):
+    found = read_calibration(path)
+    assert len(found.draws) >= 10
+    assert not found.stale
+    assert all(0.7 <= ratio <= 1.5 for ratio in found.ratios().values()), found.ratios()
