@@ -19,11 +19,12 @@ from . import figures, viewers
 from .diagrams import process as processes
 from .diagrams.network import diagram, figure
 from .diagrams.network import rows as drawn_rows
-from .diagrams.trace import Plan, entering, plan, size
+from .diagrams.plan import Plan, plan
+from .diagrams.trace import entering, size
 from .number import download
 from .pairs import Pairs, as_html, blind, key
 from .showing import Showing
-from .tables import details, table
+from .tables.table import details, table
 
 
 class Exhibits(Showing):

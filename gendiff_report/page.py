@@ -20,25 +20,15 @@ from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.versions import outdated
 
 from .asking import FAMOUS, LACKING, Unpublished
-from .claims import Claim, Recorded, Ruling, audit
-from .front import claim_block, claim_rows, tally
+from .claims.evidence import Recorded
+from .claims.html import claim_block, claim_rows, tally
+from .claims.ruling import Ruling
+from .claims.stated import Claim, audit
 from .number import Number, data_links, merged, numbered, over, plain, score_number, spanned
 from .provenance import training_protocol
-from .tables import (
-    cell,
-    class_columns,
-    contest_rows,
-    details,
-    lead_rows,
-    measured_row,
-    operations,
-    protocol_row,
-    ratio_rows,
-    score_row,
-    scoring_rows,
-    table,
-    where,
-)
+from .tables.scores import cell, class_columns, lead_rows, operations, protocol_row, score_row
+from .tables.speed import contest_rows, measured_row, ratio_rows, scoring_rows, where
+from .tables.table import details, table
 from .trust import Trust
 
 T = TypeVar("T")

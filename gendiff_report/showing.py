@@ -20,7 +20,7 @@ from gendiff_lib.runs.samples import sampling_record
 from .asking import Asking
 from .number import Number, command_name, data_links, plain, score_number
 from .provenance import training_protocol
-from .tables import aligned, details, table
+from .tables.table import aligned, details, table
 
 
 class Showing(Asking):

@@ -13,7 +13,7 @@ from gendiff_lib.parsing import as_text
 
 from .exhibits import Exhibits
 from .number import Number, command_name, plain
-from .tables import NO_LOGITS, label_of
+from .tables.scores import NO_LOGITS, label_of
 
 
 class Trust(Exhibits):

@@ -1,0 +1,35 @@
+"""Rows as HTML tables, and boxes that open."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..number import Number, plain
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def table(rows: Rows, caption: str = "") -> str:
+    """Rows as an HTML table that scrolls sideways where it must; the first row's keys are the head."""
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{html.escape(str(k))}</th>' if k else "<td></td>" for k in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{_cell(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
+    title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
+    inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="wide" tabindex="0"><table class="table">{inside}</table></div>'
+
+
+def aligned(rows: Rows) -> list[dict[str, Any]]:
+    """Rows with the keys of all of them, in the order in which they are met; what a row lacks is None."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
+
+
+def _cell(value: Any) -> str:
+    return value.html if isinstance(value, Number) else html.escape(plain(value))
+
+
+def details(title: str, body: str) -> str:
+    """A box that opens on a click."""
+    return f'<details class="provenance"><summary>{html.escape(title)}</summary>{body}</details>'
