@@ -14,6 +14,7 @@ from .errors import ConfigError
 from .learner import Learner
 from .networks.resnet9 import ResNet9
 from .progress import Progress
+from .versions import register
 
 
 class ClassifierConfig(Config):
@@ -28,7 +29,9 @@ class ClassifierConfig(Config):
     schedule_epochs: int = setting(10, "epochs over which the learning rate rises and falls", absent=10, ge=1)
 
 
-VERSION = 1  # of what a training computes: raised when the same configuration gives other weights
+VERSION = register(
+    "classifier", 1
+)  # of what a training computes: raised when the same configuration gives other weights
 
 
 class Classifier(Learner):

@@ -17,7 +17,7 @@ from gendiff_lib.experiments.paper import FIG16, FIG17, TABLE1
 from gendiff_lib.experiments.reals import classifier_name, offline_name
 from gendiff_lib.runs import files
 from gendiff_lib.runs.run import Run
-from gendiff_lib.runs.versions import outdated
+from gendiff_lib.versions import outdated
 
 from .asking import FAMOUS, LACKING, Unpublished
 from .claims.evidence import Recorded

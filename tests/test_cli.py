@@ -21,7 +21,7 @@ from gendiff_lib.experiments import budget, get
 from gendiff_lib.experiments.experiment import PRESETS
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.train import train
-from gendiff_lib.runs.versions import VERSIONS
+from gendiff_lib.versions import VERSIONS
 
 SMOKE = ["--preset", "smoke"]
 TRAIN = ["train", "dcgan", "--preset", "smoke", "--set", "n_train=100", "--epochs", "1"]

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from ..data.images import to_images, to_model
 from ..errors import ConfigError, GendiffError
+from ..versions import register
 from .samplers import Denoise, noise, posterior_std, reverse
 from .schedules import Schedule, like
 
-VERSION = 1  # of the bound: raised whenever one of its numbers moves
+VERSION = register("likelihood", 1)  # of the bound: raised whenever one of its numbers moves
 HALF_BIN = 1 / 255  # half the distance between neighbouring byte values in [-1, 1]
 
 

@@ -16,6 +16,7 @@ from ..networks.mlp import MLP
 from ..networks.transformer import Transformer
 from ..networks.unet import UNet
 from ..progress import Progress
+from ..versions import register
 from . import samplers
 from .config import DiffusionConfig
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
@@ -24,7 +25,9 @@ from .schedules import SCHEDULES, Schedule, like
 
 T = TypeVar("T")
 
-VERSION = 1  # of what a training computes: raised when the same configuration gives other losses or weights
+VERSION = register(
+    "diffusion", 1
+)  # of what a training computes: raised when the same configuration gives other losses or weights
 QUARTERS = 4  # of the schedule, whose losses are told apart
 
 

@@ -14,9 +14,10 @@ from torch import Tensor
 from ..config import Sampling
 from ..errors import ConfigError
 from ..learner import Step
+from ..versions import register
 from .schedules import Schedule, like
 
-VERSION = 1  # of what sampling computes: raised when the same noise gives other samples
+VERSION = register("sampling", 1)  # of what sampling computes: raised when the same noise gives other samples
 
 
 class Estimate(NamedTuple):

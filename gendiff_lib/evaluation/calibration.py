@@ -18,8 +18,8 @@ from ..evaluation.evaluate import provenance
 from ..runs import files
 from ..runs.run import Run
 from ..runs.samples import sample
-from ..runs.versions import result_versions
 from ..streams import stream
+from ..versions import result_versions
 from .evaluate import REFERENCE
 from .features import Extractor, extract
 from .metrics import kept_reference, score

@@ -14,12 +14,11 @@ from ..runs import files, layout
 from ..runs.record import Told, complaint
 from ..runs.run import Light, Run
 from ..runs.samples import beside, check_drawable, sample, sampling_record
-from ..runs.versions import outdated
+from ..versions import outdated, result_versions
 from .features import Extractor, extract
 from .metrics import check_enough, kept_reference, score
 from .scores import Scores
 from .statistics import published_statistics
-from .versions import VERSIONS
 
 REFERENCE = "train"  # the split that scores compare with
 
@@ -42,7 +41,7 @@ _KeptScores: type[BaseModel] = create_model(
 
 def outdated_parts(scores: Scores) -> list[str]:
     """What of these scores the present code would make anew: "samples", "scores", both or neither."""
-    raised = outdated(scores.made.get("versions", {"sampling": 0, "metrics": 0}), VERSIONS)
+    raised = outdated(scores.made.get("versions", {"sampling": 0, "metrics": 0}))
     return (["samples"] if "sampling" in raised else []) + (["scores"] if {"metrics", "features"} & {*raised} else [])
 
 
@@ -132,7 +131,7 @@ def provenance(run: Run, sampling: Sampling) -> dict[str, Any]:
         "sampling_seconds": record["seconds"],
         "device": record["device"],
         "threads": record["threads"],
-        "versions": record["versions"] | {name: VERSIONS[name] for name in ("features", "metrics")},
+        "versions": record["versions"] | result_versions("features", "metrics"),
         "packages": packages(),
         "commit": record["commit"],
     }

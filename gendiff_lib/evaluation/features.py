@@ -21,8 +21,11 @@ from ..data import images as images_module
 from ..device import full_precision
 from ..errors import GendiffError
 from ..paths import cache_dir, named_path
+from ..versions import register
 
-VERSION = 1  # of what extraction gives: raised when a feature moves, so that what was kept is made anew
+VERSION = register(
+    "features", 1
+)  # of what extraction gives: raised when a feature moves, so that what was kept is made anew
 PART_SECONDS = 30.0  # of extraction after which what there is goes to disk
 
 Net = TypeVar("Net", bound=nn.Module)

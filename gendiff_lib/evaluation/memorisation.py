@@ -13,10 +13,13 @@ from ..errors import ConfigError, GendiffError
 from ..runs import files, layout
 from ..runs.run import Run
 from ..runs.samples import beside, check_drawable, sample
+from ..versions import register
 from .features import Extractor, content_digest, extract, keep
 from .neighbours import squared_distances
 
-VERSION = 1  # of nearest neighbours and what is said of them: raised whenever one of these numbers moves
+VERSION = register(
+    "memorisation", 1
+)  # of nearest neighbours and what is said of them: raised whenever one of these numbers moves
 CHUNK = 250  # images whose distances to the whole training set are held at once
 NEAR = 0.01  # a generated image is suspect if it is nearer than this share of the test images
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..versions import register
 from .distances import (
     KERNEL_SEED,
     KERNEL_SUBSET_SIZE,
@@ -24,7 +25,9 @@ from .neighbours import DENSITY_NEIGHBOURS, NEIGHBOURS, neighbour_scores, real_b
 from .scores import VALUES, ScoreError, Scores
 from .uncertainty import GROUPS, Resampled, count_error, draw_groups
 
-VERSION = 1  # of all that turns features into scores and errors: raised whenever one of these numbers moves
+VERSION = register(
+    "metrics", 1
+)  # of all that turns features into scores and errors: raised whenever one of these numbers moves
 SPLITS = 10  # of the Inception Score
 SPLIT_SEED = 2020  # of numpy's RandomState, not of a stream of ours: these splits are torch-fidelity's
 

@@ -19,8 +19,8 @@ from ..data import load
 from ..data.dataset import Dataset
 from ..device import commit, default_device, device_name
 from ..runs import files
-from ..runs.versions import result_versions
 from ..streams import stream
+from ..versions import result_versions
 from .corruptions import CORRUPTIONS, corrupted
 from .features import Extractor, Features, extract
 from .metrics import Reference, kept_reference, score

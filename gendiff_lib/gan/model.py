@@ -14,10 +14,13 @@ from ..networks.dcgan import Discriminator, Generator, dcgan_weights
 from ..networks.mlp import PointDiscriminator, PointGenerator
 from ..progress import Progress
 from ..streams import stream
+from ..versions import register
 from .config import DCGANNetwork, GANConfig, PointGANNetwork
 from .losses import bce
 
-VERSION = 1  # of what a training computes: raised when the same configuration gives other losses or weights
+VERSION = register(
+    "gan", 1
+)  # of what a training computes: raised when the same configuration gives other losses or weights
 DIVERSITY_BATCH = 64  # images of the fixed batch
 STATISTICS_BATCHES, STATISTICS_BATCH = 20, 128  # of fixed noise, for a snapshot's batch statistics
 

@@ -18,9 +18,9 @@ from ..errors import GendiffError
 from ..learner import Learner, Method
 from ..parsing import as_text
 from ..training.build import from_dict, make, resolve
+from ..versions import outdated
 from . import files, layout
 from .record import images_seen, read_record
-from .versions import outdated
 
 
 class Light(GendiffError):

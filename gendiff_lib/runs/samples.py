@@ -16,9 +16,9 @@ from ..device import check_precision, commit, device_name, packages
 from ..errors import ConfigError, GendiffError
 from ..learner import Method
 from ..streams import stream
+from ..versions import outdated, result_versions
 from . import drafts, drawing, files, layout, locks
 from .run import Run
-from .versions import outdated, result_versions
 
 
 @dataclass(frozen=True)

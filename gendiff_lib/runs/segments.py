@@ -11,7 +11,7 @@ from ..device import commit, device_name, packages
 from ..learner import Learner
 from ..progress import Progress
 from ..training.operations import operations_per_image
-from .versions import result_versions
+from ..versions import result_versions
 
 FORMAT = 2  # of run.json
 OF_LAST_SEGMENT = ("device", "threads", "engine", "packages", "commit", "dirty")  # told in the record itself, too

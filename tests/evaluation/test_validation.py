@@ -26,7 +26,7 @@ from gendiff_lib.evaluation.validation import (
 )
 from gendiff_lib.experiments.extractors import offline, own_classifier
 from gendiff_lib.runs import files
-from gendiff_lib.runs.versions import VERSIONS, result_versions
+from gendiff_lib.versions import VERSIONS, result_versions
 
 
 def images(n=6):

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from gendiff_lib import paths
+from gendiff_lib import paths, versions
 from gendiff_lib.data import load
 from gendiff_lib.data.images import to_model
 from gendiff_lib.errors import ConfigError, GendiffError
@@ -14,7 +14,7 @@ from gendiff_lib.evaluation.features import digest_of
 from gendiff_lib.experiments import classifier_for, extractors
 from gendiff_lib.experiments.extractors import EXTRACTORS, INSTRUMENTS, extractor, offline, offline_kind, own_classifier
 from gendiff_lib.experiments.reals import classifier_name, offline_name
-from gendiff_lib.runs import files, layout, versions
+from gendiff_lib.runs import files, layout
 from gendiff_lib.runs import run as runs
 from gendiff_lib.runs.train import train
 

@@ -3,12 +3,12 @@ import types
 
 import pytest
 
-from gendiff_lib import paths
+from gendiff_lib import paths, versions
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.experiments import EXPERIMENTS, book, get, protocol
 from gendiff_lib.experiments.book import CLAIM_SEEDS, CLAIMED
 from gendiff_lib.experiments.extractors import offline
-from gendiff_lib.runs import files, versions
+from gendiff_lib.runs import files
 from gendiff_lib.runs.run import siblings
 from gendiff_lib.runs.train import train
 from gendiff_report.claims import evidence as records

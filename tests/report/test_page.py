@@ -9,6 +9,8 @@ import shutil
 
 import pytest
 
+from gendiff_lib import versions
+from gendiff_lib import versions
 from gendiff_lib.cli import main
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.evaluation.calibration import Calibration, publish_calibration
@@ -17,7 +19,6 @@ from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.points import evaluate_points
 from gendiff_lib.evaluation.statistics import PRINTED
 from gendiff_lib.evaluation.validation import UNITS
-from gendiff_lib.runs import versions
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import Light
 from gendiff_lib.runs.samples import trajectory

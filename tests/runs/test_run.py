@@ -7,19 +7,22 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from gendiff_lib import data, paths
+from gendiff_lib import data, paths, versions
 from gendiff_lib.classifier import ClassifierConfig
 from gendiff_lib.config import Sampling
+from gendiff_lib.diffusion import likelihood
 from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.evaluation import evaluate as evaluate_module
+from gendiff_lib.evaluation import memorisation as memorisation_module
 from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.memorisation import memorisation, neighbours_of
 from gendiff_lib.evaluation.points import evaluate_points
-from gendiff_lib.runs import files, layout, versions
+from gendiff_lib.runs import files, layout
 from gendiff_lib.runs import publish as publish_module
 from gendiff_lib.runs import record as record_module
-from gendiff_lib.runs import run as runs
+from gendiff_lib.runs import samples as samples_module
 from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.run import Run, all_runs, find
 from gendiff_lib.runs.samples import sample, sample_sheet, sampling_record, trajectory
@@ -70,7 +73,7 @@ def test_samples_are_made_once_and_are_the_same_everywhere(points, monkeypatch):
     first = sample(run, FEW)
     assert first.shape == (12, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_states", fail)
+        patch.setattr(samples_module, "_states", fail)
         assert torch.equal(sample(find(points), FEW), first)
     shutil.rmtree(run.folder / "samples")
     assert torch.equal(sample(run, FEW), first)
@@ -107,7 +110,7 @@ def test_a_sampling_that_a_run_cannot_honour_is_refused(gan):
 
 def test_a_classifier_makes_no_samples():
     config = ClassifierConfig(name="judge", dataset="shapes:16", n_train=16, batch_size=16, width=1)
-    with pytest.raises(GendiffError, match="is a classifier: it makes no samples"):
+    with pytest.raises(GendiffError, match="a classifier makes no samples: name a GAN"):
         sample(train(config), Sampling())
 
 
@@ -123,7 +126,7 @@ def test_a_trajectory_leads_from_noise_to_the_samples(conv):
 def test_a_trajectory_is_made_once(conv, monkeypatch):
     run = train(conv)
     first = trajectory(run, Sampling(n=2), frames=3)
-    monkeypatch.setattr(Run, "_states", fail)
+    monkeypatch.setattr(samples_module, "_states", fail)
     assert torch.equal(trajectory(find(conv), Sampling(n=2), frames=3).x, first.x)
 
 
@@ -133,7 +136,7 @@ def test_an_interrupted_drawing_goes_on_after_its_last_whole_batch(conv, monkeyp
     (place,) = (run.folder / "samples").iterdir()
     assert sorted(p.name for p in place.iterdir()) == ["samples.safetensors", "sampling.json", "sheet.png"]
     shutil.rmtree(place)
-    states, drawn = Run._states, []
+    states, drawn = samples_module._states, []
 
     def interrupted(self, n, sampling, batch):
         drawn.append(batch)
@@ -141,7 +144,7 @@ def test_an_interrupted_drawing_goes_on_after_its_last_whole_batch(conv, monkeyp
             raise KeyboardInterrupt
         return states(self, n, sampling, batch)
 
-    monkeypatch.setattr(Run, "_states", interrupted)
+    monkeypatch.setattr(samples_module, "_states", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sample(find(conv), sampling)
     with (place / "drawing").open("ab") as file:
@@ -152,7 +155,7 @@ def test_an_interrupted_drawing_goes_on_after_its_last_whole_batch(conv, monkeyp
 
 
 def test_what_other_samplers_drew_is_not_gone_on_from(conv, monkeypatch):
-    run, sampling, states = train(conv), Sampling(n=8, batch_size=4, n_steps=2), Run._states
+    run, sampling, states = train(conv), Sampling(n=8, batch_size=4, n_steps=2), samples_module._states
     seen = []
 
     def until_the_second(self, n, sampling, batch):
@@ -164,10 +167,10 @@ def test_what_other_samplers_drew_is_not_gone_on_from(conv, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setitem(versions.VERSIONS, "sampling", 0)
-        patch.setattr(Run, "_states", until_the_second)
+        patch.setattr(samples_module, "_states", until_the_second)
         with pytest.raises(AssertionError):
             sample(run, sampling)
-    monkeypatch.setattr(Run, "_states", watched)
+    monkeypatch.setattr(samples_module, "_states", watched)
     sample(find(conv), sampling)
     assert seen == [0, 1]
 
@@ -177,7 +180,7 @@ def test_scores_are_made_once_and_name_their_reference(gan, monkeypatch):
     extractor = Extractor("pixels", "d1", pixels)
     scores = evaluate(run, sampling, extractor, n_real=20)
     assert (scores.n_fake, scores.n_real, scores.reference, scores.extractor) == (24, 20, "train", "pixels")
-    monkeypatch.setattr(runs, "score", fail)
+    monkeypatch.setattr(evaluate_module, "score", fail)
     assert evaluate(find(gan), sampling, extractor, n_real=20) == scores
 
 
@@ -210,7 +213,7 @@ def test_bits_per_dimension_are_kept_with_their_terms(conv, monkeypatch):
     assert bits.total == pytest.approx(bits.prior + sum(bits.steps) + bits.decoder)
     assert bits.total > 5  # an untrained code is near the eight bits that a byte has
     assert (bits.n, bits.split, bits.weights) == (20, "test", "raw")
-    monkeypatch.setattr(runs.likelihood, "bound", fail)
+    monkeypatch.setattr(likelihood, "bound", fail)
     assert bits_of(find(conv), 20) == bits
 
 
@@ -255,7 +258,7 @@ def test_memorisation_looks_among_the_images_that_the_run_saw(conv, monkeypatch)
         seen.append((len(fake), len(training), len(test)))
         return memorisation(fake, training, test, judge)
 
-    monkeypatch.setattr(runs.memorisation, "memorisation", spy)
+    monkeypatch.setattr(memorisation_module, "memorisation", spy)
     first = neighbours_of(run, Sampling(n=9, n_steps=2), extractor)
     again = neighbours_of(find(conv), Sampling(n=9, n_steps=2), extractor)
     assert seen == [(9, 64, 9)]
@@ -552,7 +555,7 @@ def test_a_field_of_scores_that_is_of_another_type_is_named(kept):
 @pytest.mark.parametrize(("n", "n_real"), [(19, 20), (24, 19)])
 def test_too_few_images_to_score_are_refused_before_any_is_drawn(gan, monkeypatch, n, n_real):
     run = train(gan)
-    monkeypatch.setattr(Run, "_states", fail)
+    monkeypatch.setattr(samples_module, "_states", fail)
     with pytest.raises(GendiffError, match="n=19 images are too few to score: give at least 20"):
         evaluate(run, Sampling(n=n), Extractor("pixels", "d1", pixels), n_real)
     assert not (run.folder / "samples").exists()
@@ -561,6 +564,6 @@ def test_too_few_images_to_score_are_refused_before_any_is_drawn(gan, monkeypatc
 def test_a_run_that_lost_its_weights_says_what_to_do_and_leaves_nothing(gan, published):
     run = train(gan)
     shutil.rmtree(run.folder / "weights")
-    with pytest.raises(GendiffError, match=f"has lost the weights of epoch 1: delete {run.folder}, and"):
+    with pytest.raises(GendiffError, match=f"has lost the weights of epoch 1: restore them, or delete {run.folder}"):
         sample(run, Sampling(n=4))
     assert not (run.folder / "samples").exists()

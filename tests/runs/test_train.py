@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from gendiff_lib import paths
+from gendiff_lib import paths, versions
 from gendiff_lib.classifier import ClassifierConfig
 from gendiff_lib.config import Sampling
 from gendiff_lib.data import load
@@ -19,7 +19,7 @@ from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.progress import TrainingError
-from gendiff_lib.runs import files, layout, segments, versions
+from gendiff_lib.runs import files, layout, segments
 from gendiff_lib.runs import train as recorder
 from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.run import find
