@@ -12,14 +12,16 @@ from gendiff_lib.experiments.queue import EARLY_N
 from gendiff_lib.experiments.reals import classifier_name, count
 from gendiff_lib.runs.run import Run, find, siblings
 
-from . import figures, viewers
-from .asking import FAMOUS
+from . import viewers
 from .claims.evidence import Recorded
 from .claims.html import counted, tally
 from .claims.stated import SPACES, audit
+from .figures.plots import scatter
+from .figures.style import svg
 from .number import score_number
 from .provenance import training_protocol
-from .tables.scores import NO_BETTER, cell, lead_rows, operations
+from .reading import FAMOUS
+from .tables.rows import NO_BETTER, cell, lead_rows, operations
 
 MODELS = ("the paper's DCGAN", "its diffusion model")
 
@@ -34,11 +36,11 @@ def front(preset: str = "overnight") -> str:
     """The answer in a few sentences and one figure, from published runs; where there are none it says so."""
     rulings = audit(Recorded())
     pair = published_pair(preset)
-    judge = next((name for name in _extractors(pair) if all(_kept(run, name, preset) for run in pair.values())), "")
-    whole = len(pair) == len(PAPER_PAIR) and bool(judge)
-    told = _answer(pair, judge, preset) if whole else _no_answer(pair)
+    judge = next((name for name in _extractors(pair) if all(_kept(run, name, preset) for run in pair.values())), None)
+    judge = judge if len(pair) == len(PAPER_PAIR) else None
+    told = _answer(pair, judge, preset) if judge else _no_answer(pair)
     last = f"Of the paper's {len(rulings)} claims, by runs of its own size: {counted(rulings)}."
-    figure = _figure(pair, judge, preset) if whole else ""
+    figure = _figure(pair, judge, preset) if judge else ""
     return f'<p class="answer">{told} {last}</p>{figure}{tally(rulings, "executed/12_claims.html")}\n'
 
 
@@ -95,20 +97,22 @@ def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
 
 def _other_space(pair: dict[str, Run], judge: str, preset: str) -> str:
     """Whether the other of the two ImageNet spaces puts the same model first by its Fréchet distance."""
-    other = next((name for name in SPACES if name != judge), "")
+    if judge not in SPACES:
+        return ""
+    other = next(name for name in SPACES if name != judge)
     firsts = [_first(pair, name, preset) for name in (judge, other)]
-    if judge not in SPACES or not all(firsts):
+    if not all(firsts):
         return ""
     if firsts[0] == firsts[1]:
         return f"The Fréchet distance by {other} puts the same one first. "
     return f"The Fréchet distance by {other} puts the other one first, so neither is called better. "
 
 
-def _first(pair: dict[str, Run], extractor: str, preset: str) -> str:
-    """The model with the least mean Fréchet distance; "" where one is not scored."""
+def _first(pair: dict[str, Run], extractor: str, preset: str) -> str | None:
+    """The model with the least mean Fréchet distance; None where one is not scored."""
     several = {label: _kept(run, extractor, preset) for label, run in pair.items()}
     if not all(several.values()):
-        return ""
+        return None
     return min(several, key=lambda label: estimate(several[label], "frechet_distance").mean)
 
 
@@ -147,9 +151,9 @@ def _figure(pair: dict[str, Run], judge: str, preset: str) -> str:
     )
     extractor, dots = max(((name, _curves(name, preset)) for name in _extractors(pair)), key=lambda e: len(e[1]))
     fd = "FID" if extractor == "inception" else f"fd by {extractor}"
-    figure = figures.scatter(dots, xlabel="training compute (petaFLOP)", ylabel=fd, joined=True) if dots else None
+    figure = scatter(dots, xlabel="training compute (petaFLOP)", ylabel=fd, joined=True) if dots else None
     alt = "; ".join(f"{name}: {fd} {value:.3g} after {work:.3g} petaFLOP" for name, _, work, value in dots)
-    plot = viewers.plot(figures.svg(figure), alt) if figure else ""
+    plot = viewers.plot(svg(figure), alt) if figure else ""
     caption = "Samples of the paper's two models" + (
         f", and {fd} of every model against the operations of its training; {EARLY_N:,} samples of each snapshot."
         if dots

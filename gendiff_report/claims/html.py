@@ -4,8 +4,11 @@ import html
 from collections import Counter
 from collections.abc import Sequence
 
+from ..downloads import data_links
+from ..exhibit import Exhibit
+from .evidence import Recorded
 from .ruling import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Ruling
-from .stated import Claim
+from .stated import Claim, audit
 
 SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", UNTOLD: "?"}
 
@@ -19,6 +22,13 @@ TITLES = {  # of the pages that claims lead to
 }
 
 Rulings = Sequence[tuple[Claim, Ruling]]
+
+
+def verdicts() -> Exhibit[Rulings]:
+    """Every claim of the paper with its verdict, from runs of the paper's size whatever a page's preset is."""
+    rulings = audit(Recorded())
+    links = data_links("claims", claim_rows(rulings), "Verdicts on the paper's claims, and the numbers they rest on.")
+    return Exhibit(tally(rulings) + links + "".join(claim_block(*each) for each in rulings), rulings)
 
 
 def counted(rulings: Rulings) -> str:

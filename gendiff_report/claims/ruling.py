@@ -9,7 +9,7 @@ from gendiff_lib.runs.run import Run
 
 from ..number import Number, merged, score_number, spanned
 from ..provenance import training_protocol
-from ..tables.scores import HIGHER_IS_BETTER
+from ..tables.rows import HIGHER_IS_BETTER
 
 REPLICATED, NOT_REPLICATED, UNTOLD = "replicated", "not replicated", "cannot be told"
 VERDICTS = (REPLICATED, NOT_REPLICATED, UNTOLD)

@@ -1,92 +1,132 @@
-"""Rows that show scores: made from `Scores` alone, so that no number loses its protocol."""
+"""Tables of scores: a row a set of samples, or all seeds of a model; by one extractor, or those of the literature."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from gendiff_lib.evaluation.scores import VALUES, Scores, check_alike
-from gendiff_lib.evaluation.uncertainty import differ, estimate, noise
+from gendiff_lib.config import Sampling
+from gendiff_lib.evaluation.evaluate import outdated_parts
+from gendiff_lib.evaluation.scores import Scores
+from gendiff_lib.experiments.reals import classifier_name, offline_name
+from gendiff_lib.runs.run import Run
 
-from ..number import Number, over, plain, score_number, score_protocol
+from .. import results
+from ..asking import Asking
+from ..exhibit import Exhibit, banner, details, left_out
+from ..provenance import training_protocol
+from ..reading import FAMOUS, LACKING, Unpublished
+from .rows import NOISE_NOTE, cell, class_columns, lead_rows, operations, protocol_row, score_row
+from .table import filed, table
 
-HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
-NOT_COMPUTED = "not computed"
-NO_LOGITS = "none: no logits"  # of an extractor whose file holds features alone
-NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
-
-
-def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> dict[str, Any]:
-    """A row of one model: each value over its seeds, the Fréchet distance against both splits."""
-    one, called = train[0], label_of(train[0])
-    row: dict[str, Any] = {"": label}
-    for name in VALUES:
-        if name != "frechet_distance":
-            row[called[name]] = cell(train, name)
-            continue
-        row[f"{called[name]} (train)"] = cell(train, name)
-        row[f"{called[name]} (test)"] = cell(test, name) if test else NOT_COMPUTED
-    if one.shares:
-        row["classes"] = f"{min(s.classes_covered for s in train)} of {len(one.shares)}"
-    return row | {"n": f"{one.n_fake:,}", "over": over(train)}
+Entry = Run | tuple[Run, Sampling]  # a run's samples by its own protocol, or by another sampling
+Splits = tuple[list[Scores], list[Scores]]  # against training and test images
+SEEDS_NOTE = "Where there is one training seed this speaks of two runs, not of two methods."
 
 
-def class_columns(own: Scores | None) -> dict[str, Any]:
-    """What a data set's own classifier alone tells of samples, under its name, for a row by another extractor."""
-    if own is None:
-        return {"cs, classifier": NOT_COMPUTED, "classes, classifier": NOT_COMPUTED}
-    return {
-        "cs, classifier": cell([own], "classifier_score"),
-        "classes, classifier": f"{own.classes_covered} of {len(own.shares)}",
-    }
+def scores(asked: Asking, entries: Mapping[str, Entry]) -> Exhibit[dict[str, Scores]]:
+    """A row an entry: the scores of one set of samples, with the protocol of each; Unpublished where none has any.
 
-
-def label_of(scores: Scores) -> dict[str, str]:
-    """What each value is called by this extractor, those included that it does not give."""
-    return dict(zip(VALUES, (*scores.names, *VALUES[3:]), strict=True))
-
-
-def cell(scores: Sequence[Scores], name: str) -> Number | str:
-    """A value over its seeds; a word where the extractor gives none, having no classes."""
-    return score_number(scores, name) if getattr(scores[0], name) is not None else NO_LOGITS
-
-
-def operations(run_operations: int, protocol: Mapping[str, str]) -> Number:
-    """The operations of a training, in 10^15."""
-    what = {"what": "operations of the training, forward and backward, counted, in 10^15"}
-    return Number(f"{run_operations / 1e15:.3g}", run_operations / 1e15, what | dict(protocol))
-
-
-def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scores]]) -> list[dict[str, Any]]:
-    """A row a value: both sides' mean ± std, how far apart, what chance allows, and which is better beyond it.
-
-    ScoreError where the two sides were scored by unlike protocols.
+    What is not scored, and must not be now, is left out, and a line says so.
     """
-    check_alike(one[1], other[1])
-    rows = []
-    for name in one[1][0].labels:
-        a, b = estimate(one[1], name), estimate(other[1], name)
-        shown = score_number(one[1], name), score_number(other[1], name)
-        apart, label = abs(a.mean - b.mean), one[1][0].labels[name]
-        how = {"what": f"{label}, how far apart", **{k: n.text for k, n in zip((one[0], other[0]), shown, strict=True)}}
-        first = (a.mean > b.mean) == (name in HIGHER_IS_BETTER)
-        verdict = (one[0] if first else other[0]) if differ(a, b) else "inside the noise"
-        rows.append(
-            {
-                "": label,
-                one[0]: shown[0],
-                other[0]: shown[1],
-                "apart": Number(plain(apart), apart, how),
-                "by chance": f"up to {noise(a, b):.2g}" if noise(a, b) > 0 else "unknown",
-                "better": "none: 1 is real" if name in NO_BETTER else verdict,
-            }
-        )
-    return rows
+    found, missing = _both_splits(asked, entries, lambda *entry: [results.scores(asked, *entry)])
+    return Exhibit(missing + _shown(asked, found, entries), {label: train[0] for label, (train, _) in found.items()})
 
 
-def told_apart(a: Scores, b: Scores, name: str) -> str:
-    """What may be said of the difference of a value between two sets of samples."""
-    return "beyond the noise" if differ(estimate([a], name), estimate([b], name)) else "inside the noise"
+def seeds(asked: Asking, entries: Mapping[str, Entry]) -> Exhibit[dict[str, list[Scores]]]:
+    """A row an entry over all sampling and training seeds, otherwise as `scores`."""
+    found, missing = _both_splits(asked, entries, lambda *entry: results.several(asked, *entry))
+    return Exhibit(missing + _shown(asked, found, entries), {label: train for label, (train, _) in found.items()})
 
 
-def protocol_row(label: str, scores: Sequence[Scores]) -> dict[str, Any]:
-    """How the samples of a row came about and what they were compared with."""
-    return {"": label, **score_protocol(scores)}
+def famous(asked: Asking, runs: Mapping[str, Run]) -> Exhibit[dict[str, dict[str, list[Scores]]]]:
+    """Scores by the networks of the literature, where somebody who has their weights has computed them.
+
+    A table an extractor, else a sentence; found are the scores by extractor and model. The offline extractor has a
+    table of its own (`seeds`), so it has none here. Where one gives no classifier score, that of the data set's own
+    classifier stands beside, under its own name.
+    """
+    offline = {offline_name(run.config.dataset) for run in runs.values()}
+    found, shown = {}, []
+    for extractor in (name for name in FAMOUS if name not in offline):
+        train = {label: kept for label, run in runs.items() if (kept := results.kept(asked, run, extractor))}
+        if train:
+            found[extractor] = train
+            shown.append(_famous_table(asked, runs, extractor, train))
+        else:
+            command = f"gendiff score --all --preset {asked.preset} --extractor {extractor}"
+            shown.append(f"<p>Not scored by {extractor} yet: <code>{command}</code> does it where its weights are.</p>")
+    return Exhibit("".join(shown), found)
+
+
+def leads(one: tuple[str, list[Scores]], other: tuple[str, list[Scores]]) -> Exhibit[list[str | None]]:
+    """Which of two is better in what, beyond the noise; found are the sides that lead, None for neither."""
+    rows = lead_rows(one, other)
+    caption = "By chance: three standard deviations, by Student's t for as few values as the errors rest on."
+    sides = [row["better"] if row["better"] in (one[0], other[0]) else None for row in rows]
+    return Exhibit(filed(rows, caption), sides)
+
+
+def _whole(entry: Entry) -> tuple[Run, Sampling | None]:
+    return entry if isinstance(entry, tuple) else (entry, None)
+
+
+def _both_splits(
+    asked: Asking, entries: Mapping[str, Entry], ask: Callable[..., list[Scores]]
+) -> tuple[dict[str, Splits], str]:
+    """The scores of each entry that has some, and a line about the others. Those against test images may be lacking."""
+    found: dict[str, Splits] = {}
+    lacking = []
+    for label, entry in entries.items():
+        try:
+            train = ask(*_whole(entry), "train")
+        except LACKING:
+            lacking.append(label)
+            continue
+        try:
+            found[label] = train, ask(*_whole(entry), "test")
+        except LACKING:
+            found[label] = train, []
+    if not found:
+        raise Unpublished(f"nothing of {', '.join(entries) or 'these models'} is scored yet")
+    return found, left_out("not scored yet, so left out here", lacking)
+
+
+def _shown(asked: Asking, found: Mapping[str, Splits], entries: Mapping[str, Entry]) -> str:
+    own = _own_columns(asked, {label: entries[label] for label in found})
+    rows = [score_row(label, train, test) | own.get(label, {}) for label, (train, test) in found.items()]
+    one = next(iter(found.values()))[0][0]
+    against = next((f"; (test): {test[0].n_real:,} test images" for _, test in found.values() if test), "")
+    names = "" if one.extractor == "inception" else "fd, kd and cs are no FID, KID and IS. "
+    protocols = table([protocol_row(label, train) for label, (train, _) in found.items()])
+    shown = filed(rows, f"By the protocol {one.protocol}{against}. {names}{NOISE_NOTE}")
+    return _outdated(found) + shown + details("Protocol of each row", protocols)
+
+
+def _outdated(found: Mapping[str, Splits]) -> str:
+    """Banners about samples and scores that other code has made."""
+    banners = []
+    for what in ("samples", "scores"):
+        if old := [k for k, (train, _) in found.items() if any(what in outdated_parts(s) for s in train)]:
+            banners.append(banner(f"The {what} of {', '.join(old)} are older than the code that would make them now."))
+    return "".join(banners)
+
+
+def _own_columns(asked: Asking, entries: Mapping[str, Entry]) -> dict[str, dict[str, Any]]:
+    """What the data set's own classifier tells beside another extractor, by row; empty where it tells nothing."""
+    own = {label: results.own_scores(asked, *_whole(entry)) for label, entry in entries.items()}
+    return {label: class_columns(scored) for label, scored in own.items()} if any(own.values()) else {}
+
+
+def _famous_table(asked: Asking, runs: Mapping[str, Run], extractor: str, train: Mapping[str, list[Scores]]) -> str:
+    rows = [_famous_row(asked, k, runs[k], extractor, several) for k, several in train.items()]
+    names = "" if extractor == "inception" else f"By {extractor} they are no FID, KID and IS. "
+    of = next(iter(train.values()))[0].protocol
+    missing = left_out(f"not scored by {extractor} yet, so left out here", [k for k in runs if k not in train])
+    return filed(rows, f"{of}; each model at its own protocol's n. {names}{NOISE_NOTE}") + missing
+
+
+def _famous_row(asked: Asking, label: str, run: Run, extractor: str, train: list[Scores]) -> dict[str, Any]:
+    row = score_row(label, train, results.kept(asked, run, extractor, reference="test"))
+    own = classifier_name(run.config.dataset)
+    if train[0].classifier_score is None and (kept := results.kept(asked, run, own)):
+        row["cs, classifier"] = cell(kept, "classifier_score")
+    return row | {"petaFLOP": operations(run.training_operations, training_protocol(run))}

@@ -1,9 +1,53 @@
-"""Rows that show benchmarks, from their results on disk."""
+"""Benchmarks, from their results on disk."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from gendiff_lib import paths
+from gendiff_lib.runs import files
+
+from ..exhibit import Exhibit, details
 from ..number import Number, plain
+from .table import filed
+
+MORE_THAN_ALL = "Convolutions may do with fewer operations than are counted, so more than 100% can be reached."
+
+
+def speed() -> Exhibit[dict[str, dict[str, Any]]]:
+    """Every speed benchmark: its contests, their ratios, and what one should know of them."""
+    results, shown = benchmarks("speed"), []
+    for name, result in results.items():
+        how = measured_row(name, result)
+        for contest in result["contests"].values():
+            shown.append(filed(contest_rows(contest, how), f"{contest['title']}. {where(result)}. {MORE_THAN_ALL}"))
+        shown.append(filed(ratio_rows(result["contests"], how), "Medians of the rounds' ratios (least to greatest)."))
+        shown.append(_notes(result))
+    return Exhibit("".join(shown), results)
+
+
+def scoring() -> Exhibit[dict[str, dict[str, Any]]]:
+    """Every scoring benchmark."""
+    results, shown = benchmarks("scoring"), []
+    for name, result in results.items():
+        sizes = f"{result['n_fake']:,} new images against {result['n_real']:,} known ones"
+        extractor = f"{result['extractor']['name']} ({result['extractor']['digest']})"
+        rows = scoring_rows(result, measured_row(name, result))
+        shown += [filed(rows, f"{sizes}, extractor {extractor}. {where(result)}."), _notes(result)]
+    return Exhibit("".join(shown), results)
+
+
+def benchmarks(kind: str) -> dict[str, dict[str, Any]]:
+    """The tracked results whose file names begin with `kind`, by file name."""
+    return {p.stem: files.read_json(p) for p in paths.benchmark_results() if p.stem.startswith(kind)}
+
+
+def measured(results: Mapping[str, dict[str, Any]]) -> list[dict[str, str]]:
+    """A row a benchmark: where it ran, and where its every turn is kept."""
+    return [measured_row(name, result) for name, result in results.items()]
+
+
+def _notes(result: Mapping[str, Any]) -> str:
+    return details("How this was measured", "".join(f"<p>{note}</p>" for note in result["notes"]))
 
 
 def measured_row(name: str, result: Mapping[str, Any]) -> dict[str, str]:

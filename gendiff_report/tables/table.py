@@ -1,12 +1,17 @@
-"""Rows as HTML tables, and boxes that open."""
+"""Rows as HTML tables, and as the files beside them."""
 
 import html
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..downloads import data_links
+from ..exhibit import Exhibit
 from ..number import Number, plain
 
 Rows = Sequence[Mapping[str, Any]]
+
+_SERIAL = itertools.count(1)  # each table of a page has files of its own
 
 
 def table(rows: Rows, caption: str = "") -> str:
@@ -20,6 +25,16 @@ def table(rows: Rows, caption: str = "") -> str:
     return f'<div class="wide" tabindex="0"><table class="table">{inside}</table></div>'
 
 
+def filed(rows: Rows, caption: str = "") -> str:
+    """The same with links to it as CSV and JSON; new files at every call."""
+    return table(rows, caption) + data_links(f"table-{next(_SERIAL)}", rows, caption) if rows else ""
+
+
+def of_rows(rows: Rows, caption: str = "") -> Exhibit[Rows]:
+    """Rows as an exhibit, floats with four digits, with links to the same as CSV and JSON."""
+    return Exhibit(filed(rows, caption), rows)
+
+
 def aligned(rows: Rows) -> list[dict[str, Any]]:
     """Rows with the keys of all of them, in the order in which they are met; what a row lacks is None."""
     names = dict.fromkeys(name for row in rows for name in row)
@@ -28,8 +43,3 @@ def aligned(rows: Rows) -> list[dict[str, Any]]:
 
 def _cell(value: Any) -> str:
     return value.html if isinstance(value, Number) else html.escape(plain(value))
-
-
-def details(title: str, body: str) -> str:
-    """A box that opens on a click."""
-    return f'<details class="provenance"><summary>{html.escape(title)}</summary>{body}</details>'
