@@ -56,6 +56,7 @@ STAMP := $(VENV)/.gendiff-installed
 BROWSER := $(VENV)/.gendiff-browser-installed
 BENCH := $(VENV)/.gendiff-bench-installed
 LAB := $(VENV)/.gendiff-lab-installed
+HOOKS := $(VENV)/.gendiff-hooks-installed
 BUILT := book/_build/html/index.html
 KNOWN := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PIP = "$(PY)" -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -63,7 +64,7 @@ LIBRARY = "$(PY)" -m gendiff_lib
 YES_WORD = $(if $(filter 1 yes true,$(YES)), --yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help env train book pdf preview serve test test-browser test-twice linkcheck imports lint replay runs status bench lab clean
+.PHONY: help env train book pdf preview serve test test-browser test-twice linkcheck imports lint replay runs status bench lab hooks clean
 
 help: ## List the targets
 	@echo "make TARGET [VENV=path] [PYTHON=python3.12]"
@@ -101,6 +102,10 @@ $(LAB): $(STAMP)
 	@echo "[lab] installing JupyterLab into $(VENV)"
 	@$(PIP) -e '.[lab]'
 	@touch "$(LAB)"
+
+$(HOOKS): $(STAMP)
+	@$(PIP) -e '.[hooks]'
+	@touch "$(HOOKS)"
 
 train: $(STAMP) ## Train what the book needs and is missing, or one experiment (NAME=dcgan)
 	@$(LIBRARY) train $(if $(NAME),"$$NAME",--all) --preset "$${PRESET:-laptop}" --dataset "$$DATASET" $(if $(EPOCHS),--epochs "$$EPOCHS")$(YES_WORD)
@@ -157,6 +162,9 @@ status: runs ## The same as runs
 bench: $(BENCH) ## Measure speed beside other projects' loops
 	@"$(PY)" -m benchmarks speed
 
+hooks: $(HOOKS) ## Let git check format, lint, notebooks and the order of imports before each commit
+	@"$(PY)" -m pre_commit install
+
 clean: ## Remove what was built; runs and the environment stay
-	@rm -rf book/executed book/_build build .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	@rm -rf book/code book/executed book/_build build .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	@find . -path './$(VENV)' -prune -o -path './.venv*' -prune -o -name __pycache__ -prune -exec rm -rf {} +

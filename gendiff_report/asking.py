@@ -111,7 +111,8 @@ class Asking:
     def _trains(self, config: Config) -> str:
         """The command that builds the book with it; no book is built with another seed, so that is trained alone."""
         if self.seed is not None:
-            words = ["gendiff", "train", config.name, "--preset", self.preset, "--seed", config.text("seed")]
+            words = ["gendiff", "train", config.name, "--preset", self.preset]
+            words += ["--seed", config.text("seed")] if config.seed != get(config.name, self.preset).seed else []
             words += ["--epochs", config.text("epochs")] if self.epochs else []
             return shlex.join([*words, *(["--dataset", self.dataset] if self.dataset else [])])
         given = {"EPOCHS": config.text("epochs") if self.epochs else "", "DATASET": self.dataset}

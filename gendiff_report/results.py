@@ -173,12 +173,15 @@ def _must_keep(asked: Asking, run: Run, part: Path) -> None:
 def validations(asked: Asking) -> dict[str, Validation]:
     """The scores of damaged and thinned real images by each extractor that needs no download, by its name.
 
-    The offline one comes first.
+    The offline one comes first; one whose validation is not published is left out where this page only reads, and the
+    page says so.
     """
     name = asked.data()
     judges = {judge.name: judge for judge in (asked.offline(name), asked.own(name))}.values()
     found = {judge.name: known for judge in judges if (known := _published_validation(judge))}
     if asked.preset in READ and found:
+        lacking = [judge.name for judge in judges if judge.name not in found]
+        asked.left_out |= dict.fromkeys(lacking, "no validation of it is published, so left out of this page")
         return found
     if asked.reads("dcgan"):
         raise Unpublished(f"no validation of an extractor of {name} is published")

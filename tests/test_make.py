@@ -14,7 +14,7 @@ from gendiff_lib.experiments.experiment import PRESETS
 
 ROOT = Path(__file__).parents[1]
 TARGETS = [
-    "help", "env", "book", "pdf", "serve", "test", "lint", "runs", "status", "train", "bench", "lab", "clean",
+    "help", "env", "book", "pdf", "serve", "test", "lint", "runs", "status", "train", "bench", "lab", "hooks", "clean",
     "linkcheck",
 ]  # fmt: skip
 WITH_TORCH = {"torch", "torchvision"}  # whose builds differ from machine to machine
@@ -41,7 +41,7 @@ def made(checkout):
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\ncase "$1" in -c) exit 0;; esac\nfor w in "$@"; do echo "<$w>"; done\n')
     python.chmod(0o755)
-    for name in ("", "-browser", "-bench", "-lab"):
+    for name in ("", "-browser", "-bench", "-lab", "-hooks"):
         (checkout / ".venv" / f".gendiff{name}-installed").touch()
     return checkout
 
@@ -126,6 +126,7 @@ def test_a_tilde_in_venv_is_the_users_home(made):
         (["train", "NAME=dcgan", "YES=yes"], "-m gendiff_lib train dcgan --preset laptop --dataset | --yes"),
         (["train", "YES=0"], "-m gendiff_lib train --all --preset laptop --dataset |"),
         (["lab"], "-m jupyterlab notebooks"),
+        (["hooks"], "-m pre_commit install"),
         (["bench"], "-m benchmarks speed"),
         (["test"], "-m pytest -q"),
     ],

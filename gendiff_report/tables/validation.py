@@ -49,7 +49,7 @@ def calibration(asked: Asking, found: Validation) -> Exhibit[dict[str, float]]:
         rows.append({"": name} | {k: Number(plain(v), v, how) for k, v in shown.items()})
     sets = found.family("independent sets")
     caption = (
-        f"{len(sets)} sets of {sets[0].scores.n_fake:,} test images, "
+        f"By {sets[0].scores.extractor}: {len(sets)} sets of {sets[0].scores.n_fake:,} test images, "
         f"disjoint within each of {PERMUTATIONS} permutations."
     )
     return Exhibit(filed(rows, caption), ratios)

@@ -147,6 +147,8 @@ def test_folding_pixels_cuts_the_cost():
         (UNET.but(patch=4, widths=(8, 8, 8), attention=()), (3, 8, 8), "which 8 pixels do not allow"),
         (TRANSFORMER, (2,), "'transformer' works on images"),
         (TRANSFORMER.but(patch=3), (3, 8, 8), "patch=3 does not divide images of 8x8 pixels"),
+        (TRANSFORMER.but(patch=3), (3, 8, 9), "patch=3 does not divide images of 8x9 pixels"),
+        (TRANSFORMER.but(patch=3), (3, 9, 8), "patch=3 does not divide images of 9x8 pixels"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(config, shape, words):

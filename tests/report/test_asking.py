@@ -93,6 +93,19 @@ def test_a_published_run_is_answered_by_its_snapshot_without_data_or_training(fr
     assert not list(fresh_clone.glob("[!.]*"))
 
 
+def test_an_extractor_without_a_published_validation_is_left_out_by_name(fresh_clone, monkeypatch):
+    there = {"cifar10-classifier": "its validation"}
+    monkeypatch.setattr(results, "_published_validation", lambda judge: there.get(judge.name))
+    asked = Asking(preset="overnight")
+    assert results.validations(asked) == there
+    text = Page(asked)._repr_html_()
+    assert "efficientnet: no validation of it is published, so left out of this page." in text
+    there.clear()
+    monkeypatch.setenv("GENDIFF_TRAIN", "0")
+    with pytest.raises(Unpublished, match="no validation of an extractor of cifar10 is published"):
+        results.validations(asked)
+
+
 def test_what_is_published_to_the_end_is_sampled_by_its_own_protocol(fresh_clone):
     asked = Asking(preset="overnight")
     run = asked.train("dcgan-32")
@@ -109,7 +122,7 @@ def test_without_weights_a_snapshot_names_the_command_that_makes_them_before_any
         lambda: trajectory(run, asked.sampling(run, n=2)),
     )
     for ask in asks:
-        with pytest.raises(Light, match="`gendiff train dcgan-32 --preset overnight --epochs 20 --again` makes them"):
+        with pytest.raises(Light, match=r"`gendiff train dcgan-32-\w+ --epochs 20 --again` makes them"):
             ask()
 
 

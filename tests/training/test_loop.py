@@ -13,6 +13,7 @@ from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import ConfigError, DataError
 from gendiff_lib.gan.model import GAN
 from gendiff_lib.progress import Progress, TrainingError
+from gendiff_lib.training import build as build_module
 from gendiff_lib.training import loop, operations
 from gendiff_lib.training.build import build, images_at, make, start
 from gendiff_lib.training.loop import fit
@@ -101,7 +102,7 @@ def test_a_fraction_of_an_epoch_is_the_beginning_of_a_longer_one(points):
     assert repr(short[2].history) == repr(long[2].history)
 
 
-def test_operations_are_those_of_an_image_times_the_images(points, gan):
+def test_operations_are_those_of_an_image_times_the_images(points, gan, capsys):
     for config in (points, gan):
         learner, dataset, progress = begin(config)
         each, seen = operations_per_image(config, dataset), []
@@ -109,6 +110,7 @@ def test_operations_are_those_of_an_image_times_the_images(points, gan):
             seen.append((progress.images, progress.operations))
         assert each > 100
         assert seen == [(n * config.batch_size, each * n * config.batch_size) for n in range(1, len(seen) + 1)]
+    assert capsys.readouterr().out == ""  # the counter has a table of its own to print
 
 
 class Doubled(Diffusion):
@@ -125,7 +127,7 @@ class Doubled(Diffusion):
 
 def test_a_learner_of_two_phases_is_counted_as_it_is_done(points, monkeypatch):
     each = operations_per_image(points, load("gaussians"))
-    monkeypatch.setattr(loop, "Diffusion", Doubled)
+    monkeypatch.setattr(build_module, "Diffusion", Doubled)
     learner, dataset, progress = begin(points)
     whole = [progress.operations for _ in fit(learner, dataset, points, progress)]
     steps = [b - a for a, b in pairwise([0, *whole])]
@@ -243,6 +245,14 @@ def test_too_few_samples_are_refused(points):
 def test_one_whole_batch_is_enough(points):
     _, progress = train(points.but(n_train=32, epochs=1))
     assert (progress.updates, progress.images, progress.epoch) == (1, 32, 1)
+
+
+def test_a_training_that_is_done_does_nothing_more(points):
+    learner, dataset, progress = begin(points)
+    assert len(list(fit(learner, dataset, points, progress))) == 16
+    before = deepcopy(learner.state_dict())
+    assert list(fit(learner, dataset, points, progress)) == []
+    torch.testing.assert_close(learner.state_dict(), before, rtol=0, atol=0)
 
 
 def test_a_learner_is_built_where_it_is_asked_for(points):
