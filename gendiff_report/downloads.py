@@ -11,7 +11,7 @@ from typing import Any
 from .number import Number, plain
 
 
-def data_links(name: str, rows: Sequence[Mapping[str, Any]], caption: str) -> str:
+def data_links(name: str, rows: Sequence[Mapping[str, Any]], caption: str | None) -> str:
     """Links that download rows as CSV and JSON. Self-contained, so they work in Jupyter; the book makes them files."""
     made = {"csv": as_csv(rows), "json": as_json(rows, caption)}
     links = (download(f"{name}.{kind}", text) for kind, text in made.items())
@@ -43,7 +43,7 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def as_json(rows: Sequence[Mapping[str, Any]], caption: str) -> str:
+def as_json(rows: Sequence[Mapping[str, Any]], caption: str | None) -> str:
     """Rows with the protocols that their numbers point at by position."""
     protocols: list[dict[str, str]] = []
 

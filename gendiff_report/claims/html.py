@@ -37,10 +37,10 @@ def counted(rulings: Rulings) -> str:
     return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS)
 
 
-def tally(rulings: Rulings, page: str = "") -> str:
+def tally(rulings: Rulings, page: str | None = None) -> str:
     """A row of squares, one a claim, that lead to the claims; told by sign and words, not by colour alone."""
     squares = "".join(
-        f'<li class="{ruling.verdict.replace(" ", "-")}"><a href="{page}#claim-{claim.number}" '
+        f'<li class="{ruling.verdict.replace(" ", "-")}"><a href="{page or ""}#claim-{claim.number}" '
         f'aria-label="Claim {claim.number}, {ruling.verdict}: {html.escape(claim.said)}">'
         f"<span>{claim.number}</span> {SIGNS[ruling.verdict]}</a></li>"
         for claim, ruling in rulings

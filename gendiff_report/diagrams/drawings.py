@@ -53,9 +53,9 @@ def process(run: Run, caption: str) -> Exhibit[None]:
     return Exhibit(figure(processes.process(t.tolist(), scale, std, "the network"), caption), None)
 
 
-def _drawing(found: Plan, title: str, caption: str, note: str = "") -> str:
+def _drawing(found: Plan, title: str, caption: str, note: str | None = None) -> str:
     box = details(f"Layer by layer: {title}", _layer_table(found))
-    return figure(diagram(found, title), _counted(caption, found) + note) + box
+    return figure(diagram(found, title), _counted(caption, found) + (note or "")) + box
 
 
 def _smaller(own: Plan, title: str, where: str) -> str:

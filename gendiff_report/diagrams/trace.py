@@ -158,13 +158,13 @@ class _Tracer(TorchFunctionMode):
         return out
 
 
-def _kind(func: Any, args: Any, out: Any, inputs: Names) -> str:
-    """The name of a function that is a part; "" for one that only lies between parts, or does nothing here."""
+def _kind(func: Any, args: Any, out: Any, inputs: Names) -> str | None:
+    """The name of a function that is a part; None for one that only lies between parts, or does nothing here."""
     if func in SUMS:
-        return "Sum" if len(inputs) > 1 else ""
+        return "Sum" if len(inputs) > 1 else None
     if func in RESHAPING:
-        return RESHAPING[func] if all(out.shape != x.shape for x in _tensors(args)) else ""
-    return POINTWISE.get(func, "")
+        return RESHAPING[func] if all(out.shape != x.shape for x in _tensors(args)) else None
+    return POINTWISE.get(func)
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

@@ -44,15 +44,15 @@ def curves(
     *,
     xlabel: str,
     ylabel: str,
-    log: str = "",
+    log: str | None = None,
     markers: bool = False,
 ) -> Figure:
-    """Lines by name over one x. `log` holds the axes that are logarithmic: "x", "y" or "xy"."""
+    """Lines by name over one x. `log` names the axes that are logarithmic: "x", "y" or "xy"."""
     figure, axes = plt.subplots()
     for name, y in lines.items():
         axes.plot(x[: len(y)], y, marker="o" if markers else None, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    for axis in log:
+    for axis in log or ():
         _logarithmic(axes, axis)
     axes.legend()
     return figure

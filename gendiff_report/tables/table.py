@@ -14,7 +14,7 @@ Rows = Sequence[Mapping[str, Any]]
 _SERIAL = itertools.count(1)  # each table of a page has files of its own
 
 
-def table(rows: Rows, caption: str = "") -> str:
+def table(rows: Rows, caption: str | None = None) -> str:
     """Rows as an HTML table that scrolls sideways where it must; the first row's keys are the head."""
     if not rows:
         return ""
@@ -25,12 +25,12 @@ def table(rows: Rows, caption: str = "") -> str:
     return f'<div class="wide" tabindex="0"><table class="table">{inside}</table></div>'
 
 
-def filed(rows: Rows, caption: str = "") -> str:
+def filed(rows: Rows, caption: str | None = None) -> str:
     """The same with links to it as CSV and JSON; new files at every call."""
     return table(rows, caption) + data_links(f"table-{next(_SERIAL)}", rows, caption) if rows else ""
 
 
-def of_rows(rows: Rows, caption: str = "") -> Exhibit[Rows]:
+def of_rows(rows: Rows, caption: str | None = None) -> Exhibit[Rows]:
     """Rows as an exhibit, floats with four digits, with links to the same as CSV and JSON."""
     return Exhibit(filed(rows, caption), rows)
 

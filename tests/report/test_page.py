@@ -241,8 +241,10 @@ def test_a_light_sibling_without_these_scores_is_left_out(published):
     fewer = asked.sampling(run, n=60)
     assert {s.made["run"] for s in results.several(asked, run, fewer)} == {run.id}  # the other keeps none of these
     assert len({s.made["run"] for s in results.several(asked, run)}) == 2
+    light = asked.train("dcgan", n_train=100, seed=1)
+    assert light.published
     with pytest.raises(Light, match="--again"):
-        results.several(asked, other, fewer)
+        results.several(asked, light, fewer)
 
 
 def calibrated(extractor="pixels", **changes):

@@ -156,4 +156,4 @@ def test_a_pair_that_is_not_published_is_not_shown_yet(published, monkeypatch):
     gan, diffusion = (made.train(name, n_train=100) for name in made.pair)
     next(gan.folder.glob("sheets/*.png")).unlink()
     with pytest.raises(Unpublished, match=rf"{gan.id} is published without \d+\.png"):
-        results.blind_pairs(made, gan, diffusion)
+        results.blind_pairs(asked, gan, diffusion)
