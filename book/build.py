@@ -97,7 +97,7 @@ def train_missing(asked: "Asking", reads: bool, hours: float | None, jobs: int) 
     from gendiff_lib.experiments.budget import check_patience
     from gendiff_lib.runs.run import find
     from gendiff_lib.runs.train import train
-    from gendiff_report.asking import PLANE
+    from gendiff_report.reading import PLANE
 
     wanted = book_configs(asked.preset, dataset=asked.dataset or "", epochs=asked.epochs)
     missing = [c for c in wanted if find(c) is None]
@@ -199,7 +199,8 @@ def main() -> None:
 
     from gendiff_lib.config import Config
     from gendiff_lib.errors import GendiffError
-    from gendiff_report.asking import READ, Asking
+    from gendiff_report.asking import Asking
+    from gendiff_report.reading import READ
 
     started = time.monotonic()
     os.environ["GENDIFF_TRAIN"] = "1" if args.train else "0"

@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 import papermill
 
-from gendiff_report.asking import READ
+from gendiff_report.reading import READ
 
 LACKING = ("Unpublished", "Light")  # errors that end a page where it asks for what is not published
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -1,25 +1,17 @@
-"""From the parameters of a notebook to runs, samplings and scores."""
+"""From the parameters of a notebook to configurations, runs and samplings.
 
-import os
+A notebook trains in plain sight: `run = asked.train("dcgan")` is `train(get("dcgan", preset, epochs=epochs,
+seed=seed))`, but for what this page may only read.
+"""
+
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, TypeVar
-
-from torch import Tensor
+from collections.abc import Callable
+from typing import Any
 
 from gendiff_lib import data as data_module
-from gendiff_lib import paths
 from gendiff_lib.config import Config, Sampling
-from gendiff_lib.diffusion.likelihood import Bits
-from gendiff_lib.errors import ConfigError, GendiffError
-from gendiff_lib.evaluation.bits import bits_of
-from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
+from gendiff_lib.errors import ConfigError
 from gendiff_lib.evaluation.features import Extractor
-from gendiff_lib.evaluation.memorisation import Memorisation, neighbours_of
-from gendiff_lib.evaluation.scores import ScoreError, Scores
-from gendiff_lib.evaluation.validation import Validation, kept_validation, read_validation
 from gendiff_lib.experiments import classifier_for, get, paper_pair, protocol
 from gendiff_lib.experiments import reals as realsheets
 from gendiff_lib.experiments.book import COLLAPSE, COMPARED, LIVE_POINTS, POINT_SEEDS, sampler_grid
@@ -28,35 +20,12 @@ from gendiff_lib.experiments.experiment import Protocol, check_preset
 from gendiff_lib.experiments.extractors import INSTRUMENTS, offline, own_classifier
 from gendiff_lib.experiments.queue import EARLY_N, OTHERS
 from gendiff_lib.experiments.reals import Reals
-from gendiff_lib.runs import layout
-from gendiff_lib.runs.run import Light, Run, find, folders, siblings
-from gendiff_lib.runs.samples import Trajectory, sample_sheet, trajectory
+from gendiff_lib.runs.run import Run, find, folders
 from gendiff_lib.runs.train import train
 
-from . import figures
+from .reading import PLANE, READ, Unpublished, training_allowed
 
-T = TypeVar("T")
-
-READ = ("overnight", "paper")  # presets that take hours: a build reads what is there of them, and trains none of it
-FAMOUS = ("inception", "efficientnet", "vgg16")  # extractors that the literature knows, the foremost first
-COPIES = 1000  # samples that are compared with training images overnight, where bits are computed of fewer
-PLANE = {name for methods in LIVE_POINTS.values() for name in methods.values()}  # seconds each: always trained
-
-
-class Unpublished(GendiffError):
-    """A page asks for what is neither there nor to be made while a book is built."""
-
-
-LACKING = (Unpublished, Light)  # why a table leaves a row out
 WAIT = "set patience = {hours} in the parameters cell (papermill: -p patience {hours})"
-
-
-def training_allowed() -> bool:
-    """False while a book is built from what is there: the build sets GENDIFF_TRAIN=0."""
-    told = os.environ.get("GENDIFF_TRAIN") or "1"
-    if told not in ("0", "1"):
-        raise ConfigError(f"GENDIFF_TRAIN={told} says neither yes nor no: set it to 1 or 0")
-    return told == "1"
 
 
 class Asking:
@@ -87,11 +56,8 @@ class Asking:
         self.patience = patience
         self._chosen = {name: value for name, value in chosen.items() if name != "dataset"}
         self._judges: dict[tuple[str, str], Extractor] = {}
-        self._data: set[str] = set()
-        self._missing: dict[str, str] = {}  # what is left out of the page, and why
-        self._tables = 0
-        self._shown: tuple[Run, ...] = ()
-        figures.use_svg()
+        self.shown_data: set[str] = set()  # names of the data sets whose real images this page shows
+        self.left_out: dict[str, str] = {}  # experiments that this page goes without, and why
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -107,13 +73,13 @@ class Asking:
         """Whether this page only reads what is there of an experiment."""
         return self.preset in READ and name not in PLANE and not training_allowed()
 
-    def config(self, name: str, preset: str = "", **overrides: Any) -> Config:
+    def config(self, name: str, preset: str | None = None, **overrides: Any) -> Config:
         """The configuration that this page asks for, with `overrides` on top of its own parameters."""
         dataset = overrides.pop("dataset", "" if name.startswith("live-") else self.dataset or "")
         return get(name, preset or self.preset, dataset=dataset, **{**self._chosen, **overrides})
 
-    def run(self, name: str, *, long: bool = False, **overrides: Any) -> Run:
-        """The run of an experiment, trained where it is missing.
+    def train(self, name: str, *, long: bool = False, **overrides: Any) -> Run:
+        """The run of an experiment in this page's preset, trained where it is missing and may be.
 
         TooLong where that takes more than this page's patience, Unpublished where this page only reads. `long` asks for
         the collapse page's last epoch instead of the experiment's own; of a preset of READ, where no epochs are given,
@@ -123,7 +89,7 @@ class Asking:
         config = self.config(name, **later, **overrides)
         if long and self.preset in READ and not self.epochs and (run := _longest(config)):
             return run
-        return self._read(config) if self.reads(name) else self._train(config)
+        return self._read(config) if self.reads(name) else self._patiently(config)
 
     def _read(self, config: Config) -> Run:
         if (run := find(config)) is None:
@@ -131,7 +97,7 @@ class Asking:
             raise Unpublished(f"{config.name} is {self.lacking(config)}{more}")
         return run
 
-    def _train(self, config: Config) -> Run:
+    def _patiently(self, config: Config) -> Run:
         check_patience(config, self.patience, WAIT if config.kind == "classifier" else f"{WAIT}, or lower epochs")
         return train(config)
 
@@ -153,7 +119,7 @@ class Asking:
         words = [f"{name}={value}" for name, value in given.items() if value]
         return shlex.join(["make", "book", f"PRESET={self.preset}", *words, "TRAIN=1"])
 
-    def runs(self, *names: str) -> dict[str, Run]:
+    def train_several(self, *names: str) -> dict[str, Run]:
         """The runs of several experiments by name; those that are not there yet are left out, and the page says so.
 
         Left out is too what takes longer than this page's patience, unless nothing would be left: then TooLong.
@@ -163,9 +129,9 @@ class Asking:
             try:
                 found[name] = self._one_of_several(name)
             except TooLong as error:
-                too_long, self._missing[name] = error, f"left out of this page, since {error}"
+                too_long, self.left_out[name] = error, f"left out of this page, since {error}"
             except Unpublished:
-                self._missing[name] = f"{self.lacking(self.config(name))}, so left out of this page"
+                self.left_out[name] = f"{self.lacking(self.config(name))}, so left out of this page"
         if too_long and not found:
             raise too_long
         return found
@@ -175,16 +141,17 @@ class Asking:
         config = self.config(name)
         if self.preset in READ and find(config) is None and not data_module.is_there(config.dataset):
             raise Unpublished(f"{name} is {self.lacking(config)}, and {config.dataset} is not here to train it on")
-        return self.run(name)
+        return self.train(name)
 
     def reals(self) -> Reals:
         """The real images of the data set that this page's image experiments train on."""
-        name = self._dataset()
-        self._data.add(name)
-        return realsheets.reals(name, published=self.preset in READ)
+        return realsheets.reals(self.data(), published=self.preset in READ)
 
-    def _dataset(self) -> str:
-        return self.dataset or get("dcgan", self.preset).dataset
+    def data(self) -> str:
+        """The name of the data set that this page's image experiments train on, which the page will say it shows."""
+        name = self.dataset or get("dcgan", self.preset).dataset
+        self.shown_data.add(name)
+        return name
 
     def sampling(self, run: Run, **changes: Any) -> Sampling:
         """How the run's experiment is sampled in this preset, at this snapshot, with some fields changed."""
@@ -207,16 +174,18 @@ class Asking:
 
     def judge(self, run: Run) -> Extractor:
         """The offline extractor for a run's samples."""
-        return self._offline(run.config.dataset)
+        return self.offline(run.config.dataset)
 
     def classifier(self, run: Run) -> Extractor:
         """The classifier of a run's data set, which knows its classes."""
-        return self._own(run.config.dataset)
+        return self.own(run.config.dataset)
 
-    def _offline(self, dataset: str) -> Extractor:
+    def offline(self, dataset: str) -> Extractor:
+        """The extractor that needs no download, by which the images of a data set are scored."""
         return self._loaded(realsheets.offline_name(dataset), offline, dataset)
 
-    def _own(self, dataset: str) -> Extractor:
+    def own(self, dataset: str) -> Extractor:
+        """A data set's own classifier."""
         return self._loaded(realsheets.classifier_name(dataset), own_classifier, dataset)
 
     def _loaded(self, name: str, load: Callable[[str, str], Extractor], dataset: str) -> Extractor:
@@ -224,87 +193,9 @@ class Asking:
         published one."""
         if (name, dataset) not in self._judges:
             if name == realsheets.classifier_name(dataset) and dataset not in INSTRUMENTS:
-                self._train(classifier_for(dataset, self.preset))
+                self._patiently(classifier_for(dataset, self.preset))
             self._judges[name, dataset] = load(dataset, self.preset)
         return self._judges[name, dataset]
-
-    def scores(
-        self, run: Run, sampling: Sampling | None = None, reference: str = "train", *, own: bool = False
-    ) -> Scores:
-        """Scores by the offline extractor, or by the data set's `own` classifier, by the run's protocol."""
-        sampling, n_real = sampling or self.sampling(run), self._n_real(run, reference)
-        if not self.reads(run.config.name):
-            return evaluate(run, sampling, self.classifier(run) if own else self.judge(run), n_real, reference)
-        name = realsheets.classifier_name if own else realsheets.offline_name
-        kept = kept_scores(run, sampling, name(run.config.dataset), n_real, reference)
-        if kept is None:
-            raise Unpublished(f"the samples of {run.id} at epoch {run.config.epochs:.4g} are not scored yet")
-        return kept
-
-    def _n_real(self, run: Run, reference: str = "train") -> int | None:
-        return self.protocol(run).reals(realsheets.count(run.config.dataset, reference))
-
-    def own_scores(self, run: Run, sampling: Sampling | None = None) -> Scores | None:
-        """Scores by the data set's own classifier, where another extractor judges it; None where there are none."""
-        if realsheets.offline_name(run.config.dataset) == realsheets.classifier_name(run.config.dataset):
-            return None
-        with suppress(Light, Unpublished):
-            return self.scores(run, sampling, own=True)
-        return None
-
-    def several(self, run: Run, sampling: Sampling | None = None, reference: str = "train") -> list[Scores]:
-        """Scores over the protocol's sampling seeds, and over every training seed that there is a run of.
-
-        A sibling that is published without these scores and without weights is left out.
-        """
-        first, found = sampling or self.sampling(run), []
-        for each in _family(run):
-            for seed in range(first.seed, first.seed + self.protocol(run).seeds):
-                try:
-                    found.append(self.scores(each, first.but(seed=seed), reference))
-                except LACKING:
-                    if each.id == run.id:
-                        raise
-        return found
-
-    def floors(self, run: Run) -> dict[str, Scores]:
-        """Scores of as many real test images as the run's protocol draws, by that protocol.
-
-        Untouched, and sent to 64 pixels and back, by what the images are.
-        """
-        n, n_real, dataset = self.sampling(run).n, self._n_real(run), run.config.dataset
-        if self.preset in READ and (kept := realsheets.kept_floors(dataset, n, n_real)):
-            return kept
-        if self.reads(run.config.name):
-            raise Unpublished(f"no scores of {n:,} real images of {dataset} are published")
-        return realsheets.floors(dataset, self.judge(run), n, n_real)
-
-    def bits(self, run: Run, split: str = "test") -> Bits:
-        """Bits per dimension of a split's images, as many as the protocol says."""
-        n = self.protocol(run).n_checked
-        self._must_keep(run, layout.bits(run.images, run.resolve(Sampling()).weights, split, n, 0))
-        return bits_of(run, n, split)
-
-    def memorisation(self, run: Run) -> Memorisation:
-        """Nearest training images of the run's samples, as many as the protocol says, by the classifier's features.
-
-        Every training image is looked at, and its mirror image: EfficientNet would take seven times as long.
-        """
-        judge, n = self.classifier(run), self.protocol(run).n_checked
-        n = min(COPIES, self.sampling(run).n) if self.preset == "overnight" else n
-        self._must_keep(run, self._samples(run, self.sampling(run)) / layout.neighbours(judge.name, judge.digest, n))
-        return neighbours_of(run, self.sampling(run), judge, n)
-
-    def trajectory(self, run: Run, sampling: Sampling) -> Trajectory:
-        """States on the way to a few samples."""
-        self._must_keep(run, self._samples(run, sampling) / layout.trajectory(21))
-        return trajectory(run, sampling, 21)
-
-    def sheet(self, run: Run, sampling: Sampling | None = None) -> Tensor:
-        """The first of a run's samples as a contact sheet."""
-        sampling = sampling or self.sampling(run)
-        self._must_keep(run, self._samples(run, sampling) / layout.SHEET)
-        return sample_sheet(run, sampling)
 
     def faithful(self, run: Run) -> Sampling:
         """Four samples by the tutorial's sampler, in all the steps of the run's schedule."""
@@ -314,45 +205,10 @@ class Asking:
     def plane(self) -> dict[str, list[Run]]:
         """The runs in the plane by method and data set, one of each seed."""
         return {
-            f"{label}, {data}": [self.run(name, dataset=data, seed=seed) for seed in POINT_SEEDS]
+            f"{label}, {data}": [self.train(name, dataset=data, seed=seed) for seed in POINT_SEEDS]
             for data, methods in LIVE_POINTS.items()
             for label, name in methods.items()
         }
-
-    @staticmethod
-    def pick(found: Mapping[str, T], *names: str) -> list[T]:
-        """What is found under some names; Unpublished where one of them was left out."""
-        if lacking := [name for name in names if name not in found]:
-            raise Unpublished(f"{', '.join(lacking)}: not there yet")
-        return [found[name] for name in names]
-
-    @staticmethod
-    def _samples(run: Run, sampling: Sampling) -> Path:
-        return layout.samples(run.images, run.resolve(sampling).digest)
-
-    def _must_keep(self, run: Run, part: Path) -> None:
-        """Unpublished where this page only reads, and a part of a run that it asks for is not there."""
-        if self.reads(run.config.name) and not run.place(part)[1]:
-            raise Unpublished(f"{run.id} is published without {part.name}")
-
-    def validations(self) -> dict[str, Validation]:
-        """The scores of damaged and thinned real images by each extractor that needs no download, by its name.
-
-        The offline one comes first; one whose validation is not published is left out where this page only reads, and
-        the page says so. Unpublished where none is.
-        """
-        name = self._dataset()
-        self._data.add(name)
-        judges = {judge.name: judge for judge in (self._offline(name), self._own(name))}.values()
-        found = {judge.name: kept for judge in judges if (kept := _published_validation(judge))}
-        if self.preset in READ and found:
-            lacking = [judge.name for judge in judges if judge.name not in found]
-            self._missing |= dict.fromkeys(lacking, "no validation of it is published, so left out of this page")
-            return found
-        if self.reads("dcgan"):
-            raise Unpublished(f"no validation of an extractor of {name} is published")
-        cut = protocol("dcgan", self.preset).validated
-        return {judge.name: kept_validation(judge, name, *cut) for judge in judges}
 
     def until(self, run: Run) -> list[float]:
         """The run's snapshots up to the epoch that is shown: a longer training may have left later ones."""
@@ -367,22 +223,8 @@ class Asking:
         """The greatest number of samples that all of these runs' protocols draw: values of unlike n do not compare."""
         return min(self.sampling(run).n for run in runs)
 
-    def kept(self, run: Run, extractor: str, n: int | None = None, reference: str = "train") -> list[Scores]:
-        """The scores by any extractor of this run's protocol (at another n where given), of every training seed.
 
-        Empty where there are none of this run itself.
-        """
-        sampling, n_real = self.sampling(run, n=n) if n else self.sampling(run), self._n_real(run, reference)
-        found = [kept_scores(each, sampling, extractor, n_real, reference) for each in _family(run)]
-        return [scores for scores in found if scores] if found[0] else []
-
-
-def _family(run: Run) -> list[Run]:
-    """A run, then those that differ from it in the training seed alone."""
-    return [run, *(r for r in siblings(run.config) if r.config.seed != run.config.seed)]
-
-
-def check_hours(patience: Any) -> None:
+def check_hours(patience: object) -> None:
     """ConfigError for a patience that is no number of hours."""
     if patience is None:
         return
@@ -400,15 +242,4 @@ def _longest(config: Config) -> Run | None:
     for run in map(Run.read, folders(config)):
         if earlier := [e for e in run.epochs if e <= config.epochs]:
             return run.at(earlier[-1])
-    return None
-
-
-def _published_validation(judge: Extractor) -> Validation | None:
-    """The published one of this very extractor, whatever it was cut to; no data set need be at hand.
-
-    None where there is none, or one whose scores are of an earlier form.
-    """
-    for path in sorted((paths.published_dir() / "validation").glob(f"{judge.name}-{judge.digest}-*.json")):
-        with suppress(ScoreError):
-            return read_validation(path)
     return None

@@ -1,8 +1,6 @@
-"""What the front page and the claims page say of published runs, as HTML; where there are none they say so."""
+"""What the front page says of published runs, as HTML; where there are none they say so."""
 
 import html
-from collections import Counter
-from collections.abc import Sequence
 
 from gendiff_lib.evaluation.evaluate import kept_scores
 from gendiff_lib.evaluation.scores import ScoreError, Scores
@@ -14,85 +12,18 @@ from gendiff_lib.experiments.queue import EARLY_N
 from gendiff_lib.experiments.reals import classifier_name, count
 from gendiff_lib.runs.run import Run, find, siblings
 
-from . import figures, viewers
-from .asking import FAMOUS
-from .claims import NOT_REPLICATED, REPLICATED, SPACES, UNTOLD, VERDICTS, Claim, Recorded, Ruling, audit
+from . import viewers
+from .claims.evidence import Recorded
+from .claims.html import counted, tally
+from .claims.stated import SPACES, audit
+from .figures.plots import scatter
+from .figures.style import svg
 from .number import score_number
 from .provenance import training_protocol
-from .tables import NO_BETTER, cell, lead_rows, operations
+from .reading import FAMOUS
+from .tables.rows import NO_BETTER, cell, lead_rows, operations
 
-SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", UNTOLD: "?"}
 MODELS = ("the paper's DCGAN", "its diffusion model")
-
-TITLES = {  # of the pages that claims lead to
-    "02_dcgan": "The paper's DCGAN",
-    "03_collapse": "Does the DCGAN collapse after epoch 50?",
-    "05_diffusion": "The paper's diffusion model",
-    "07_live": "Live: trained on your own machine",
-    "09_comparison": "The comparison",
-    "11_speed": "How fast, beside others",
-}
-
-Rulings = Sequence[tuple[Claim, Ruling]]
-
-
-def counted(rulings: Rulings) -> str:
-    """How many claims have which verdict, in words."""
-    found = Counter(ruling.verdict for _, ruling in rulings)
-    return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS)
-
-
-def tally(rulings: Rulings, page: str = "") -> str:
-    """A row of squares, one a claim, that lead to the claims; told by sign and words, not by colour alone."""
-    squares = "".join(
-        f'<li class="{ruling.verdict.replace(" ", "-")}"><a href="{page}#claim-{claim.number}" '
-        f'aria-label="Claim {claim.number}, {ruling.verdict}: {html.escape(claim.said)}">'
-        f"<span>{claim.number}</span> {SIGNS[ruling.verdict]}</a></li>"
-        for claim, ruling in rulings
-    )
-    meaning = ", ".join(f"{SIGNS[v]} {v}" for v in VERDICTS)
-    caption = f"One square a claim of the paper: {meaning}."
-    return f'<figure class="tally"><ol>{squares}</ol><figcaption>{caption}</figcaption></figure>'
-
-
-def claim_block(claim: Claim, ruling: Ruling) -> str:
-    """All there is to one claim: what the paper says and prints, the rule, our numbers, the verdict, where to look."""
-    ours = "; ".join(f"{html.escape(label)} {number.html}" for label, number in ruling.ours) or "none"
-    several = ", ".join(n.protocol.get("run", "") for _, n in ruling.ours)
-    runs = sorted({word.partition(" ")[0] for word in several.split(", ") if word})  # less " (published)"
-    places = [f'<a href="{page}.html">{TITLES[page]}</a>' for page in claim.pages]
-    places += [f'<a href="../data/runs/{run}.json">{run}</a>' for run in runs]
-    rows = {
-        "verdict": f"<strong>{SIGNS[ruling.verdict]} {ruling.verdict}</strong>. {html.escape(ruling.why)}",
-        "the paper prints": html.escape(claim.printed),
-        "ours": ours,
-        "the rule": html.escape(claim.rule),
-        "look at": ", ".join(places),
-    }
-    inside = "".join(f"<dt>{label}</dt><dd>{text}</dd>" for label, text in rows.items())
-    title = f'<h3 id="claim-{claim.number}">{claim.number}. {html.escape(claim.said)}</h3>'
-    return f'<section class="claim {ruling.verdict.replace(" ", "-")}">{title}<dl>{inside}</dl></section>'
-
-
-def claim_rows(rulings: Rulings) -> list[dict[str, object]]:
-    """A row a number of ours, for the files beside the claims."""
-    return [
-        {
-            "claim": claim.number,
-            "what the paper says": claim.said,
-            "what it prints": claim.printed,
-            "verdict": ruling.verdict,
-            "why": ruling.why,
-            "ours": label,
-            "value": number,
-            "rule": claim.rule,
-        }
-        for claim, ruling in rulings
-        for label, number in (ruling.ours or (("none", "none"),))
-    ]
-
-
-# ---------------------------------------------------------------- the front page
 
 
 def published_pair(preset: str = "overnight") -> dict[str, Run]:
@@ -105,11 +36,11 @@ def front(preset: str = "overnight") -> str:
     """The answer in a few sentences and one figure, from published runs; where there are none it says so."""
     rulings = audit(Recorded())
     pair = published_pair(preset)
-    judge = next((name for name in _extractors(pair) if all(_kept(run, name, preset) for run in pair.values())), "")
-    whole = len(pair) == len(PAPER_PAIR) and bool(judge)
-    told = _answer(pair, judge, preset) if whole else _no_answer(pair)
+    judge = next((name for name in _extractors(pair) if all(_kept(run, name, preset) for run in pair.values())), None)
+    judge = judge if len(pair) == len(PAPER_PAIR) else None
+    told = _answer(pair, judge, preset) if judge else _no_answer(pair)
     last = f"Of the paper's {len(rulings)} claims, by runs of its own size: {counted(rulings)}."
-    figure = _figure(pair, judge, preset) if whole else ""
+    figure = _figure(pair, judge, preset) if judge else ""
     return f'<p class="answer">{told} {last}</p>{figure}{tally(rulings, "executed/12_claims.html")}\n'
 
 
@@ -166,20 +97,22 @@ def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
 
 def _other_space(pair: dict[str, Run], judge: str, preset: str) -> str:
     """Whether the other of the two ImageNet spaces puts the same model first by its Fréchet distance."""
-    other = next((name for name in SPACES if name != judge), "")
+    if judge not in SPACES:
+        return ""
+    other = next(name for name in SPACES if name != judge)
     firsts = [_first(pair, name, preset) for name in (judge, other)]
-    if judge not in SPACES or not all(firsts):
+    if not all(firsts):
         return ""
     if firsts[0] == firsts[1]:
         return f"The Fréchet distance by {other} puts the same one first. "
     return f"The Fréchet distance by {other} puts the other one first, so neither is called better. "
 
 
-def _first(pair: dict[str, Run], extractor: str, preset: str) -> str:
-    """The model with the least mean Fréchet distance; "" where one is not scored."""
+def _first(pair: dict[str, Run], extractor: str, preset: str) -> str | None:
+    """The model with the least mean Fréchet distance; None where one is not scored."""
     several = {label: _kept(run, extractor, preset) for label, run in pair.items()}
     if not all(several.values()):
-        return ""
+        return None
     return min(several, key=lambda label: estimate(several[label], "frechet_distance").mean)
 
 
@@ -218,9 +151,9 @@ def _figure(pair: dict[str, Run], judge: str, preset: str) -> str:
     )
     extractor, dots = max(((name, _curves(name, preset)) for name in _extractors(pair)), key=lambda e: len(e[1]))
     fd = "FID" if extractor == "inception" else f"fd by {extractor}"
-    figure = figures.scatter(dots, xlabel="training compute (petaFLOP)", ylabel=fd, joined=True) if dots else None
+    figure = scatter(dots, xlabel="training compute (petaFLOP)", ylabel=fd, joined=True) if dots else None
     alt = "; ".join(f"{name}: {fd} {value:.3g} after {work:.3g} petaFLOP" for name, _, work, value in dots)
-    plot = viewers.plot(figures.svg(figure), alt) if figure else ""
+    plot = viewers.plot(svg(figure), alt) if figure else ""
     caption = "Samples of the paper's two models" + (
         f", and {fd} of every model against the operations of its training; {EARLY_N:,} samples of each snapshot."
         if dots

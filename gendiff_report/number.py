@@ -1,19 +1,14 @@
-"""Numbers that open to their protocol, and tables as files: what lets a reader check a page without leaving it.
+"""Numbers that open to their protocol: what lets a reader check a page without leaving it.
 
 A number is a button, and its card a popover: both are HTML's own, so they work without JavaScript and by keyboard.
 """
 
-import base64
-import csv
 import hashlib
 import html
-import io
 import itertools
-import json
-import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gendiff_lib.evaluation.scores import Scores
@@ -142,6 +137,18 @@ def score_number(scores: Sequence[Scores], name: str) -> Number:
     return Number(str(found), found.mean, spread | known | again, found.std)
 
 
+def value(scores: Scores | Sequence[Scores], name: str) -> str:
+    """A field of scores, with its noise, as HTML that opens to its protocol."""
+    return score_number([scores] if isinstance(scores, Scores) else scores, name).html
+
+
+def numbers(scores: Scores, what: str) -> dict[str, Number]:
+    """Every value by the name that it may bear, each of which opens to its protocol; `what` are its images."""
+    there = {label: name for name, label in scores.labels.items() if getattr(scores, name) is not None}
+    found = {label: score_number([scores], name) for label, name in there.items()}
+    return {k: replace(v, protocol={"images": what, **v.protocol}) for k, v in found.items()}
+
+
 def spanned(values: Sequence[float], protocol: Mapping[str, str], form: str = ".3g") -> Number:
     """The mean of several values, with the least and the greatest."""
     mean = sum(values) / len(values)
@@ -181,62 +188,3 @@ def _command(s: Scores) -> str:
 def command_name(extractor: str) -> str:
     """What the command line calls an extractor: the classifier of any data set is `classifier` there."""
     return "classifier" if extractor.endswith("-classifier") else extractor
-
-
-# ---------------------------------------------------------------- tables as files
-
-
-def data_links(name: str, rows: Sequence[Mapping[str, Any]], caption: str) -> str:
-    """Links that download rows as CSV and JSON. Self-contained, so they work in Jupyter; the book makes them files."""
-    made = {"csv": as_csv(rows), "json": as_json(rows, caption)}
-    links = (download(f"{name}.{kind}", text) for kind, text in made.items())
-    return f'<p class="data-links">This table as {" or ".join(links)}.</p>'
-
-
-def download(name: str, text: str) -> str:
-    """A link that saves `text` under `name`, whose ending is its label."""
-    kind = name.rpartition(".")[2]
-    mime = {"csv": "text/csv", "json": "application/json"}[kind]
-    content = base64.b64encode(text.encode()).decode()
-    return f'<a class="data" download="{name}" href="data:{mime};base64,{content}">{kind.upper()}</a>'
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Every cell in full precision; a number's spread in a column of its own."""
-    out = io.StringIO()
-    spread = [key for key in rows[0] if any(isinstance(r[key], Number) and r[key].spread is not None for r in rows)]
-    names = [n for key in rows[0] for n in ((key, f"{key} ±") if key in spread else (key,))]
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    for row in rows:
-        cells: list[Any] = []
-        for key, cell in row.items():
-            number = isinstance(cell, Number)
-            cells.append(_bare(cell.value if number else cell))
-            cells += [_bare(cell.spread) if number else None] if key in spread else []
-        writer.writerow(cells)
-    return out.getvalue()
-
-
-def as_json(rows: Sequence[Mapping[str, Any]], caption: str) -> str:
-    """Rows with the protocols that their numbers point at by position."""
-    protocols: list[dict[str, str]] = []
-
-    def cell(value: Any) -> Any:
-        if not isinstance(value, Number):
-            return _bare(value)
-        known = dict(value.protocol)
-        if known not in protocols:
-            protocols.append(known)
-        exact = {"value": _bare(value.value), "spread": _bare(value.spread)}
-        return {"text": value.text, **exact, "protocol": protocols.index(known)}
-
-    made = [{key: cell(value) for key, value in row.items()} for row in rows]
-    return json.dumps({"caption": caption, "rows": made, "protocols": protocols}, indent=1, ensure_ascii=False)
-
-
-def _bare(value: Any) -> Any:
-    """A value as CSV and JSON take it; what is no number is none there."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (int, float, str)) else plain(value)

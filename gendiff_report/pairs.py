@@ -16,12 +16,13 @@ from gendiff_lib.data.images import sheet
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.streams import stream
 
+from .exhibit import Exhibit, details
 from .viewers import picture
 
 SIDES = ("left", "right")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pairs:
     """Images of two models, uint8 (N, 3, H, W) each, and whether the first model's is on the left, bool (N,)."""
 
@@ -31,6 +32,12 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.on_left)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} pairs>"
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     @property
     def sides(self) -> list[str]:
@@ -109,6 +116,11 @@ def _box(number: int, both: Tensor, zoom: int) -> str:
     return (
         f'<fieldset style="{size}"><legend>Pair {number}</legend><div style="{grid}">{image}{halves}</div></fieldset>'
     )
+
+
+def closed_key(pairs: Pairs, first: str, second: str) -> Exhibit[Pairs]:
+    """A closed box that tells which image of each pair is whose, and what guessing would have given."""
+    return Exhibit(details("The key: open it once you have ticked", key(pairs, first, second)), pairs)
 
 
 def key(pairs: Pairs, first: str, second: str) -> str:

@@ -7,63 +7,64 @@ from gendiff_lib.experiments.book import CODED, LIVE_IMAGES, sampler_grid, to_sc
 from gendiff_lib.runs.run import Light, Run
 from gendiff_lib.runs.samples import sample
 
-from .asking import READ, training_allowed
-from .page import Page
+from . import results
+from .asking import Asking
+from .reading import READ, training_allowed
 
 
 def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = None) -> None:
     """Draw and score what the notebooks show; of presets that are only read, the points in the plane alone."""
-    page = Page(preset=preset, epochs=epochs, dataset=dataset)
-    _prepare_plane(page)
+    asked = Asking(preset=preset, epochs=epochs, dataset=dataset)
+    _prepare_plane(asked)
     if preset in READ and not training_allowed():
         return
-    page.validations()
+    results.validations(asked)
     print("extractor validated", flush=True)
-    runs = {name: page.run(name) for name in (*page.compared, *LIVE_IMAGES)}
-    n = page.equal_n(*(runs[name] for name in page.compared))
+    runs = {name: asked.train(name) for name in (*asked.compared, *LIVE_IMAGES)}
+    n = asked.equal_n(*(runs[name] for name in asked.compared))
     for name, run in runs.items():
-        wanted = [page.sampling(run), page.sampling(run, n=n)] if name in page.compared else [page.sampling(run)]
+        wanted = [asked.sampling(run), asked.sampling(run, n=n)] if name in asked.compared else [asked.sampling(run)]
         for sampling in wanted:
-            _score_all(page, run, sampling)
-        if name in page.compared:
-            page.memorisation(run)
+            _score_all(asked, run, sampling)
+        if name in asked.compared:
+            results.memorisation(asked, run)
         if name in CODED:
             for split in ("test", "train"):
-                page.bits(run, split)
+                results.bits(asked, run, split)
         print(f"{run.id}: sampled, scored and checked", flush=True)
-    long, conv = page.run(page.pair[0], long=True), runs["ddpm-conv"]
-    for run in (*map(long.at, page.until(long)), *map(conv.at, page.until(conv))):
-        _score_once(page, run, page.of_snapshots(run))
+    long, conv = asked.train(asked.pair[0], long=True), runs["ddpm-conv"]
+    for run in (*map(long.at, asked.until(long)), *map(conv.at, asked.until(conv))):
+        _score_once(asked, run, asked.of_snapshots(run))
     for label, sampling in sampler_grid(preset).items():
-        _score_once(page, conv, sampling)
+        _score_once(asked, conv, sampling)
         if label.startswith(("ddpm ", "tutorial ")):
-            page.trajectory(conv, sampling.but(n=4, batch_size=4))
+            results.trajectory(asked, conv, sampling.but(n=4, batch_size=4))
     print(f"{long.id}, {conv.id}: snapshots and samplers compared", flush=True)
-    _score_claimed(page)
+    _score_claimed(asked)
 
 
-def _prepare_plane(page: Page) -> None:
+def _prepare_plane(asked: Asking) -> None:
     """Every run in the plane, and its points."""
-    for several in page.plane().values():
+    for several in asked.plane().values():
         for run in several:
-            sample(run, page.sampling(run))
+            sample(run, asked.sampling(run))
 
 
-def _score_claimed(page: Page) -> None:
+def _score_claimed(asked: Asking) -> None:
     """What the claims look at, of the runs that are on this machine whole."""
-    for run, sampling in to_score("efficientnet") if page.preset == "paper" else ():
+    for run, sampling in to_score("efficientnet") if asked.preset == "paper" else ():
         with suppress(Light):
-            page.scores(run, sampling)
-        page.own_scores(run, sampling)
+            results.scores(asked, run, sampling)
+        results.own_scores(asked, run, sampling)
 
 
-def _score_once(page: Page, run: Run, sampling: Sampling | None = None) -> None:
+def _score_once(asked: Asking, run: Run, sampling: Sampling | None = None) -> None:
     for split in ("train", "test"):
-        page.scores(run, sampling, split)
-    page.own_scores(run, sampling)
+        results.scores(asked, run, sampling, split)
+    results.own_scores(asked, run, sampling)
 
 
-def _score_all(page: Page, run: Run, sampling: Sampling) -> None:
+def _score_all(asked: Asking, run: Run, sampling: Sampling) -> None:
     for split in ("train", "test"):
-        page.several(run, sampling, split)
-    page.own_scores(run, sampling)
+        results.several(asked, run, sampling, split)
+    results.own_scores(asked, run, sampling)

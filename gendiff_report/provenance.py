@@ -1,6 +1,13 @@
-"""How a run came about, in the words that a reader sees."""
+"""How runs, samples and validations came about, in the words that a reader sees."""
 
+from typing import Any
+
+from gendiff_lib.config import Sampling
+from gendiff_lib.evaluation.validation import Validation
 from gendiff_lib.runs.run import Run
+from gendiff_lib.runs.samples import sampling_record
+
+from .number import Number, command_name
 
 
 def training_protocol(run: Run) -> dict[str, str]:
@@ -20,4 +27,35 @@ def training_protocol(run: Run) -> dict[str, str]:
         "torch": record["packages"]["torch"],
         "commit": run.commit,
         "train": run.command,
+    }
+
+
+def epoch(run: Run) -> str:
+    """The epoch at which a run is seen, as pages call it."""
+    return f"epoch {run.config.epochs:.4g}"
+
+
+def of_run(run: Run, value: float, form: str = ".3g") -> str:
+    """A number that is a run's own (a loss, its operations) as HTML that opens to how the run was made."""
+    return Number(format(value, form), value, training_protocol(run)).html
+
+
+def drawn(run: Run, sampling: Sampling) -> dict[str, Any]:
+    """How samples of a run were drawn."""
+    record = sampling_record(run, sampling)
+    shown = {k: v for k, v in record["sampling"].items() if v is not None}
+    return {"run": run.id, **shown, "seconds": record["seconds"], "device": record["device"]}
+
+
+def validation_protocol(found: Validation, preset: str) -> dict[str, str]:
+    """How an extractor was validated, and what does it again in a preset."""
+    one, made = found.rows[0].scores, found.made
+    dataset = "" if found.dataset == "cifar10" else f" --dataset {found.dataset}"
+    return {
+        "extractor": f"{one.extractor} {one.extractor_digest}",
+        "images": f"of {found.dataset}; damaged or thinned, where a row's name says so, with fixed seeds",
+        "device": f"{made['device']}, {made['threads']} threads",
+        "seconds for all": f"{made['seconds']:.0f}",
+        "commit": (made["commit"] or "none")[:10],
+        "command": f"gendiff validate --preset {preset}{dataset} --extractor {command_name(one.extractor)}",
     }

@@ -29,13 +29,14 @@ def frames(
     said: Sequence[str] = (),
     columns: int = 2,
     zoom: int = 2,
-    start: int = -1,
-    caption: str = "",
+    start: int | None = None,
+    caption: str | None = None,
 ) -> str:
     """A slider over F frames; every track, uint8 (F, n, 3, H, W) under its heading ("" for none), moves with it.
 
     A frame is a contact sheet of `columns`. `labels` (F) stand under the frames of the strip, whose pixels are `zoom`
-    wide; `said` (F) are their longer names beside the slider, which is called `name` and begins at frame `start`.
+    wide; `said` (F) are their longer names beside the slider, which is called `name` and begins at frame
+    `start`, else at the last.
     GendiffError where counts or shapes differ.
     """
     for heading, track in tracks.items():
@@ -47,7 +48,8 @@ def frames(
     inside = _strip(torch.cat(rows, dim=1), list(tracks), labels, said or labels, name, alt, zoom)
     width, height = rows[0].shape[2] // len(labels), rows[0].shape[1]
     sizes = {"frames": len(labels), "tracks": len(rows), "width": width, "height": height}
-    return _figure("frames", name, sizes | {"start": range(len(labels))[start]}, inside, caption)
+    sizes["start"] = len(labels) - 1 if start is None else range(len(labels))[start]
+    return _figure("frames", name, sizes, inside, caption)
 
 
 def _strip(
@@ -74,7 +76,9 @@ def _strip(
     )
 
 
-def compare(before: Tensor, after: Tensor, labels: tuple[str, str], *, name: str, alt: str, caption: str = "") -> str:
+def compare(
+    before: Tensor, after: Tensor, labels: tuple[str, str], *, name: str, alt: str, caption: str | None = None
+) -> str:
     """Two pictures uint8 (3, H, W) of one shape: side by side, or one over the other with a divider that moves.
 
     GendiffError where the shapes differ.
@@ -90,16 +94,16 @@ def compare(before: Tensor, after: Tensor, labels: tuple[str, str], *, name: str
     return _figure("compare", name, {"width": before.shape[2], "height": before.shape[1]}, inside, caption)
 
 
-def _figure(kind: str, name: str, sizes: Mapping[str, int], inside: str, caption: str) -> str:
+def _figure(kind: str, name: str, sizes: Mapping[str, int], inside: str, caption: str | None) -> str:
     style = "".join(f";--{k}:{v}" for k, v in sizes.items())
     told = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     opening = f'<figure class="view {kind}" data-name="{html.escape(name)}" style="margin:.5em 0{style}">'
     return f"{opening}{inside}{told}</figure>"
 
 
-def picture(image: Tensor, alt: str, style: str = "") -> str:
+def picture(image: Tensor, alt: str, style: str | None = None) -> str:
     """An image uint8 (3, H, W) across its column, never smoothed."""
-    style += "width:100%;image-rendering:pixelated"
+    style = f"{style or ''}width:100%;image-rendering:pixelated"
     return f'<img class="samples" alt="{html.escape(alt)}" src="{picture_uri(image)}" style="{style}">'
 
 
@@ -123,7 +127,7 @@ def _uri(media: str, data: bytes) -> str:
     return f"data:{media};base64,{base64.b64encode(data).decode()}"
 
 
-def plot(svg: str, alt: str, note: str = "") -> str:
+def plot(svg: str, alt: str, note: str | None = None) -> str:
     """A drawing, given as SVG text, with a line of HTML under it."""
     image = (
         f'<img class="plot" alt="{html.escape(alt)}" src="{_uri("image/svg+xml", svg.encode())}" style="width:100%">'

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-VIEW = r"page\.(losses|denoising|two_ways|filmstrip|before_after|blind)\("
+VIEW = r"figures\.(losses|denoising|two_ways|filmstrip|before_after)\(|pairs$"
 NAMES = [n.stem for n in NOTEBOOKS]
 
 
@@ -36,7 +36,7 @@ def test_parameterised_and_stripped(path):
     names = {t.id for n in ast.walk(ast.parse(cells[0].source)) if isinstance(n, ast.Assign) for t in n.targets}
     assert cells[0].metadata.tags == ["parameters"]
     assert names == {"preset", "epochs", "seed", "dataset", "patience"}
-    assert "Page(preset=preset, epochs=epochs, seed=seed, dataset=dataset, patience=patience)" in cells[1].source
+    assert "Asking(preset=preset, epochs=epochs, seed=seed, dataset=dataset, patience=patience)" in cells[1].source
     assert all(not c.outputs and c.execution_count is None for c in cells)
 
 
@@ -53,11 +53,11 @@ def test_no_number_of_ours_is_typed_in_a_finding(path):
 def test_figures_have_captions_and_alternative_text(path):
     for cell in code_cells(path):
         lines = [line for line in cell.source.splitlines() if not line.startswith(" ")]
-        figures = [line for line in lines if re.match(rf"figure = |plots\.pixels|(?:pairs = )?{VIEW}", line)]
+        figures = [line for line in lines if re.match(rf"figure = |figures\.pixels|{VIEW}", line)]
         if figures:
             assert len(figures) == 1  # another would be another figure of the same name
             assert any(re.match(r"page\.(source|judged_by|note)\(", line) for line in lines)  # it opens to its origin
-            assert lines[-1] == figures[0] or not figures[0].startswith("plots.pixels")  # what is last is shown
+            assert lines[-1] == figures[0] or figures[0].startswith("figure = ")  # what is last is shown
             assert cell.metadata["mystnb"]["figure"]["caption"]
             assert cell.metadata["mystnb"]["figure"]["name"]
         if figures and not re.search(VIEW, figures[0]):
@@ -216,9 +216,9 @@ def test_only_what_is_lacking_cuts_a_page(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "book"))
     from run_notebook import LACKING
 
-    from gendiff_report import asking
+    from gendiff_report import reading
 
-    assert set(LACKING) == {error.__name__ for error in asking.LACKING}
+    assert set(LACKING) == {error.__name__ for error in reading.LACKING}
 
 
 def test_a_misspelled_parameter_is_refused_before_anything_runs(tmp_path):

@@ -4,8 +4,9 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+from .plan import Plan, stages
 from .svg import COLOURS, PITCH, TIME, Canvas, width
-from .trace import Layer, Plan, size, stages
+from .trace import Layer, size
 
 GAP, HIGH, RADIUS, TAP = 5.0, 20.0, 6.0, 2.0  # a stretch of line, a box, a sum, a pixel of a kernel
 

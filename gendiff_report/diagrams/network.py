@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .column import column
+from .plan import FOLLOWERS, Plan, stages
 from .svg import COLOURS, PITCH, TIME, Canvas, Point, slant, width
-from .trace import FOLLOWERS, Layer, Plan, size, stages
+from .trace import Layer, size
 
 
 def diagram(found: Plan, title: str) -> str:

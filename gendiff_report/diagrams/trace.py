@@ -1,7 +1,7 @@
 """What a network is made of: its parts in the order of their work, found by running it once without memory."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,6 @@ RESHAPING: dict[Any, str] = {
     F.pixel_shuffle: "Channels to pixels",
 }
 SUMS = {torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__}
-FOLLOWERS = {"BatchNorm2d", "GroupNorm", "ReLU", "LeakyReLU", "SiLU", "GELU", "Sigmoid", "Tanh", "Dropout"}
 Names = tuple[str, ...]
 
 
@@ -60,69 +59,6 @@ def trace(module: nn.Module, *inputs: Tensor, depth: int | None = 1) -> tuple[li
     with torch.no_grad(), tracer:
         output = shadow(*given)
     return [*tracer.found, *_alone(shadow, tracer.counted)], tracer.origin(output)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A pass, sorted: `main` is what the first argument goes through, `aside` what only the other arguments reach."""
-
-    entry: Layer  # the first argument
-    layers: list[Layer]
-    reached: set[str]  # names of what is aside
-    output: Names
-
-    @property
-    def main(self) -> list[Layer]:
-        """In the order of their work."""
-        return [layer for layer in self.layers if layer.name not in self.reached]
-
-    @property
-    def aside(self) -> list[Layer]:
-        """In the order of their work."""
-        return [layer for layer in self.layers if layer.name in self.reached]
-
-    @property
-    def parameters(self) -> int:
-        """Of the whole module."""
-        return sum(layer.parameters for layer in self.layers)
-
-    @property
-    def joined(self) -> bool:
-        """Whether some part gets what another one has put by."""
-        return any(layer.type == "Concatenation" for layer in self.main)
-
-    @property
-    def resized(self) -> bool:
-        """Whether feature maps change their size on the way."""
-        return len({layer.shape[1:] for layer in self.main if len(layer.shape) == 3}) > 1
-
-
-def plan(module: nn.Module, *inputs: Tensor) -> Plan:
-    """Trace `module` and sort its parts: by its blocks where some are joined (a U-Net), else down to the last layer."""
-    found = _plan(module, inputs, 1)
-    return found if found.joined else _plan(module, inputs, None)
-
-
-def _plan(module: nn.Module, inputs: tuple[Tensor, ...], depth: int | None) -> Plan:
-    found, output = trace(module, *inputs, depth=depth)
-    first, *others = inspect.signature(module.forward).parameters
-    reached = set(others)
-    for layer in found:
-        if set(layer.inputs) <= reached:
-            reached.add(layer.name)
-    return Plan(Layer(first, "Input", first, tuple(inputs[0].shape[1:]), 0, ()), found, reached, output)
-
-
-def stages(main: Sequence[Layer]) -> list[list[Layer]]:
-    """Each layer together with the norms and activations that follow it."""
-    found: list[list[Layer]] = []
-    for layer in main:
-        last = found[-1][-1] if found else None
-        if last and last.type != "Sum" and layer.type in FOLLOWERS and layer.inputs == (last.name,):
-            found[-1].append(layer)
-        else:
-            found.append([layer])
-    return found
 
 
 def entering(module: nn.Module, part: str, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -222,13 +158,13 @@ class _Tracer(TorchFunctionMode):
         return out
 
 
-def _kind(func: Any, args: Any, out: Any, inputs: Names) -> str:
-    """The name of a function that is a part; "" for one that only lies between parts, or does nothing here."""
+def _kind(func: Any, args: Any, out: Any, inputs: Names) -> str | None:
+    """The name of a function that is a part; None for one that only lies between parts, or does nothing here."""
     if func in SUMS:
-        return "Sum" if len(inputs) > 1 else ""
+        return "Sum" if len(inputs) > 1 else None
     if func in RESHAPING:
-        return RESHAPING[func] if all(out.shape != x.shape for x in _tensors(args)) else ""
-    return POINTWISE.get(func, "")
+        return RESHAPING[func] if all(out.shape != x.shape for x in _tensors(args)) else None
+    return POINTWISE.get(func)
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

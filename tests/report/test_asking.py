@@ -10,16 +10,10 @@ from gendiff_lib.experiments.budget import TooLong
 from gendiff_lib.experiments.queue import EARLY_N
 from gendiff_lib.runs.run import Light, find
 from gendiff_lib.runs.samples import trajectory
-from gendiff_report import asking, showing
-from gendiff_report.asking import Unpublished
+from gendiff_report import results
+from gendiff_report.asking import Asking
 from gendiff_report.page import Page
-
-
-@pytest.fixture
-def shown(monkeypatch):
-    texts = []
-    monkeypatch.setattr(showing, "display", lambda thing: texts.append(thing.data))
-    return texts
+from gendiff_report.reading import Unpublished
 
 
 @pytest.fixture
@@ -44,90 +38,88 @@ def fresh_clone(tmp_path, monkeypatch):
 @pytest.mark.parametrize("wrong", [0, -1.0, "2", True, float("nan"), [1]])
 def test_a_patience_that_is_no_number_of_hours_is_refused(wrong):
     with pytest.raises(ConfigError, match="patience must be a number of hours, more than 0, or None, not"):
-        Page(preset="smoke", patience=wrong)
+        Asking(preset="smoke", patience=wrong)
 
 
 def test_a_long_training_is_refused_with_a_patience_that_is_enough(slow, capsys, tmp_path):
     with pytest.raises(TooLong, match="dcgan to 1 epochs takes about 83 minutes here: set patience = ") as refused:
-        Page(preset="smoke", epochs=1).run("dcgan", n_train=100)
+        Asking(preset="smoke", epochs=1).train("dcgan", n_train=100)
     assert not list((tmp_path / "runs").glob("dcgan-*"))
     hours = re.search(
         r"patience = (\d+) in the parameters cell \(papermill: -p patience (\d+)\), or lower epochs", str(refused.value)
     )
     assert hours[1] == hours[2] == "2"
-    run = Page(preset="smoke", epochs=1, patience=int(hours[1])).run("dcgan", n_train=100)
+    run = Asking(preset="smoke", epochs=1, patience=int(hours[1])).train("dcgan", n_train=100)
     assert run.config.epochs == 1
     assert capsys.readouterr().err.startswith("dcgan to 1 epochs takes about 83 minutes here\n")
-    assert Page(preset="smoke", epochs=1).run("dcgan", n_train=100).id == run.id  # what is there is not waited for
+    assert Asking(preset="smoke", epochs=1).train("dcgan", n_train=100).id == run.id  # what is there is not waited for
 
 
 def test_patience_is_of_each_training_and_the_classifier_is_one(slow):
     slow.append("classifier")
-    page = Page(preset="smoke", epochs=1)
-    run = page.run("dcgan", n_train=100)
+    asked = Asking(preset="smoke", epochs=1)
+    run = asked.train("dcgan", n_train=100)
     with pytest.raises(TooLong, match=r"classifier to 2 epochs .* -p patience 2\)$"):
-        page.judge(run)
+        asked.judge(run)
 
 
-def test_of_several_models_those_that_take_too_long_are_left_out_and_the_page_says_how_to_have_them(slow, shown):
+def test_of_several_models_those_that_take_too_long_are_left_out_and_the_page_says_how_to_have_them(slow):
     slow.append("ddpm-conv")
-    page = Page(preset="smoke", epochs=1)
-    assert list(page.runs("dcgan", "ddpm-conv")) == ["dcgan"]
-    page.show()
-    assert "ddpm-conv: left out of this page, since ddpm-conv to 1 epochs takes about 83 minutes here: set" in shown[-1]
+    asked = Asking(preset="smoke", epochs=1)
+    assert list(asked.train_several("dcgan", "ddpm-conv")) == ["dcgan"]
+    text = Page(asked)._repr_html_()
+    assert "ddpm-conv: left out of this page, since ddpm-conv to 1 epochs takes about 83 minutes here: set" in text
     with pytest.raises(TooLong, match="ddpm-conv"):
-        page.runs("ddpm-conv")
+        asked.train_several("ddpm-conv")
 
 
-def test_a_page_says_how_long_it_waits(shown):
-    Page(preset="smoke").show()
-    Page(preset="smoke", patience=1.5).show()
-    assert "<td>20 minutes</td>" in shown[0]
-    assert "<td>1.5 hours</td>" in shown[1]
+def test_a_page_says_how_long_it_waits():
+    assert "<td>20 minutes</td>" in Page(Asking(preset="smoke"))._repr_html_()
+    assert "<td>1.5 hours</td>" in Page(Asking(preset="smoke", patience=1.5))._repr_html_()
 
 
-def test_a_published_run_is_answered_by_its_snapshot_without_data_or_training(fresh_clone, shown):
-    page = Page(preset="overnight", epochs=20)
-    run = page.run("dcgan-32")
+def test_a_published_run_is_answered_by_its_snapshot_without_data_or_training(fresh_clone):
+    asked = Asking(preset="overnight", epochs=20)
+    run = asked.train("dcgan-32")
     assert (run.published, run.config.epochs, run.images) == (True, 20, 998_400)
-    assert page.sampling(run).n == EARLY_N  # what snapshots on the way are scored with
-    assert page.scores(run).made["epochs"] == 20
-    assert {s.n_fake for s in page.floors(run).values()} == {EARLY_N}
-    assert page.reals().sizes == {"train": 50_000, "test": 10_000}
-    assert {found.dataset for found in page.validations().values()} == {"cifar10"}
-    assert list(page.runs("dcgan", "dcgan-32")) == ["dcgan-32"]
-    page.show()
-    assert re.search(r"dcgan: (still in training|there at epochs .*), so left out of this page\.", shown[-1])
+    assert asked.sampling(run).n == EARLY_N  # what snapshots on the way are scored with
+    assert results.scores(asked, run).made["epochs"] == 20
+    assert {s.n_fake for s in results.floors(asked, run).values()} == {EARLY_N}
+    assert asked.reals().sizes == {"train": 50_000, "test": 10_000}
+    assert {found.dataset for found in results.validations(asked).values()} == {"cifar10"}
+    assert list(asked.train_several("dcgan", "dcgan-32")) == ["dcgan-32"]
+    text = Page(asked)._repr_html_()
+    assert re.search(r"dcgan: (still in training|there at epochs .*), so left out of this page\.", text)
     assert not list(fresh_clone.glob("[!.]*"))
 
 
-def test_an_extractor_without_a_published_validation_is_left_out_by_name(fresh_clone, shown, monkeypatch):
+def test_an_extractor_without_a_published_validation_is_left_out_by_name(fresh_clone, monkeypatch):
     there = {"cifar10-classifier": "its validation"}
-    monkeypatch.setattr(asking, "_published_validation", lambda judge: there.get(judge.name))
-    page = Page(preset="overnight")
-    assert page.validations() == there
-    page.show()
-    assert "efficientnet: no validation of it is published, so left out of this page." in shown[-1]
+    monkeypatch.setattr(results, "_published_validation", lambda judge: there.get(judge.name))
+    asked = Asking(preset="overnight")
+    assert results.validations(asked) == there
+    text = Page(asked)._repr_html_()
+    assert "efficientnet: no validation of it is published, so left out of this page." in text
     there.clear()
     monkeypatch.setenv("GENDIFF_TRAIN", "0")
     with pytest.raises(Unpublished, match="no validation of an extractor of cifar10 is published"):
-        page.validations()
+        results.validations(asked)
 
 
 def test_what_is_published_to_the_end_is_sampled_by_its_own_protocol(fresh_clone):
-    page = Page(preset="overnight")
-    run = page.run("dcgan-32")
-    assert page.sampling(run).n == page.protocol(run).sampling.n > EARLY_N
-    assert page.of_snapshots(run).n == EARLY_N
+    asked = Asking(preset="overnight")
+    run = asked.train("dcgan-32")
+    assert asked.sampling(run).n == asked.protocol(run).sampling.n > EARLY_N
+    assert asked.of_snapshots(run).n == EARLY_N
 
 
 def test_without_weights_a_snapshot_names_the_command_that_makes_them_before_any_data_are_asked_for(fresh_clone):
-    page = Page(preset="overnight", epochs=20)
-    run = page.run("dcgan-32")
+    asked = Asking(preset="overnight", epochs=20)
+    run = asked.train("dcgan-32")
     asks = (
-        lambda: evaluate(run, page.sampling(run, n=50), page.judge(run)),
-        lambda: neighbours_of(run, page.sampling(run, n=50), page.judge(run), 10),
-        lambda: trajectory(run, page.sampling(run, n=2)),
+        lambda: evaluate(run, asked.sampling(run, n=50), asked.judge(run)),
+        lambda: neighbours_of(run, asked.sampling(run, n=50), asked.judge(run), 10),
+        lambda: trajectory(run, asked.sampling(run, n=2)),
     )
     for ask in asks:
         with pytest.raises(Light, match=r"`gendiff train dcgan-32-\w+ --epochs 20 --again` makes them"):
@@ -141,20 +133,20 @@ def test_epochs_that_a_published_run_lacks_are_told_with_those_it_has_and_what_t
         with pytest.raises(
             Unpublished, match=told + r"\(`make book PRESET=overnight EPOCHS=21 TRAIN=1` trains it here"
         ):
-            Page(preset="overnight", epochs=21).run("dcgan-32", long=long)
+            Asking(preset="overnight", epochs=21).train("dcgan-32", long=long)
     with pytest.raises(Unpublished, match=told + r"\(`gendiff train dcgan-32 --preset overnight --epochs 21` trains"):
-        Page(preset="overnight", epochs=21, seed=0).run("dcgan-32")
+        Asking(preset="overnight", epochs=21, seed=0).train("dcgan-32")
 
 
 @pytest.mark.parametrize("train", ["0", "1"])
 def test_the_collapse_page_shows_the_last_epoch_that_is_there_where_none_is_asked_for(train, fresh_clone, monkeypatch):
     monkeypatch.setenv("GENDIFF_TRAIN", train)
-    run = Page(preset="overnight").run("dcgan-32", long=True)
+    run = Asking(preset="overnight").train("dcgan-32", long=True)
     assert run.config.epochs == run.epochs[-1] <= 100
 
 
 def test_nothing_is_downloaded_for_one_model_of_several(fresh_clone, monkeypatch, slow):
     asked = []
     monkeypatch.setattr(reals, "load", lambda *words: asked.append(words))
-    assert list(Page(preset="overnight", epochs=20).runs("dcgan", "ddpm-unet", "dcgan-32")) == ["dcgan-32"]
+    assert list(Asking(preset="overnight", epochs=20).train_several("dcgan", "ddpm-unet", "dcgan-32")) == ["dcgan-32"]
     assert asked == []

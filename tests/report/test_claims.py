@@ -3,30 +3,27 @@ import types
 
 import pytest
 
-from gendiff_lib import experiments, paths, versions
+from gendiff_lib import paths, versions
 from gendiff_lib.evaluation.evaluate import evaluate
-from gendiff_lib.experiments import EXPERIMENTS, get, protocol
+from gendiff_lib.experiments import EXPERIMENTS, book, get, protocol
 from gendiff_lib.experiments.book import CLAIM_SEEDS, CLAIMED
 from gendiff_lib.experiments.extractors import offline
 from gendiff_lib.runs import files
 from gendiff_lib.runs.run import siblings
 from gendiff_lib.runs.train import train
-from gendiff_report import claims
-from gendiff_report.claims import (
-    CLAIMS,
-    CLASSIFIER,
-    NOT_REPLICATED,
-    REPLICATED,
-    SPACES,
-    UNTOLD,
-    Claim,
-    Missing,
-    Recorded,
-    audit,
-)
+from gendiff_report.claims import evidence as records
+from gendiff_report.claims import ruling
+from gendiff_report.claims.evidence import Missing, Recorded
+from gendiff_report.claims.ruling import NOT_REPLICATED, REPLICATED, UNTOLD
+from gendiff_report.claims.stated import CLAIMS, CLASSIFIER, SPACES, Claim, audit
 from tests.evaluation.test_metrics import gaussian, scored
 
 SEEDS = range(CLAIM_SEEDS)
+
+
+@pytest.fixture(autouse=True)
+def _protocols_of_made_up_runs(monkeypatch):
+    monkeypatch.setattr(ruling, "training_protocol", lambda run: run.protocol)
 
 
 def scores(fd=10.0, precision=0.5, recall=0.5, shares=(0.5, 0.5)):
@@ -117,12 +114,12 @@ def test_a_printed_fid_is_of_inception_and_classes_are_the_classifiers():
 
 @pytest.mark.parametrize("extractor", [*SPACES, CLASSIFIER])
 def test_what_is_to_be_scored_is_what_rules_ask_for(extractor, monkeypatch):
-    monkeypatch.setattr(claims, "siblings", lambda config: [(config.name, config.epochs)])
-    asked = {(who, how.n) for who, how in claims.to_score(extractor)}
-    n = claims.equal_n("paper")
+    monkeypatch.setattr(book, "siblings", lambda config: [(config.name, config.epochs)])
+    asked = {(who, how.n) for who, how in book.to_score(extractor)}
+    n = book.equal_n("paper")
     assert {(name, epochs) for (name, epochs), at in asked if at == n} == set(CLAIMED)
     own = {(name, epochs) for (name, epochs), at in asked if at == protocol(name, "paper").sampling.n}
-    assert extractor != "inception" or own >= set(claims.FAMOUS)
+    assert extractor != "inception" or own >= set(book.FAMOUS)
 
 
 def test_there_are_the_papers_eleven_claims():
@@ -188,16 +185,16 @@ def test_stable_is_every_class_in_every_seed_and_a_falling_loss():
 
 
 def test_numbers_behind_a_verdict_open_to_their_runs():
-    ruling = CLAIMS[2].judge(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
+    found = CLAIMS[2].judge(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
     labels = ["fd of DCGAN at 49", "fd of DCGAN at 100"]
-    assert [label for label, _ in ruling.ours] == [f"{label}, by {space}" for space in SPACES for label in labels]
-    assert ruling.ours[0][1].protocol["run"] == "r-0, r-1, r-2"
+    assert [label for label, _ in found.ours] == [f"{label}, by {space}" for space in SPACES for label in labels]
+    assert found.ours[0][1].protocol["run"] == "r-0, r-1, r-2"
 
 
 def test_the_reason_names_the_parts_of_a_claim():
-    ruling = CLAIMS[0].judge(Found({("ddpm-conv", 40): scores(5, recall=0.3), ("dcgan", 30): scores(10)}))
+    found = CLAIMS[0].judge(Found({("ddpm-conv", 40): scores(5, recall=0.3), ("dcgan", 30): scores(10)}))
     why = "lower fd holds beyond the noise; higher recall is the other way round, beyond the noise."
-    assert ruling.why == f"By inception: {why} By efficientnet: {why}"
+    assert found.why == f"By inception: {why} By efficientnet: {why}"
 
 
 @pytest.mark.parametrize("change", [{"n_fake": 2048}, {"extractor_digest": "another"}, {"n_real": 10}])
@@ -209,9 +206,9 @@ def test_what_was_scored_unlike_decides_nothing(change):
 
 
 def test_without_runs_of_the_papers_size_nothing_can_be_told():
-    for claim, ruling in audit(Recorded()):
-        assert (ruling.verdict, ruling.ours) == (UNTOLD, ()), claim.number
-        assert "training seeds of" in ruling.why
+    for claim, found in audit(Recorded()):
+        assert (found.verdict, found.ours) == (UNTOLD, ()), claim.number
+        assert "training seeds of" in found.why
 
 
 def test_what_the_claims_look_at_is_what_their_rules_ask_for():
@@ -231,7 +228,7 @@ def test_what_the_claims_look_at_is_what_their_rules_ask_for():
     assert {name for name, _ in CLAIMED} <= set(EXPERIMENTS)
     for name, epochs in CLAIMED:  # a snapshot that the training keeps
         assert epochs in (*get(name, "paper").snapshots, get(name, "paper").epochs)
-    assert {(c.name, c.epochs) for c in experiments.claim_configs()} >= {("dcgan", 100), ("ddpm-conv", 100)}
+    assert {(c.name, c.epochs) for c in book.claim_configs()} >= {("dcgan", 100), ("ddpm-conv", 100)}
 
 
 def trained(config, *, dirty=False):
@@ -244,8 +241,8 @@ def trained(config, *, dirty=False):
 def recorded(monkeypatch, tmp_path):
     """A tiny experiment in the place of the DCGAN, whose local runs are published ones at the same time."""
     config = get("dcgan", "smoke", epochs=1).but(n_train=100)
-    monkeypatch.setattr(claims, "get", lambda name, preset, epochs: config.but(epochs=epochs))
-    monkeypatch.setattr(claims, "equal_n", lambda preset: 40)
+    monkeypatch.setattr(records, "get", lambda name, preset, epochs: config.but(epochs=epochs))
+    monkeypatch.setattr(records, "equal_n", lambda preset: 40)
     monkeypatch.setattr(paths, "published_dir", paths.runs_dir)
     trained(config)
     return config
@@ -282,7 +279,7 @@ def test_a_run_that_is_not_published_is_no_evidence(recorded, monkeypatch, tmp_p
     monkeypatch.setattr(paths, "published_dir", lambda: tmp_path / "none")
     with pytest.raises(Missing, match="published are none"):
         Recorded("smoke", seeds=1).runs("dcgan", 1)
-    assert siblings(experiments.get("dcgan", "smoke", epochs=1))
+    assert siblings(recorded)
 
 
 def test_a_claim_that_lacks_evidence_says_what():

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from gendiff_report import figures
+from gendiff_report.figures import plots, style
 
 WEIGHTS = (0.2126, 0.7152, 0.0722)
 
@@ -17,10 +18,10 @@ def test_pixels_are_enlarged_never_smoothed():
 
 def test_losses_wear_the_papers_colours_and_mark_epochs():
     history = {"epoch": [1.0, 2.0], "step": [1, 2], "images": [5, 9], "loss_d": [1.0, 0.5], "loss_g": [2.0, 3.0]}
-    axes = figures.losses(history, marks=[1]).axes[0]
+    axes = plots.loss_curves(history, marks=[1]).axes[0]
     colours = {line.get_label(): line.get_color() for line in axes.lines}
-    assert colours["generator"] == figures.COLOURS["loss_g"]
-    assert colours["discriminator"] == figures.COLOURS["loss_d"]
+    assert colours["generator"] == style.COLOURS["loss_g"]
+    assert colours["discriminator"] == style.COLOURS["loss_d"]
     assert len({line.get_linestyle() for line in axes.lines[:2]}) == 2  # colour is not all that tells them apart
     assert [t.get_text() for t in axes.texts] == ["epoch 1"]
 
@@ -39,14 +40,14 @@ def test_losses_are_seen_on_white_and_in_dark_mode(name):
         grey = 2 * sum(w * c for w, c in zip((0.213, 0.715, 0.072), turned, strict=True))
         return [min(max(grey - c, 0), 1) for c in turned]
 
-    colour, white = matplotlib.colors.to_rgb(figures.COLOURS[name]), (1, 1, 1)
+    colour, white = matplotlib.colors.to_rgb(style.COLOURS[name]), (1, 1, 1)
     assert contrast(colour, white) > 3
     assert contrast(dark(colour), dark(white)) > 3
 
 
 def test_a_figure_is_drawn_alike_each_time_and_closed():
     before, history = plt.get_fignums(), {"epoch": [1.0, 2.0], "loss": [1.0, 0.5]}
-    one, two = (figures.svg(figures.losses(history)) for _ in range(2))
+    one, two = (style.svg(plots.loss_curves(history)) for _ in range(2))
     assert one == two
     assert "<svg" in one
     assert plt.get_fignums() == before

@@ -11,7 +11,8 @@ from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.experiments import EXPERIMENTS, PAPER_PAIR, get, protocol
 from gendiff_lib.runs.train import train
 from gendiff_report import front
-from gendiff_report.claims import CLAIMS, SPACES, audit
+from gendiff_report.claims import html
+from gendiff_report.claims.stated import CLAIMS, SPACES, audit
 from tests.report.test_claims import Found, scores
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -90,7 +91,7 @@ def test_a_model_that_one_space_alone_puts_first_is_not_called_better(monkeypatc
 
 def test_every_claim_has_its_square_and_its_block():
     rulings = audit(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
-    squares, blocks = front.tally(rulings, "there.html"), "".join(front.claim_block(*each) for each in rulings)
+    squares, blocks = html.tally(rulings, "there.html"), "".join(html.claim_block(*each) for each in rulings)
     for claim in CLAIMS:
         assert f'href="there.html#claim-{claim.number}"' in squares
         assert f'<h3 id="claim-{claim.number}">' in blocks
@@ -104,14 +105,14 @@ def test_every_claim_has_its_square_and_its_block():
 
 def test_the_files_beside_the_claims_hold_a_row_a_number():
     rulings = audit(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
-    rows = front.claim_rows(rulings)
+    rows = html.claim_rows(rulings)
     labels = [f"fd of DCGAN at {e}, by {space}" for space in SPACES for e in (49, 100)]
     assert [row["ours"] for row in rows if row["claim"] == 3] == labels
     assert {row["claim"] for row in rows} == {claim.number for claim in CLAIMS}
 
 
 def test_claims_lead_to_pages_by_the_titles_that_these_have():
-    for stem, title in front.TITLES.items():
+    for stem, title in html.TITLES.items():
         cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4).cells
         assert cells[0].source.splitlines()[0] == f"# {title}"
-    assert {page for claim in CLAIMS for page in claim.pages} == set(front.TITLES)
+    assert {page for claim in CLAIMS for page in claim.pages} == set(html.TITLES)

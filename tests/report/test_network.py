@@ -9,8 +9,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from gendiff_report.diagrams import network, process
+from gendiff_report.diagrams.plan import plan
 from gendiff_report.diagrams.svg import SIZE, Canvas, width
-from gendiff_report.diagrams.trace import entering, plan
+from gendiff_report.diagrams.trace import entering
 from tests.report.test_trace import NETWORKS
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,7 +10,7 @@ import pytest
 
 from gendiff_lib.cli.parser import parser
 from gendiff_lib.evaluation.scores import VALUES
-from gendiff_report import number as cards
+from gendiff_report import downloads
 from gendiff_report.number import Number, score_number
 from tests.report.test_tables import made
 
@@ -74,7 +74,7 @@ def test_every_value_of_scores_becomes_a_number():
 
 def test_a_table_comes_as_csv_in_full_precision_with_its_spreads():
     rows = [{"": "a", "fd": Number("1.2 ± 0.1", 1.23456789, {"run": "r"}, 0.1)}, {"": "b,c", "fd": "not computed"}]
-    assert list(csv.reader(io.StringIO(cards.as_csv(rows)))) == [
+    assert list(csv.reader(io.StringIO(downloads.as_csv(rows)))) == [
         ["", "fd", "fd ±"],
         ["a", "1.23456789", "0.1"],
         ["b,c", "not computed", ""],
@@ -83,7 +83,7 @@ def test_a_table_comes_as_csv_in_full_precision_with_its_spreads():
 
 def test_a_table_comes_as_json_with_the_protocol_of_every_number():
     one, other = Number("1", 1.0, {"run": "r"}), Number("nan", float("nan"), {"run": "s"})
-    found = json.loads(cards.as_json([{"x": one, "y": one, "z": other, "w": (1, 2), "v": None}], "caption"))
+    found = json.loads(downloads.as_json([{"x": one, "y": one, "z": other, "w": (1, 2), "v": None}], "caption"))
     row = found["rows"][0]
     assert found["protocols"] == [{"run": "r"}, {"run": "s"}]
     assert [row[k]["protocol"] for k in "xyz"] == [0, 0, 1]
@@ -92,7 +92,7 @@ def test_a_table_comes_as_json_with_the_protocol_of_every_number():
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_links_carry_their_files(kind):
-    links = cards.data_links("table-1", [{"a": 1.5}], "of these")
+    links = downloads.data_links("table-1", [{"a": 1.5}], "of these")
     name, mime, content = re.search(rf'download="(table-1.{kind})" href="data:([^;]+);base64,([^"]+)"', links).groups()
     assert mime.endswith(kind)
     assert "1.5" in base64.b64decode(content).decode()

@@ -8,10 +8,12 @@ import torch
 from gendiff_lib.data import images
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.runs.publish import publish
-from gendiff_report import pairs, showing
-from gendiff_report.asking import Unpublished
+from gendiff_report import page as report
+from gendiff_report import pairs, results
+from gendiff_report.asking import Asking
 from gendiff_report.page import Page
-from gendiff_report.pairs import Pairs, as_html, blind, guessing, key, noticed
+from gendiff_report.pairs import Pairs, as_html, blind, closed_key, guessing, key, noticed
+from gendiff_report.reading import Unpublished
 from tests.report.test_viewers import pictures
 
 
@@ -118,41 +120,40 @@ def test_every_radio_button_has_a_name_and_a_group_of_its_own():
 @pytest.fixture
 def shown(monkeypatch):
     texts = []
-    monkeypatch.setattr(showing, "display", lambda thing: texts.append(thing.data))
+    monkeypatch.setattr(report, "display", lambda thing: texts.append(thing.data))
     return texts
 
 
 def test_the_page_shows_the_first_of_both_sheets_and_its_key_is_closed(shown, published, monkeypatch, tmp_path):
-    page = Page(preset="smoke", epochs=1)
-    for name in page.pair:
-        publish(page.run(name, n_train=100))
+    asked = Asking(preset="smoke", epochs=1)
+    for name in asked.pair:
+        publish(asked.train(name, n_train=100))
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))  # the light half of both is enough
-    gan, diffusion = (page.run(name, n_train=100) for name in page.pair)
-    made = page.blind(gan, diffusion)
-    page.source(gan, diffusion, sheets=True)
-    page.key(made)
+    gan, diffusion = (asked.train(name, n_train=100) for name in asked.pair)
+    made = results.blind_pairs(asked, gan, diffusion)
+    Page(asked, gan, diffusion).source(gan, diffusion, sheets=True)
+    asks, (source,), told = made._repr_html_(), shown, closed_key(made, "the GAN", "the diffusion model").html
     sheets = [
         images.cells(images.read_png(next(run.folder.glob("sheets/*.png"))), (32, 32)) for run in (gan, diffusion)
     ]
     assert len(made) == 20
-    for two, side, a, b in zip(halves(shown[0], 32), made.sides, *(s[:20] for s in sheets), strict=True):
+    for two, side, a, b in zip(halves(asks, 32), made.sides, *(s[:20] for s in sheets), strict=True):
         torch.testing.assert_close(two, torch.stack([a, b] if side == "left" else [b, a]))
-    assert "data-side" not in shown[0] + shown[1]
-    assert "<td>recomputed</td>" in shown[1]  # of the GAN, and the other's column says none
-    assert "<td>ddim</td>" in shown[1]
-    assert shown[2].startswith("<details")
-    assert "open" not in shown[2].partition(">")[0]
-    assert shown[2].endswith("</details>")
+    assert "data-side" not in asks + source
+    assert "<td>recomputed</td>" in source  # of the GAN, and the other's column says none
+    assert "<td>ddim</td>" in source
+    assert told.startswith("<details")
+    assert "open" not in told.partition(">")[0]
+    assert told.endswith("</details>")
 
 
-def test_a_pair_that_is_not_published_is_not_shown_yet(shown, published, monkeypatch):
+def test_a_pair_that_is_not_published_is_not_shown_yet(published, monkeypatch):
     monkeypatch.setenv("GENDIFF_TRAIN", "0")
-    page = Page(preset="overnight")
+    asked = Asking(preset="overnight")
     with pytest.raises(Unpublished, match="dcgan-32 is still in training"):
-        page.run(page.pair[0])
-    made = Page(preset="smoke", epochs=1)
-    gan, diffusion = (made.run(name, n_train=100) for name in made.pair)
+        asked.train(asked.pair[0])
+    made = Asking(preset="smoke", epochs=1)
+    gan, diffusion = (made.train(name, n_train=100) for name in made.pair)
     next(gan.folder.glob("sheets/*.png")).unlink()
     with pytest.raises(Unpublished, match=rf"{gan.id} is published without \d+\.png"):
-        page.blind(gan, diffusion)
-    assert shown == []
+        results.blind_pairs(asked, gan, diffusion)

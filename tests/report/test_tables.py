@@ -7,8 +7,10 @@ from benchmarks import scoring, speed
 from gendiff_lib import paths
 from gendiff_lib.evaluation.scores import VALUES, ScoreError
 from gendiff_lib.runs import files
-from gendiff_report import tables
 from gendiff_report.number import over
+from gendiff_report.tables import rows as score_rows
+from gendiff_report.tables.speed import contest_rows, measured_row, ratio_rows, scoring_rows, where
+from gendiff_report.tables.table import aligned, table
 from tests.evaluation.test_metrics import OWN, gaussian, scored
 
 
@@ -19,23 +21,23 @@ def made(value, training_seed=0, sampling_seed=0, **changes):
 
 
 def test_cells_are_escaped_and_floats_short():
-    found = tables.table([{"a<b": 1.23456, "c": ("x", None), "d": "1 ± 2"}], "of <these>")
+    found = table([{"a<b": 1.23456, "c": ("x", None), "d": "1 ± 2"}], "of <these>")
     assert '<th scope="col">a&lt;b</th>' in found
     assert "<td>1.235</td><td>x, none</td>" in found
     assert "<td>1\u00a0±\u00a02</td>" in found
     assert "of &lt;these&gt;" in found
-    assert tables.table([]) == ""
+    assert table([]) == ""
 
 
 def test_rows_that_lack_values_keep_the_others_under_their_names():
-    rows = tables.aligned([{"run": "gan", "batchnorm": "running"}, {"run": "ddim", "eta": 0.0, "batchnorm": None}])
+    rows = aligned([{"run": "gan", "batchnorm": "running"}, {"run": "ddim", "eta": 0.0, "batchnorm": None}])
     assert [list(row.values()) for row in rows] == [["gan", "running", None], ["ddim", None, 0.0]]
     assert list(rows[0]) == ["run", "batchnorm", "eta"]
 
 
 def test_a_row_shows_every_value_with_its_noise_and_both_references():
     train, test = [made(1.0, 0), made(2.0, 1)], [made(3.0, 0), made(5.0, 1)]
-    row = tables.score_row("model", train, test)
+    row = score_rows.score_row("model", train, test)
     assert list(row) == ["", "cs", "fd (train)", "fd (test)", "kd", "precision", "recall", "density", "coverage",
                          "classes", "n", "over"]  # fmt: skip
     assert (str(row["fd (train)"]), str(row["fd (test)"])) == ("1.50 ± 0.71", "4.0 ± 1.4")
@@ -44,14 +46,14 @@ def test_a_row_shows_every_value_with_its_noise_and_both_references():
 
 
 def test_a_protocol_row_names_every_seed():
-    row = tables.protocol_row("model", [made(1.0, 0, 0), made(2.0, 0, 1), made(2.0, 3, 0)])
+    row = score_rows.protocol_row("model", [made(1.0, 0, 0), made(2.0, 0, 1), made(2.0, 3, 0)])
     assert (row["training seeds"], row["sampling seeds"], row["run"]) == ("0, 3", "0, 1", "r-1")
     assert row["sampling s"] == "2.0"
     assert row["extractor"] == f"{OWN.name} {OWN.digest}"
 
 
 def test_inceptions_rows_bear_the_famous_names():
-    row = tables.score_row("m", [made(1.0, extractor="inception", shares=())], [made(1.0, extractor="inception")])
+    row = score_rows.score_row("m", [made(1.0, extractor="inception", shares=())], [made(1.0, extractor="inception")])
     assert {"IS", "FID (train)", "FID (test)", "KID"} < set(row)
     assert "classes" not in row
 
@@ -59,9 +61,9 @@ def test_inceptions_rows_bear_the_famous_names():
 def test_an_extractor_without_classes_has_no_classifier_score_to_show():
     none = {"classifier_score": None, "classifier_score_std": None, "shares": ()}
     one, other = ([made(value, s, n_real_frechet=50_000, **none) for s in range(2)] for value in (1.0, 2.0))
-    assert tables.score_row("model", one, other)["cs"] == "none: no logits"
-    assert [row[""] for row in tables.lead_rows(("GAN", one), ("diffusion", other))][:2] == ["fd", "kd"]
-    assert tables.protocol_row("model", one)["real images"] == "50 train (fd: 50,000)"
+    assert score_rows.score_row("model", one, other)["cs"] == "none: no logits"
+    assert [row[""] for row in score_rows.lead_rows(("GAN", one), ("diffusion", other))][:2] == ["fd", "kd"]
+    assert score_rows.protocol_row("model", one)["real images"] == "50 train (fd: 50,000)"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_an_extractor_without_classes_has_no_classifier_score_to_show():
 )
 def test_less_distance_leads_and_only_beyond_the_noise(a, b, lead):
     one, other = ([made(float(v), 0, i) for i, v in enumerate(side)] for side in (a, b))
-    rows = tables.lead_rows(("GAN", one), ("diffusion", other))
+    rows = score_rows.lead_rows(("GAN", one), ("diffusion", other))
     assert [row[""] for row in rows] == [one[0].labels[name] for name in VALUES]
     assert rows[1]["better"].startswith(lead)
     assert {row["better"] for row in rows if row[""] == "precision"} == {"inside the noise"}
@@ -83,20 +85,20 @@ def test_less_distance_leads_and_only_beyond_the_noise(a, b, lead):
 
 def test_more_precision_leads():
     several = [[dataclasses.replace(made(1.0, s), precision=p + s / 100) for s in range(5)] for p in (0.2, 0.8)]
-    rows = tables.lead_rows(("GAN", several[0]), ("diffusion", several[1]))
+    rows = score_rows.lead_rows(("GAN", several[0]), ("diffusion", several[1]))
     assert next(row["better"] for row in rows if row[""] == "precision") == "diffusion"
     assert next(row["better"] for row in rows if row[""] == "density") == "none: 1 is real"
 
 
 def test_shares_of_nothing_are_never_a_lead():
     none, few = ([dataclasses.replace(made(1.0, 0, s), recall=r) for s in range(3)] for r in (0.0, 0.002))
-    rows = tables.lead_rows(("GAN", none), ("diffusion", few))
+    rows = score_rows.lead_rows(("GAN", none), ("diffusion", few))
     assert next(row["better"] for row in rows if row[""] == "recall") == "inside the noise"
 
 
 def test_sides_of_unlike_protocols_are_not_compared():
     with pytest.raises(ScoreError, match="these scores do not compare"):
-        tables.lead_rows(("GAN", [made(1.0)]), ("diffusion", [made(1.0, n_fake=99)]))
+        score_rows.lead_rows(("GAN", [made(1.0)]), ("diffusion", [made(1.0, n_fake=99)]))
 
 
 def test_every_tracked_benchmark_is_shown_whole():
@@ -104,8 +106,8 @@ def test_every_tracked_benchmark_is_shown_whole():
     for path in paths.benchmark_results():
         result = files.read_json(path)
         kinds[path.stem.partition("-")[0]] += 1
-        assert result["device"] in tables.where(result)
-        how = tables.measured_row(path.stem, result)
+        assert result["device"] in where(result)
+        how = measured_row(path.stem, result)
         words = shlex.split(how["command"])
         if "contests" in result:
             asked = speed._parser().parse_args(words[words.index("speed") + 1 :])
@@ -114,10 +116,10 @@ def test_every_tracked_benchmark_is_shown_whole():
             asked = scoring._parser().parse_args(words[words.index("scoring") + 1 :])
             assert (asked.n_real, asked.repeats) == (result["n_real"], result["repeats"])
         if "contests" in result:
-            rows = tables.ratio_rows(result["contests"], how)
+            rows = ratio_rows(result["contests"], how)
             assert len(rows) == sum(len(c["ratios"]) for c in result["contests"].values())
             assert {row["reached"] for row in rows} <= {"yes", "no", ""}
-            assert all(tables.contest_rows(c, how) for c in result["contests"].values())
+            assert all(contest_rows(c, how) for c in result["contests"].values())
         else:
-            assert [row[""] for row in tables.scoring_rows(result, how)] == list(result["contestants"])
+            assert [row[""] for row in scoring_rows(result, how)] == list(result["contestants"])
     assert all(kinds.values())

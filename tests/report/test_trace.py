@@ -7,7 +7,8 @@ from torch import nn
 from gendiff_lib.diffusion.config import ConvNetwork, MLPNetwork, TransformerNetwork, UNetNetwork
 from gendiff_lib.diffusion.model import denoiser
 from gendiff_lib.networks.dcgan import Discriminator, Generator
-from gendiff_report.diagrams.trace import describe, entering, layers, plan, size
+from gendiff_report.diagrams.plan import plan
+from gendiff_report.diagrams.trace import describe, entering, layers, size
 
 TIMED = {
     "mlp": MLPNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4),

@@ -1,9 +1,5 @@
-"""Figures: data in, picture out. Nothing here knows a model or a run.
+"""Plots: data in, picture out. Nothing here knows a model or a run."""
 
-Generator and denoiser losses are blue, the discriminator's yellow, as in the paper; the rest suits colour-blind eyes.
-"""
-
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,42 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 from torch import Tensor
 
-COLOURS = {"loss_g": "#1f77b4", "loss": "#1f77b4", "loss_d": "#b58900", "error": "#7f7f7f"}
-CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")  # Okabe and Ito
-STYLES: dict[str, Any] = {"loss_d": (0, (6, 1.5))}  # so that colour is not all that tells two losses apart
-LABELS = {"loss_g": "generator", "loss_d": "discriminator", "loss": "denoiser", "error": "error"}
-
-plt.rcParams.update(
-    {
-        "axes.prop_cycle": plt.cycler(color=CYCLE),  # type: ignore[attr-defined]
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.25,
-        "figure.figsize": (7.0, 3.6),
-        "figure.constrained_layout.use": True,
-        "legend.frameon": False,
-        "svg.hashsalt": "gendiff",
-        "svg.fonttype": "path",
-    }
-)
-
-
-def use_svg() -> None:
-    """Have notebooks draw vector figures; outside a notebook it changes nothing."""
-    from IPython import get_ipython
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
-
-    if get_ipython() is not None:  # type: ignore[no-untyped-call]
-        set_matplotlib_formats("svg", metadata={"Date": None})  # type: ignore[no-untyped-call]
-
-
-def svg(figure: Figure) -> str:
-    """The figure as SVG text, alike whenever it is drawn; the figure is closed."""
-    file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
-    plt.close(figure)
-    return file.getvalue()
+from .style import COLOURS, CYCLE, LABELS, STYLES
 
 
 def pixels(image: Tensor, zoom: int = 2) -> Image.Image:
@@ -60,7 +21,7 @@ def pixels(image: Tensor, zoom: int = 2) -> Image.Image:
     return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
 
 
-def losses(history: Mapping[str, Sequence[float]], marks: Sequence[float] = ()) -> Figure:
+def loss_curves(history: Mapping[str, Sequence[float]], marks: Sequence[float] = ()) -> Figure:
     """Every loss of a run's history against epochs; `marks` are epochs to point out."""
     figure, axes = plt.subplots()
     for name, values in history.items():
@@ -83,15 +44,15 @@ def curves(
     *,
     xlabel: str,
     ylabel: str,
-    log: str = "",
+    log: str | None = None,
     markers: bool = False,
 ) -> Figure:
-    """Lines by name over one x. `log` holds the axes that are logarithmic: "x", "y" or "xy"."""
+    """Lines by name over one x. `log` names the axes that are logarithmic: "x", "y" or "xy"."""
     figure, axes = plt.subplots()
     for name, y in lines.items():
         axes.plot(x[: len(y)], y, marker="o" if markers else None, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    for axis in log:
+    for axis in log or ():
         _logarithmic(axes, axis)
     axes.legend()
     return figure

@@ -1,0 +1,127 @@
+"""The rules, one a claim: each a function from evidence, as one extractor sees it, to a ruling."""
+
+from collections.abc import Sequence
+
+from gendiff_lib.evaluation.scores import Scores
+from gendiff_lib.evaluation.uncertainty import Estimate, estimate
+from gendiff_lib.experiments.paper import TABLE1
+
+from .evidence import Missing, Seen
+from .ruling import (
+    NOT_REPLICATED,
+    REPLICATED,
+    UNTOLD,
+    Ruling,
+    agreed,
+    compared,
+    exactly,
+    exceeds,
+    lead,
+    loss_ratio,
+    numbers,
+    ruled,
+    spread,
+)
+
+
+def better(found: Seen) -> Ruling:
+    """Claim 1: a lower fd and a higher recall than the DCGAN's."""
+    diffusion, gan = found.scores("ddpm-conv", 40), found.scores("dcgan", 30)
+    parts = {"lower fd": "frechet_distance", "higher recall": "recall"}
+    shown = [number for name in parts.values() for number in numbers(name, diffusion=diffusion, DCGAN=gan)]
+    return ruled({part: lead(diffusion, gan, name) for part, name in parts.items()}, shown)
+
+
+def good(found: Seen) -> Ruling:
+    """Claim 2: an FID below the printed one, after 30 and after 49 epochs."""
+    several = {e: found.scores("dcgan", e, own_n=True) for e in (30, 49)}
+    printed = exactly(float(TABLE1["FID"][0]))
+    shown = numbers("frechet_distance", **{f"DCGAN_at_{e}": scores for e, scores in several.items()})
+    signs = {f"FID below the printed one at {e}": -compared(_fd(s), printed) for e, s in several.items()}
+    return ruled(signs, shown)
+
+
+def _fd(scores: Sequence[Scores]) -> Estimate:
+    return estimate(scores, "frechet_distance")
+
+
+def garbage(found: Seen) -> Ruling:
+    """Claim 3: more than twice the fd after 100 epochs."""
+    before, after = found.scores("dcgan", 49), found.scores("dcgan", 100)
+    shown = numbers("frechet_distance", DCGAN_at_49=before, DCGAN_at_100=after)
+    return ruled({"twice the fd": exceeds(after, before, factor=2.0)}, shown)
+
+
+def normal_losses(found: Seen) -> Ruling:
+    """Claim 4: either loss stays between half and twice what it was."""
+    runs = found.runs("dcgan", 49)
+    ratios = {name: [loss_ratio(run, name, (39, 49)) for run in runs] for name in ("loss_g", "loss_d")}
+    names = {"loss_g": "generator's", "loss_d": "discriminator's"}
+    shown = [(f"{names[k]} loss in epochs 40 to 49, over that in 1 to 10", spread(v, runs)) for k, v in ratios.items()]
+    kept = [all(0.5 < ratio < 2 for ratio in both) for both in zip(*ratios.values(), strict=True)]
+    return agreed(kept, "In every seed both losses stay.", "In every seed one of them runs away.", shown)
+
+
+def needs_a_hundred(found: Seen) -> Ruling:
+    """Claim 5: behind the DCGAN at 40 epochs, and better at 100."""
+    gan, early, late = found.scores("dcgan", 30), found.scores("ddpm-conv", 40), found.scores("ddpm-conv", 100)
+    fd = "frechet_distance"
+    signs = {"higher fd than the DCGAN": lead(gan, early, fd), "lower fd at 100 epochs": lead(late, early, fd)}
+    return ruled(signs, numbers(fd, DCGAN=gan, diffusion_at_40=early, diffusion_at_100=late))
+
+
+def two_hours(found: Seen) -> Ruling:
+    """Claim 6: one to four hours for 20 epochs."""
+    runs = found.runs("ddpm-conv", 20)
+    hours = [run.snapshot["seconds"] / 3600 for run in runs]
+    rates = [run.snapshot["images"] / run.snapshot["seconds"] for run in runs]
+    shown = [("hours for 20 epochs", spread(hours, runs)), ("images a second", spread(rates, runs, ".0f"))]
+    told = [True if 1 <= h <= 4 else False if h > 4 else None for h in hours]
+    if all(h < 1 for h in hours):
+        return Ruling(UNTOLD, "All runs took less: they say nothing of the paper's machine.", tuple(shown))
+    return agreed(told, "All runs took about that long.", "All runs took longer.", shown)
+
+
+def stable(found: Seen) -> Ruling:
+    """Claim 7: every class covered and a falling loss, in every seed. Missing where no class is known."""
+    runs, scores = found.runs("ddpm-conv", 40), found.scores("ddpm-conv", 40)
+    if not all(s.shares for s in scores):
+        raise Missing("The extractor that scored these runs does not know the classes of the data.")
+    n = len(scores[0].shares)
+    covered, ratios = [float(s.classes_covered) for s in scores], [loss_ratio(run, "loss", (30, 40)) for run in runs]
+    shown = (
+        (f"classes covered of {n}", spread(covered, runs)),
+        ("loss in the last ten epochs, over that in the first", spread(ratios, runs)),
+    )
+    if all(c == n for c in covered) and all(r < 1 for r in ratios):
+        return Ruling(REPLICATED, "Every seed covers every class and ends lower than it began.", shown)
+    return Ruling(NOT_REPLICATED, "Not every seed covers every class and ends lower than it began.", shown)
+
+
+def precise(found: Seen) -> Ruling:
+    """Claim 8: a higher precision and a lower recall than the DCGAN's."""
+    diffusion, gan = found.scores("ddpm-conv", 40), found.scores("dcgan", 30)
+    shown = [number for v in ("precision", "recall") for number in numbers(v, diffusion=diffusion, DCGAN=gan)]
+    signs = {"higher precision": lead(diffusion, gan, "precision"), "lower recall": lead(gan, diffusion, "recall")}
+    return ruled(signs, shown)
+
+
+def saturates(found: Seen) -> Ruling:
+    """Claim 9: a higher fd with the saturating loss."""
+    usual, minimax = found.scores("dcgan", 30), found.scores("dcgan-minimax", 30)
+    shown = numbers("frechet_distance", non_saturating=usual, saturating=minimax)
+    return ruled({"higher fd with the saturating loss": lead(usual, minimax, "frechet_distance")}, shown)
+
+
+def needs_norm(found: Seen) -> Ruling:
+    """Claim 10: more than twice the fd without batch norm."""
+    usual, plain = found.scores("dcgan", 30), found.scores("dcgan-plain", 30)
+    shown = numbers("frechet_distance", with_batch_norm=usual, without=plain)
+    return ruled({"twice the fd without it": exceeds(plain, usual, factor=2.0)}, shown)
+
+
+def scales(found: Seen) -> Ruling:
+    """Claim 11: less than one and a half times the fd at twice the side."""
+    small, large = found.scores("ddpm-unet", 40), found.scores("ddpm-unet-64", 40)
+    shown = numbers("frechet_distance", U_Net_at_32=small, U_Net_at_64=large)
+    return ruled({"fd below one and a half times": -exceeds(large, small, factor=1.5)}, shown)

@@ -1,0 +1,41 @@
+"""What a cell of a notebook shows, as HTML: with what it was made from, so that a finding can be told of it."""
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, repr=False)
+class Exhibit(Generic[T]):
+    """Something to look at, and what was `found` to make it: a table's scores, the results of a benchmark."""
+
+    html: str
+    found: T
+
+    def __repr__(self) -> str:
+        return "<Exhibit>"  # what a page shows where it cannot show HTML
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def details(title: str, body: str) -> str:
+    """A box that opens on a click."""
+    return f'<details class="provenance"><summary>{html.escape(title)}</summary>{body}</details>'
+
+
+def banner(text: str) -> str:
+    """What a reader must see before all else."""
+    return f'<div class="admonition warning banner"><p class="admonition-title">{text}</p></div>'
+
+
+def left_out(why: str, names: Sequence[str]) -> str:
+    """A line that says what is left out, and why, commands in backticks; nothing where nothing is."""
+    if not names:
+        return ""
+    told = re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(why, quote=False))
+    return f'<p class="missing">{", ".join(dict.fromkeys(names))}: {told}.</p>'

@@ -1,0 +1,22 @@
+"""Figures of the report: plots of data, and views of runs that a reader moves through."""
+
+from .plots import bars, curves, distributions, pixels, points, responses, scatter, side_by_side, spread, strip
+from .views import before_after, denoising, filmstrip, losses, two_ways
+
+__all__ = [
+    "bars",
+    "before_after",
+    "curves",
+    "denoising",
+    "distributions",
+    "filmstrip",
+    "losses",
+    "pixels",
+    "points",
+    "responses",
+    "scatter",
+    "side_by_side",
+    "spread",
+    "strip",
+    "two_ways",
+]

@@ -1,0 +1,37 @@
+"""What a page may make, and what it may only read: the published runs of the presets that take hours."""
+
+import os
+from collections.abc import Mapping
+from typing import TypeVar
+
+from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.experiments.book import LIVE_POINTS
+from gendiff_lib.runs.run import Light
+
+T = TypeVar("T")
+
+READ = ("overnight", "paper")  # presets that take hours: a build reads what is there of them, and trains none of it
+FAMOUS = ("inception", "efficientnet", "vgg16")  # extractors that the literature knows, the foremost first
+PLANE = {name for methods in LIVE_POINTS.values() for name in methods.values()}  # seconds each: always trained
+
+
+class Unpublished(GendiffError):
+    """A page asks for what is neither there nor to be made while a book is built."""
+
+
+LACKING = (Unpublished, Light)  # why a table leaves a row out
+
+
+def training_allowed() -> bool:
+    """False while a book is built from what is there: the build sets GENDIFF_TRAIN=0."""
+    told = os.environ.get("GENDIFF_TRAIN") or "1"
+    if told not in ("0", "1"):
+        raise ConfigError(f"GENDIFF_TRAIN={told} says neither yes nor no: set it to 1 or 0")
+    return told == "1"
+
+
+def pick(found: Mapping[str, T], *names: str) -> list[T]:
+    """What is found under some names; Unpublished where one of them was left out."""
+    if lacking := [name for name in names if name not in found]:
+        raise Unpublished(f"{', '.join(lacking)}: not there yet")
+    return [found[name] for name in names]

@@ -1,0 +1,200 @@
+"""What pages show of runs: read where the page only reads and it is published, else computed and kept beside the run.
+
+Every function takes what is asked of the page first, and raises Unpublished where it may only read and finds nothing.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from torch import Tensor
+
+from gendiff_lib import paths
+from gendiff_lib.config import Sampling
+from gendiff_lib.data import images
+from gendiff_lib.diffusion.likelihood import Bits
+from gendiff_lib.evaluation.bits import bits_of
+from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
+from gendiff_lib.evaluation.features import Extractor
+from gendiff_lib.evaluation.memorisation import Memorisation, neighbours_of
+from gendiff_lib.evaluation.scores import ScoreError, Scores
+from gendiff_lib.evaluation.validation import Validation, kept_validation, read_validation
+from gendiff_lib.experiments import protocol
+from gendiff_lib.experiments import reals as realsheets
+from gendiff_lib.runs import layout
+from gendiff_lib.runs.run import Light, Run, siblings
+from gendiff_lib.runs.samples import Trajectory, sample_sheet
+from gendiff_lib.runs.samples import trajectory as kept_trajectory
+
+from .asking import Asking
+from .pairs import Pairs, blind
+from .reading import LACKING, READ, Unpublished
+
+COPIES = 1000  # samples that are compared with training images overnight, where bits are computed of fewer
+FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small
+FRAMES = 21  # states of a trajectory
+
+
+# ---------------------------------------------------------------- scores
+
+
+def scores(
+    asked: Asking, run: Run, sampling: Sampling | None = None, reference: str = "train", *, own: bool = False
+) -> Scores:
+    """Scores by the offline extractor, or by the data set's `own` classifier, by the run's protocol."""
+    sampling, n_real = sampling or asked.sampling(run), _n_real(asked, run, reference)
+    if not asked.reads(run.config.name):
+        judge = asked.classifier(run) if own else asked.judge(run)
+        return evaluate(run, sampling, judge, n_real, reference)
+    name = realsheets.classifier_name if own else realsheets.offline_name
+    found = kept_scores(run, sampling, name(run.config.dataset), n_real, reference)
+    if found is None:
+        raise Unpublished(f"the samples of {run.id} at epoch {run.config.epochs:.4g} are not scored yet")
+    return found
+
+
+def own_scores(asked: Asking, run: Run, sampling: Sampling | None = None) -> Scores | None:
+    """Scores by the data set's own classifier, where another extractor judges it; None where there are none."""
+    if realsheets.offline_name(run.config.dataset) == realsheets.classifier_name(run.config.dataset):
+        return None
+    with suppress(Light, Unpublished):
+        return scores(asked, run, sampling, own=True)
+    return None
+
+
+def several(asked: Asking, run: Run, sampling: Sampling | None = None, reference: str = "train") -> list[Scores]:
+    """Scores over the protocol's sampling seeds, and over every training seed that there is a run of.
+
+    A sibling that is published without these scores and without weights is left out.
+    """
+    first, found = sampling or asked.sampling(run), []
+    for each in _family(run):
+        for seed in range(first.seed, first.seed + asked.protocol(run).seeds):
+            try:
+                found.append(scores(asked, each, first.but(seed=seed), reference))
+            except LACKING:
+                if each.id == run.id:
+                    raise
+    return found
+
+
+def kept(asked: Asking, run: Run, extractor: str, n: int | None = None, reference: str = "train") -> list[Scores]:
+    """The scores by any extractor of this run's protocol (at another n where given), of every training seed.
+
+    Empty where there are none of this run itself.
+    """
+    sampling = asked.sampling(run) if n is None else asked.sampling(run, n=n)
+    n_real = _n_real(asked, run, reference)
+    found = [kept_scores(each, sampling, extractor, n_real, reference) for each in _family(run)]
+    return [scored for scored in found if scored] if found[0] else []
+
+
+def floors(asked: Asking, run: Run) -> dict[str, Scores]:
+    """Scores of as many real test images as the run's protocol draws, by that protocol.
+
+    Untouched, and sent to 64 pixels and back, by what the images are.
+    """
+    n, n_real, dataset = asked.sampling(run).n, _n_real(asked, run), run.config.dataset
+    if asked.preset in READ and (found := realsheets.kept_floors(dataset, n, n_real)):
+        return found
+    if asked.reads(run.config.name):
+        raise Unpublished(f"no scores of {n:,} real images of {dataset} are published")
+    return realsheets.floors(dataset, asked.judge(run), n, n_real)
+
+
+def _n_real(asked: Asking, run: Run, reference: str = "train") -> int | None:
+    return asked.protocol(run).reals(realsheets.count(run.config.dataset, reference))
+
+
+def _family(run: Run) -> list[Run]:
+    """A run, then those that differ from it in the training seed alone."""
+    return [run, *(r for r in siblings(run.config) if r.config.seed != run.config.seed)]
+
+
+# ---------------------------------------------------------------- what else is told of a run
+
+
+def bits(asked: Asking, run: Run, split: str = "test") -> Bits:
+    """Bits per dimension of a split's images, as many as the protocol says."""
+    n = asked.protocol(run).n_checked
+    _must_keep(asked, run, layout.bits(run.images, run.resolve(Sampling()).weights, split, n, 0))
+    return bits_of(run, n, split)
+
+
+def memorisation(asked: Asking, run: Run) -> Memorisation:
+    """Nearest training images of the run's samples, as many as the protocol says, by the classifier's features.
+
+    Every training image is looked at, and its mirror image: EfficientNet would take seven times as long.
+    """
+    judge, n = asked.classifier(run), asked.protocol(run).n_checked
+    n = min(COPIES, asked.sampling(run).n) if asked.preset == "overnight" else n
+    _must_keep(asked, run, _samples(run, asked.sampling(run)) / layout.neighbours(judge.name, judge.digest, n))
+    return neighbours_of(run, asked.sampling(run), judge, n)
+
+
+def trajectory(asked: Asking, run: Run, sampling: Sampling) -> Trajectory:
+    """States on the way to a few samples."""
+    _must_keep(asked, run, _samples(run, sampling) / layout.trajectory(FRAMES))
+    return kept_trajectory(run, sampling, FRAMES)
+
+
+def sheet(asked: Asking, run: Run, sampling: Sampling | None = None) -> Tensor:
+    """The first of a run's samples as a contact sheet."""
+    sampling = sampling or asked.sampling(run)
+    _must_keep(asked, run, _samples(run, sampling) / layout.SHEET)
+    return sample_sheet(run, sampling)
+
+
+def few(run: Run) -> Tensor:
+    """The first images of the sheet that a run's snapshot keeps, uint8 (FEW, 3, H, W)."""
+    _, h, w = run.record["sample_shape"]
+    return images.cells(run.sheet(), (h, w))[:FEW]
+
+
+def blind_pairs(asked: Asking, first: Run, second: Run) -> Pairs:
+    """Pairs of the first images of both runs' sheets, on sides that nothing tells."""
+    for run in (first, second):
+        _must_keep(asked, run, layout.sheet(run.images))
+    return blind(few(first), few(second))
+
+
+def _samples(run: Run, sampling: Sampling) -> Path:
+    return layout.samples(run.images, run.resolve(sampling).digest)
+
+
+def _must_keep(asked: Asking, run: Run, part: Path) -> None:
+    """Unpublished where this page only reads, and a part of a run that it asks for is not there."""
+    if asked.reads(run.config.name) and not run.place(part)[1]:
+        raise Unpublished(f"{run.id} is published without {part.name}")
+
+
+# ---------------------------------------------------------------- extractors
+
+
+def validations(asked: Asking) -> dict[str, Validation]:
+    """The scores of damaged and thinned real images by each extractor that needs no download, by its name.
+
+    The offline one comes first; one whose validation is not published is left out where this page only reads, and the
+    page says so.
+    """
+    name = asked.data()
+    judges = {judge.name: judge for judge in (asked.offline(name), asked.own(name))}.values()
+    found = {judge.name: known for judge in judges if (known := _published_validation(judge))}
+    if asked.preset in READ and found:
+        lacking = [judge.name for judge in judges if judge.name not in found]
+        asked.left_out |= dict.fromkeys(lacking, "no validation of it is published, so left out of this page")
+        return found
+    if asked.reads("dcgan"):
+        raise Unpublished(f"no validation of an extractor of {name} is published")
+    cut = protocol("dcgan", asked.preset).validated
+    return {judge.name: kept_validation(judge, name, *cut) for judge in judges}
+
+
+def _published_validation(judge: Extractor) -> Validation | None:
+    """The published one of this very extractor, whatever it was cut to; no data set need be at hand.
+
+    None where there is none, or one whose scores are of an earlier form.
+    """
+    for path in sorted((paths.published_dir() / "validation").glob(f"{judge.name}-{judge.digest}-*.json")):
+        with suppress(ScoreError):
+            return read_validation(path)
+    return None

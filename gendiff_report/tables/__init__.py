@@ -1,0 +1,39 @@
+"""Tables of the report: functions from what is asked of a page, and its runs, to what a notebook's cell shows."""
+
+from .likelihood import bits, lowest
+from .memorisation import memorisation
+from .paper import printed, table1
+from .points import POINT_COLUMNS, points
+from .rows import told_apart
+from .scores import SEEDS_NOTE, famous, leads, scores, seeds
+from .speed import measured, scoring, speed
+from .table import of_rows
+from .trust import agreement, errors, unlike
+from .validation import calibration, damage, splits, validation
+
+__all__ = [
+    "POINT_COLUMNS",
+    "SEEDS_NOTE",
+    "agreement",
+    "bits",
+    "calibration",
+    "damage",
+    "errors",
+    "famous",
+    "leads",
+    "lowest",
+    "measured",
+    "memorisation",
+    "of_rows",
+    "points",
+    "printed",
+    "scores",
+    "scoring",
+    "seeds",
+    "speed",
+    "splits",
+    "table1",
+    "told_apart",
+    "unlike",
+    "validation",
+]

@@ -1,0 +1,93 @@
+"""Rows that show scores: made from `Scores` alone, so that no number loses its protocol."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gendiff_lib.evaluation.scores import VALUES, Scores, check_alike
+from gendiff_lib.evaluation.uncertainty import differ, estimate, noise
+
+from ..number import Number, over, plain, score_number, score_protocol
+
+HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
+NOT_COMPUTED = "not computed"
+NO_LOGITS = "none: no logits"  # of an extractor whose file holds features alone
+NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
+NOISE_NOTE = "± is the standard deviation over seeds; where there is one set, the error that its groups tell."
+
+
+def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> dict[str, Any]:
+    """A row of one model: each value over its seeds, the Fréchet distance against both splits."""
+    one, called = train[0], label_of(train[0])
+    row: dict[str, Any] = {"": label}
+    for name in VALUES:
+        if name != "frechet_distance":
+            row[called[name]] = cell(train, name)
+            continue
+        row[f"{called[name]} (train)"] = cell(train, name)
+        row[f"{called[name]} (test)"] = cell(test, name) if test else NOT_COMPUTED
+    if one.shares:
+        row["classes"] = f"{min(s.classes_covered for s in train)} of {len(one.shares)}"
+    return row | {"n": f"{one.n_fake:,}", "over": over(train)}
+
+
+def class_columns(own: Scores | None) -> dict[str, Any]:
+    """What a data set's own classifier alone tells of samples, under its name, for a row by another extractor."""
+    if own is None:
+        return {"cs, classifier": NOT_COMPUTED, "classes, classifier": NOT_COMPUTED}
+    return {
+        "cs, classifier": cell([own], "classifier_score"),
+        "classes, classifier": f"{own.classes_covered} of {len(own.shares)}",
+    }
+
+
+def label_of(scores: Scores) -> dict[str, str]:
+    """What each value is called by this extractor, those included that it does not give."""
+    return dict(zip(VALUES, (*scores.names, *VALUES[3:]), strict=True))
+
+
+def cell(scores: Sequence[Scores], name: str) -> Number | str:
+    """A value over its seeds; a word where the extractor gives none, having no classes."""
+    return score_number(scores, name) if getattr(scores[0], name) is not None else NO_LOGITS
+
+
+def operations(run_operations: int, protocol: Mapping[str, str]) -> Number:
+    """The operations of a training, in 10^15."""
+    what = {"what": "operations of the training, forward and backward, counted, in 10^15"}
+    return Number(f"{run_operations / 1e15:.3g}", run_operations / 1e15, what | dict(protocol))
+
+
+def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scores]]) -> list[dict[str, Any]]:
+    """A row a value: both sides' mean ± std, how far apart, what chance allows, and which is better beyond it.
+
+    ScoreError where the two sides were scored by unlike protocols.
+    """
+    check_alike(one[1], other[1])
+    rows = []
+    for name in one[1][0].labels:
+        a, b = estimate(one[1], name), estimate(other[1], name)
+        shown = score_number(one[1], name), score_number(other[1], name)
+        apart, label = abs(a.mean - b.mean), one[1][0].labels[name]
+        how = {"what": f"{label}, how far apart", **{k: n.text for k, n in zip((one[0], other[0]), shown, strict=True)}}
+        first = (a.mean > b.mean) == (name in HIGHER_IS_BETTER)
+        verdict = (one[0] if first else other[0]) if differ(a, b) else "inside the noise"
+        rows.append(
+            {
+                "": label,
+                one[0]: shown[0],
+                other[0]: shown[1],
+                "apart": Number(plain(apart), apart, how),
+                "by chance": f"up to {noise(a, b):.2g}" if noise(a, b) > 0 else "unknown",
+                "better": "none: 1 is real" if name in NO_BETTER else verdict,
+            }
+        )
+    return rows
+
+
+def told_apart(a: Scores, b: Scores, name: str) -> str:
+    """What may be said of the difference of a value between two sets of samples."""
+    return "beyond the noise" if differ(estimate([a], name), estimate([b], name)) else "inside the noise"
+
+
+def protocol_row(label: str, scores: Sequence[Scores]) -> dict[str, Any]:
+    """How the samples of a row came about and what they were compared with."""
+    return {"": label, **score_protocol(scores)}

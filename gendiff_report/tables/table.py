@@ -1,0 +1,45 @@
+"""Rows as HTML tables, and as the files beside them."""
+
+import html
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..downloads import data_links
+from ..exhibit import Exhibit
+from ..number import Number, plain
+
+Rows = Sequence[Mapping[str, Any]]
+
+_SERIAL = itertools.count(1)  # each table of a page has files of its own
+
+
+def table(rows: Rows, caption: str | None = None) -> str:
+    """Rows as an HTML table that scrolls sideways where it must; the first row's keys are the head."""
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{html.escape(str(k))}</th>' if k else "<td></td>" for k in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{_cell(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
+    title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
+    inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="wide" tabindex="0"><table class="table">{inside}</table></div>'
+
+
+def filed(rows: Rows, caption: str | None = None) -> str:
+    """The same with links to it as CSV and JSON; new files at every call."""
+    return table(rows, caption) + data_links(f"table-{next(_SERIAL)}", rows, caption) if rows else ""
+
+
+def of_rows(rows: Rows, caption: str | None = None) -> Exhibit[Rows]:
+    """Rows as an exhibit, floats with four digits, with links to the same as CSV and JSON."""
+    return Exhibit(filed(rows, caption), rows)
+
+
+def aligned(rows: Rows) -> list[dict[str, Any]]:
+    """Rows with the keys of all of them, in the order in which they are met; what a row lacks is None."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
+
+
+def _cell(value: Any) -> str:
+    return value.html if isinstance(value, Number) else html.escape(plain(value))
