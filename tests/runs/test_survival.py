@@ -19,8 +19,9 @@ from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.runs import drafts, files, layout, locks
 from gendiff_lib.runs import drawing as drawing_module
+from gendiff_lib.runs import samples as samples_module
 from gendiff_lib.runs import train as recorder
-from gendiff_lib.runs.run import Run, find
+from gendiff_lib.runs.run import find
 from gendiff_lib.runs.samples import sample
 from gendiff_lib.runs.train import OutOfTime, train
 
@@ -254,13 +255,13 @@ def test_of_several_processes_one_draws_and_all_have_the_same_samples(conv, tmp_
     with monkeypatch.context() as patch:
         patch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
         alone = sample(train(conv), FEW)
-    run, drawing = train(conv), Run._make_samples
+    run, drawing = train(conv), samples_module._make
 
-    def told(self, sampling):
+    def told(run, sampling):
         (tmp_path / f"drawn-{os.getpid()}").touch()
-        return drawing(self, sampling)
+        return drawing(run, sampling)
 
-    monkeypatch.setattr(Run, "_make_samples", told)
+    monkeypatch.setattr(samples_module, "_make", told)
 
     def draw(i):
         while not (tmp_path / "go").exists():
