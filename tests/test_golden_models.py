@@ -141,9 +141,10 @@ def drawn(module, seed=0):
 
 
 @torch.no_grad()
-def outputs(name):
+def outputs(name, side=None):
     """What a drawn network gives for states of ordinary size and for tiny ones, at three times."""
     config, shape = LARGE[name]
+    shape = (3, side, side) if side else shape
     net = drawn(denoiser(config, shape))
     x, s = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1)), torch.tensor([0.0, 7.0, 640.0])
     out = net(x, s)
@@ -177,6 +178,7 @@ def diffusion_numbers():
         numbers[f"{name}: operations"] = operations_per_image(config, load(config.dataset))
         numbers[f"{name}: outputs"] = outputs(name)
         numbers[f"{name}: type"] = network.type
+    numbers["conv: outputs at 32 pixels"] = outputs("conv", 32)  # all its dilations reach a neighbour there
     numbers["groups of norms"] = [group_norm(c).num_groups for c in (1, 3, 4, 8, 36, 64, 128, 256, 1024)]
     return numbers
 

@@ -19,7 +19,7 @@ from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.progress import TrainingError
-from gendiff_lib.runs import files, layout, segments
+from gendiff_lib.runs import files, layout, locks, segments
 from gendiff_lib.runs import train as recorder
 from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.run import find
@@ -282,7 +282,7 @@ def test_what_is_made_of_a_run_while_a_longer_one_goes_on_is_there_in_the_end(co
 
 
 def test_a_crop_as_large_as_the_image_is_refused_before_anything_is_written():
-    config = ClassifierConfig(name="judge", dataset="shapes", n_train=100, width=8, crop=32)
+    config = ClassifierConfig(name="judge", dataset="shapes", n_train=100, batch_size=50, width=8, crop=32)
     with pytest.raises(ConfigError, match="crop=32 shifts images of 32 pixels out of sight: give less than 32"):
         train(config)
     assert not list(paths.runs_dir().glob("*"))
@@ -347,7 +347,7 @@ def test_of_two_processes_one_trains_and_the_other_waits_and_reads(points, steps
         said.append(text)
         (tmp_path / "go").touch()
 
-    monkeypatch.setattr(files, "print", say, raising=False)
+    monkeypatch.setattr(locks, "print", say, raising=False)
     arguments = json.dumps([points.kind, points.to_dict(), str(tmp_path)])
     with subprocess.Popen([sys.executable, "-c", WAITED_FOR, arguments]) as first:
         try:

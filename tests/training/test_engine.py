@@ -1,13 +1,18 @@
+import os
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from gendiff_lib.classifier import ClassifierConfig
 from gendiff_lib.data import load
+from gendiff_lib.diffusion.config import UNetNetwork
 from gendiff_lib.errors import ConfigError
+from gendiff_lib.graphs import CapturedNetwork, for_sampling
+from gendiff_lib.paths import cache_dir
 from gendiff_lib.runs.train import train
 from gendiff_lib.training import engine
-from gendiff_lib.training.build import build, start
+from gendiff_lib.training.build import build, make, start
 from gendiff_lib.training.engine import accelerate, engine_for
 from gendiff_lib.training.loop import fit
 
@@ -78,6 +83,7 @@ def test_optimisers_of_a_captured_training_go_on_uncaptured_on_a_cpu(conv):
         group["capturable"] = True  # as in the checkpoint of a GPU
     step = accelerate(learner, "eager")
     progress = start(conv, dataset, torch.device("cpu"))
+    assert not any(group["capturable"] for group in learner.optimizers["net"].param_groups)
     assert all(p.step >= 0 for p in fit(learner, dataset, conv, progress, step))
 
 
@@ -95,6 +101,49 @@ class Gpu:
     """A device of the type that engine_for asks about."""
 
     type = "cuda"
+
+
+def test_on_a_gpu_a_step_is_captured_with_its_optimisers_unless_it_is_to_be_eager(conv, monkeypatch):
+    learner = build(conv, load(conv.dataset).choose(64, "n_train"), torch.device("cpu"))
+    monkeypatch.setattr(type(learner), "device", Gpu())
+    monkeypatch.setattr(engine, "CapturedStep", lambda learner: ("captured", learner))
+    for how, step in (("graph", ("captured", learner)), ("eager", learner.step)):
+        assert accelerate(learner, how) == step
+        assert [group["capturable"] for group in learner.optimizers["net"].param_groups] == [how == "graph"]
+
+
+def test_on_a_gpu_samplers_replay_a_network_unless_it_is_to_be_eager(monkeypatch):
+    net = torch.nn.Identity()
+    assert isinstance(for_sampling(net, torch.device("cuda")), CapturedNetwork)
+    assert for_sampling(net, torch.device("cpu")) is net
+    monkeypatch.setenv("GENDIFF_ENGINE", "eager")
+    assert for_sampling(net, torch.device("cuda")) is net
+
+
+def test_all_is_compiled_but_the_average_which_is_never_called_in_training(conv, monkeypatch):
+    learner = build(conv.but(ema=4.0), load(conv.dataset).choose(64, "n_train"), torch.device("cpu"))
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: compiled.append((module, how)))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    accelerate(learner, "compile")
+    assert compiled == [(learner.net, {"dynamic": False})]
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(cache_dir() / "inductor")
+
+
+@pytest.mark.parametrize(
+    ("which", "changes", "last"),
+    [
+        ("gan", {}, True),
+        ("conv", {}, True),
+        ("conv", {"precision": "bf16"}, False),
+        ("conv", {"network": UNetNetwork(widths=(8, 16), n_blocks=1)}, False),
+    ],
+)
+def test_weights_lie_channels_last_where_that_is_faster(which, changes, last, request):
+    learner = make(request.getfixturevalue(which).but(**changes), (3, 8, 8), 10)
+    engine.lay_out(learner)
+    weights = [p for m in learner.modules.values() for p in m.parameters() if p.ndim == 4 and min(p.shape[1:3]) > 1]
+    assert {p.is_contiguous(memory_format=torch.channels_last) and not p.is_contiguous() for p in weights} == {last}
 
 
 @pytest.mark.parametrize(
