@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import pytest
@@ -33,6 +34,27 @@ def fresh_clone(tmp_path, monkeypatch):
     """The tracked runs, and nothing else: no CIFAR-10, no run of one's own."""
     monkeypatch.setenv("GENDIFF_DATA_DIR", str(tmp_path / "nothing"))
     return tmp_path / "runs"
+
+
+@pytest.mark.parametrize("wrong", [{"preset": "huge"}, {"epochs": "2"}, {"seed": 1.5}, {"dataset": 3}])
+def test_a_wrong_parameter_is_refused_by_name(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        Asking(**{"preset": "smoke", **wrong})
+
+
+def test_parameters_reach_the_run_and_defaults_stay_the_presets():
+    asked = Asking(preset="smoke", epochs=1, seed=5)
+    assert (asked.config("dcgan").epochs, asked.config("dcgan").seed) == (1, 5)
+    assert Asking(preset="paper").config("ddpm-conv").seed == 1234
+    assert Asking(preset="smoke", dataset="cifar10").config("live-gan").dataset == "shapes"
+
+
+def test_the_collapse_page_begins_at_its_presets_epoch():
+    asked = Asking(preset="smoke", epochs=2)
+    run = asked.train("dcgan", n_train=100)
+    assert asked.early(run) == 1
+    later = dataclasses.replace(run, record=run.record | {"snapshots": {"200": {"epochs": 2.0}}})
+    assert asked.early(later) == 2
 
 
 @pytest.mark.parametrize("wrong", [0, -1.0, "2", True, float("nan"), [1]])
