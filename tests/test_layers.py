@@ -49,3 +49,33 @@ def test_every_file_and_folder_has_its_place():
 def test_the_imports_are_seen():
     assert "gendiff_lib.learner.Method" in set(imported(ROOT / "gendiff_lib" / "gan" / "model.py"))
     assert "gendiff_lib.data.dataset.Dataset" in set(imported(ROOT / "gendiff_lib" / "training" / "loop.py"))
+
+
+def modules():
+    """Every module of library and report, and the modules of both that it imports."""
+    found = {}
+    for package in ("gendiff_lib", "gendiff_report"):
+        for path in (ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found[name] = set(imported(path))
+    return {
+        name: {i if i in found else i.rpartition(".")[0] for i in theirs} & found.keys() - {name}
+        for name, theirs in found.items()
+    }
+
+
+def test_no_import_goes_round_in_a_circle():
+    left = modules()
+    assert "gendiff_lib.learner" in left["gendiff_lib.gan.model"]
+    while free := {name for name, theirs in left.items() if not theirs & left.keys()}:
+        left = {name: theirs for name, theirs in left.items() if name not in free}
+    assert not left
+
+
+@pytest.mark.parametrize("package", ["gendiff_lib", "gendiff_report"])
+def test_files_and_functions_stay_short(package):
+    for path in (ROOT / package).rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 250, path
+        functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef)]
+        assert [f.name for f in functions if f.end_lineno - f.lineno >= 45] == [], path
