@@ -93,6 +93,8 @@ class Learner(ABC):
             mine = {name[len(k) + 1 :]: w for name, w in weights.items() if name.startswith(f"{k}.")}
             try:
                 self.modules[k].load_state_dict(mine)
+            except torch.OutOfMemoryError:  # a RuntimeError too
+                raise
             except RuntimeError as error:
                 raise ConfigError(f"these weights do not fit {k} of {self.config.name!r}: {error}") from None
             self.modules[k].eval()

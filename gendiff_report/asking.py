@@ -31,7 +31,7 @@ WAIT = "set patience = {hours} in the parameters cell (papermill: -p patience {h
 class Asking:
     """The parameters of one notebook. None asks for the preset's own epochs, seed and data set.
 
-    `patience` are the hours that each training may take on this machine, budget.PATIENCE where it is None: a longer one
+    `patience` are the hours that each training may take on this machine, 20 minutes where it is None: a longer one
     raises TooLong before it begins. What is published of a preset of READ answers before anything is made.
     While a book is built from a preset of READ, nothing is trained, drawn or scored for it, and no data set is asked
     for that is not generated: what is not there raises Unpublished.

@@ -96,7 +96,9 @@ class Page:
             self.note(self._sources(), of="these numbers were")
 
     def source(self, *runs: Run, sampling: Sampling | None = None, sampled: bool = False, sheets: bool = False) -> None:
-        """A box below a figure that opens to what it was drawn from: these runs, else all of the page, else its data.
+        """A box that opens to what a figure was drawn from: these runs, else all of the page, else its data.
+
+        In the book it stands below the figure of its cell.
 
         With `sampling`, or `sampled` for the protocol's own, also how the runs' samples were drawn; with `sheets`, how
         the contact sheets were that their snapshots keep.
@@ -106,7 +108,7 @@ class Page:
         self.note(self._sources(runs), aligned(rows))
 
     def judged_by(self, found: Validation, of: str = "this figure was") -> None:
-        """The same for a figure, or the numbers, of an extractor's validation."""
+        """A box that opens to how an extractor was validated, for a figure or the numbers made of that."""
         self.note([validation_protocol(found, self.asked.preset)], of=of)
 
     def note(self, *tables: Sequence[Mapping[str, Any]], of: str = "this figure was") -> None:

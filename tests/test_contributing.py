@@ -106,3 +106,12 @@ def test_format_lint_notebooks_and_layers_have_hooks():
 def test_the_gate_lints_and_tests():
     gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert {"run make lint", "run make test"} <= set(gate.splitlines())
+
+
+def test_the_readmes_python_runs(monkeypatch):
+    """As it stands, but for the size."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    small = block.replace('"laptop", epochs=2', '"smoke", n_train=100, epochs=1')
+    assert small != block
+    exec(compile(small, "README.md", "exec"), {})

@@ -153,7 +153,11 @@ class Diffusion(Method):
         sampler = SAMPLERS[sampling.sampler or ""]
         x = torch.randn(n, *self.shape, generator=rng, device=rng.device).to(self.device)
         eta = {"eta": sampling.eta} if sampler.takes_eta else {}
-        for module in self.modules.values():
+        modes = {module: module.training for module in self.modules.values()}
+        for module in modes:
             module.eval()
-        yield from sampler.run(self.denoise(sampling), self.schedule, x, n_steps=sampling.n_steps, rng=rng, **eta)
-        self.net.train()
+        try:
+            yield from sampler.run(self.denoise(sampling), self.schedule, x, n_steps=sampling.n_steps, rng=rng, **eta)
+        finally:
+            for module, mode in modes.items():
+                module.train(mode)

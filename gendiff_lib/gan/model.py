@@ -16,7 +16,7 @@ from ..progress import Progress
 from ..streams import stream
 from ..versions import register
 from .config import DCGANNetwork, GANConfig, PointGANNetwork
-from .losses import bce
+from .losses import discriminator_loss, generator_loss
 
 VERSION = register(
     "gan", 1
@@ -85,13 +85,10 @@ class GAN(Method):
         with self.autocast():
             fake = self.generator(self._latent(len(x), rng))
         real, made = self._judge(x), self._judge(fake.detach())
-        loss_d = bce(real, self.gan.real_label) + bce(made, 0.0)
+        loss_d = discriminator_loss(real, made, self.gan.real_label)
         norm_d = self._update("discriminator", loss_d)
         self.discriminator.requires_grad_(False)  # the generator's update needs no gradient of D's weights
-        if self.gan.loss == "minimax":
-            loss_g = -bce(self._judge(fake), 0.0)  # minimise log(1 - D(G(z))), eq. 1 of the paper
-        else:
-            loss_g = bce(self._judge(fake), 1.0)  # maximise log D(G(z))
+        loss_g = generator_loss(self._judge(fake), self.gan.loss)
         norm_g = self._update("generator", loss_g)
         self.discriminator.requires_grad_(True)
         right = {"accuracy_real": (real > 0.5).float().mean(), "accuracy_fake": (made < 0.5).float().mean()}

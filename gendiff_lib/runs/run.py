@@ -14,7 +14,7 @@ from ..data import load
 from ..data.dataset import Dataset, check_same
 from ..data.images import read_png
 from ..device import default_device
-from ..errors import GendiffError
+from ..errors import ConfigError, GendiffError
 from ..learner import Learner, Method
 from ..parsing import as_text
 from ..training.build import from_dict, make, resolve
@@ -123,9 +123,7 @@ class Run:
             weights.setdefault(f"net.{name[4:]}", weights[name])
         try:
             learner.load_weights(weights)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError:
+        except ConfigError:
             raise files.damaged(path, "its weights are of other networks") from None
         return learner
 
@@ -137,7 +135,7 @@ class Run:
 
     @property
     def dataset(self) -> Dataset:
-        """The training split it was made from; DataError where it is another by now."""
+        """The whole training split, of which it saw `n_seen`; DataError where it is another by now."""
         self.check_data()
         return load(self.config.dataset)
 

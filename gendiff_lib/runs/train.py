@@ -39,9 +39,9 @@ class OutOfTime(GendiffError):
 def train(config: Config, deadline: float | None = None, *, again: bool = False, wait: bool = True) -> Run:
     """The finished run of `config`: from disk where there is one, else trained, from a checkpoint if one is left.
 
-    Another process that trains the same run is waited for; without `wait` that is store.Busy. GendiffError where
-    something cannot be done; OutOfTime where time.monotonic() passes `deadline` before the end. `again` counts no
-    published run.
+    Another process that trains the same run is waited for; without `wait` that is locks.Busy. GendiffError where
+    something cannot be done; OutOfTime where time.monotonic() passes `deadline` before the end. With `again` a
+    published run is no answer: it is trained here.
     """
     drafts.sweep(paths.runs_dir())
     if (run := find(config)) and not (again and run.published):
