@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from ..runs import files
+from ..runs import files, layout
 from ..runs.run import Run, all_runs
 from .evaluate import REFERENCE
 from .scores import Scores
@@ -39,11 +39,11 @@ def scored_sets(dataset: str) -> dict[str, list[Scores]]:
 
 
 def _folders(run: Run) -> Sequence[Path]:
-    return sorted(run.folder.glob("samples/*"))
+    return sorted(run.folder.glob(f"{layout.SAMPLE_SETS}/*"))
 
 
 def _scores(run: Run, folder: str) -> list[Scores]:
-    several = map(files.read_json, sorted((run.folder / "samples" / folder).glob("scores-*.json")))
+    several = map(files.read_json, sorted((run.folder / layout.SAMPLE_SETS / folder).glob(layout.SCORES)))
     return [scores for each in several if (scores := Scores.from_dict(each)).reference == REFERENCE]
 
 

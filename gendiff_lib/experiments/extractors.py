@@ -17,6 +17,7 @@ from ..evaluation.efficientnet import efficientnet
 from ..evaluation.features import Extractor, digest_of, folded
 from ..evaluation.inception import inception
 from ..evaluation.vgg16 import vgg16
+from ..runs import layout
 from ..runs.run import Run
 from ..runs.train import train
 from . import classifier_for
@@ -68,7 +69,7 @@ def _classifier(dataset: str, preset: str) -> Run:
     """The run of the classifier: the published instrument where there is one, else trained where it is missing."""
     if dataset in INSTRUMENTS:
         folder = paths.published_dir() / INSTRUMENTS[dataset]
-        if (folder / "run.json").exists():
+        if (folder / layout.RECORD).exists():
             return Run.read(folder)
     _check_classes(dataset, len(load(dataset).classes))
     return train(classifier_for(dataset, preset))

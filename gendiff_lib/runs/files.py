@@ -21,6 +21,7 @@ from torch import Tensor
 
 from .. import paths
 from ..errors import GendiffError
+from . import layout
 
 
 class StoreError(GendiffError):
@@ -101,11 +102,11 @@ def check_writable(folder: Path, remedy: str = ELSEWHERE) -> None:
 
 def damaged(path: Path, why: str) -> StoreError:
     """The sentence for a file that cannot be read back."""
-    if path.name == "checkpoint.pt":
+    if path.name == layout.CHECKPOINT:
         return StoreError(f"{path} is damaged ({why}): delete it, and the same command trains from the start")
     if paths.published_dir() in path.parents:
         return StoreError(f"{path} is damaged ({why}): it is tracked, so restore it with git checkout {path}")
-    folder = path.parent.parent if path.parent.name in ("weights", "sheets") else path.parent
+    folder = path.parent.parent if path.parent.name in (layout.WEIGHTS, layout.SHEETS) else path.parent
     return StoreError(f"{path} is damaged ({why}): delete {folder}, and the same command makes it again")
 
 

@@ -9,22 +9,24 @@ SAMPLES = "samples.safetensors"
 SAMPLING = "sampling.json"
 SHEET = "sheet.png"
 WHOLE = "whole.txt"  # when the training ended of which the study has made all that it makes; not published
-DRAWING = "drawing"  # batches of an unfinished drawing
+DRAWING = "drawing"  # batches of an unfinished drawing; its counts are in the file of this name and .json
+WEIGHTS, SHEETS, SAMPLE_SETS, BITS = "weights", "sheets", "samples", "bits"  # folders
+SCORES = "scores-*.json"  # of a set of samples, beside it
 
 
 def weights(images: int) -> Path:
     """The weights of a snapshot."""
-    return Path("weights") / f"{images:010d}.safetensors"
+    return Path(WEIGHTS) / f"{images:010d}.safetensors"
 
 
 def sheet(images: int) -> Path:
     """The contact sheet of a snapshot, of the same noise at every one."""
-    return Path("sheets") / f"{images:010d}.png"
+    return Path(SHEETS) / f"{images:010d}.png"
 
 
 def samples(images: int, sampling: str) -> Path:
     """The folder of the samples of a snapshot, by the digest of their resolved sampling."""
-    return Path("samples") / f"{images:010d}-{sampling}"
+    return Path(SAMPLE_SETS) / f"{images:010d}-{sampling}"
 
 
 def scores(extractor: str, digest: str, reference: str, n_real: int | None) -> str:
@@ -44,7 +46,7 @@ def neighbours(extractor: str, digest: str, n: int) -> str:
 
 def bits(images: int, weights: str | None, split: str, n: int, seed: int) -> Path:
     """Bits per dimension by a snapshot."""
-    return Path("bits") / f"{images:010d}-{weights}-{split}-{n}-{seed}.json"
+    return Path(BITS) / f"{images:010d}-{weights}-{split}-{n}-{seed}.json"
 
 
 def training(digest: str, only: int | None = None) -> str:
@@ -54,6 +56,7 @@ def training(digest: str, only: int | None = None) -> str:
 
 # What a run is without its weights, and what its pages show: this is published.
 LIGHT = (
-    RECORD, HISTORY, "sheets/*.png", "bits/*.json", f"samples/*/{SAMPLING}", f"samples/*/{SHEET}",
-    "samples/*/scores-*.json", "samples/*/trajectory-*.safetensors", "samples/*/neighbours-*.safetensors",
+    RECORD, HISTORY, f"{SHEETS}/*.png", f"{BITS}/*.json", f"{SAMPLE_SETS}/*/{SAMPLING}", f"{SAMPLE_SETS}/*/{SHEET}",
+    f"{SAMPLE_SETS}/*/{SCORES}", f"{SAMPLE_SETS}/*/trajectory-*.safetensors",
+    f"{SAMPLE_SETS}/*/neighbours-*.safetensors",
 )  # fmt: skip

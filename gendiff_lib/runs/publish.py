@@ -80,9 +80,9 @@ def _check(run: Run, draft: Path) -> None:
             read_png(path)
         except OSError:
             raise files.damaged(run.folder / path.relative_to(draft), "it is no picture") from None
-    for path in draft.glob("samples/*/*.safetensors"):
+    for path in draft.glob(f"{layout.SAMPLE_SETS}/*/*.safetensors"):
         files.read_tensors(path)
-    for path in draft.glob("weights/*.safetensors"):
+    for path in draft.glob(f"{layout.WEIGHTS}/*.safetensors"):
         for name, tensor in files.read_tensors(path).items():
             if not torch.isfinite(tensor).all():
                 raise GendiffError(f"{name} of {run.id} is not finite in half precision: publish it without weights")
