@@ -10,14 +10,16 @@ from ..errors import ConfigError
 class SelfAttention(nn.Module):
     """Attention of one head over the pixels, added to its input through a learned gate that starts at 0.
 
-    Queries and keys have an eighth of the channels, values a half; keys and values are max-pooled 2x2, as in the authors'
-    code. The scores are not scaled, and no convolution has a bias.
+    Queries and keys have an eighth of the channels, values a half; keys and values are max-pooled 2x2, as in the
+    authors' code. The scores are not scaled, and no convolution has a bias.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         if channels % 8:
-            raise ConfigError(f"attention works on channels in eighths, which width={channels} has not: use multiples of 8")
+            raise ConfigError(
+                f"attention works on channels in eighths, which width={channels} has not: use multiples of 8"
+            )
         self.query = nn.Conv2d(channels, channels // 8, 1, bias=False)
         self.key = nn.Conv2d(channels, channels // 8, 1, bias=False)
         self.value = nn.Conv2d(channels, channels // 2, 1, bias=False)
