@@ -66,6 +66,25 @@ def test_images_are_in_range_and_logits_are_numbers(n_classes, attention):
     assert logits.std() > 0
 
 
+def test_attention_sees_16x16_pixels_in_both():
+    g, d, seen = generator(attention=True), discriminator(attention=True), []
+    for attend in (g.attend, d.blocks[1]):
+        attend.register_forward_hook(lambda module, given, out: seen.append(tuple(given[0].shape[2:])))
+    d(g(latents(2)))
+    assert seen == [(16, 16), (16, 16)]
+
+
+def test_only_the_first_block_reads_negative_values():
+    x = images(2)
+    first, second, *_ = discriminator(spectral=False).blocks
+    for block in (first, second):
+        nn.init.zeros_(block.skip.weight)
+    assert (first(x) - first(x.relu())).abs().max() > 0.05
+    h = first(x)
+    assert h.min() < 0
+    assert torch.equal(second(h), second(h.relu()))
+
+
 def test_without_embeddings_a_conditional_generator_is_the_plain_one():
     plain, conditional = generator(), generator(n_classes=3)
     left = conditional.load_state_dict(plain.state_dict(), strict=False)
