@@ -1,7 +1,7 @@
 """Differentiable augmentation: what the discriminator sees of real images and of fakes (Zhao et al. 2020, section 3).
 
-Images are (N, 3, H, W) in [-1, 1]; each has random numbers of its own, all from the generator that is given. Colours may
-leave [-1, 1], as in the paper's code; what moves in or is cut out is 0, a middle grey.
+Images are (N, 3, H, W) in [-1, 1]; each has random numbers of its own, all from the generator that is given. Colours
+may leave [-1, 1], as in the paper's code; what moves in or is cut out is 0, a middle grey.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """Penalties on a critic's slope: what keeps it smooth, and training by it stable.
 
-Each differentiates a gradient once more (a double backward), which is done in eager mode and full precision. A penalty is
-of one image at a time, so a critic must not mix those of a batch: `refuse_batch_norm`.
+Each differentiates a gradient once more (a double backward), in eager mode and full precision. A penalty is of one
+image at a time, so a critic must not mix those of a batch: `refuse_batch_norm`.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def squared_slopes(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def zero_centred(critic: Critic, x: Tensor, gamma: float) -> Tensor:
-    """gamma/2 E|grad D(x)|^2: R1 where x are real images, R2 where they are fakes (Mescheder et al. 2018, section 4)."""
+    """gamma/2 E|grad D(x)|^2: R1 where x are real images, R2 where fakes (Mescheder et al. 2018, section 4)."""
     return gamma / 2 * squared_slopes(critic, x)[1].mean()
 
 
