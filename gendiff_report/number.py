@@ -54,7 +54,7 @@ def joined(text: str) -> str:
 def _row(label: str, value: str) -> str:
     inside = (
         f"<code>{html.escape(value)}</code>"
-        if value.startswith(("gendiff ", "OMP_NUM_THREADS="))
+        if value.startswith(("gendiff ", "python -m ", "OMP_NUM_THREADS="))
         else html.escape(value)
     )
     name = f'<span class="label">{html.escape(label)}</span>'

@@ -4,6 +4,7 @@ from typing import Any
 
 from gendiff_lib.config import Sampling
 from gendiff_lib.evaluation.validation import Validation
+from gendiff_lib.experiments import train_command
 from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.samples import sampling_record
 
@@ -26,7 +27,7 @@ def training_protocol(run: Run) -> dict[str, str]:
         "device": f"{record['device']}, {record['threads']} threads",
         "torch": record["packages"]["torch"],
         "commit": run.commit,
-        "train": run.command,
+        "train": train_command(run.config) or run.command,
     }
 
 

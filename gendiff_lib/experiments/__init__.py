@@ -1,5 +1,6 @@
 """The experiments by name, each as a value in its presets."""
 
+import shlex
 from typing import Any
 
 from ..classifier import ClassifierConfig
@@ -77,6 +78,17 @@ def preset_of(config: Config) -> str:
         if mine.but(seed=config.seed, dataset=config.dataset).digest == config.digest:
             return preset
     return next(iter(known)) if len(known) == 1 else "laptop"
+
+
+def train_command(config: Config) -> str:
+    """The command that trains exactly this configuration, though it be published; "" for one of no experiment."""
+    if config.name not in EXPERIMENTS:
+        return ""
+    preset = preset_of(config)
+    base, words = get(config.name, preset), ["gendiff", "train", config.name, "--preset", preset]
+    for name, text in config.but(snapshots=base.snapshots).words(base).items():
+        words += [f"--{name}", text] if name in ("dataset", "epochs", "seed") else ["--set", f"{name}={text}"]
+    return shlex.join([*words, "--again"])
 
 
 def classifier_for(dataset: str, preset: str) -> Config:

@@ -1,7 +1,22 @@
+import shlex
+
 import pytest
 
-from gendiff_lib.errors import ConfigError
-from gendiff_lib.experiments import BUDGETS, EXPERIMENTS, PAPER_PAIR, classifier_for, get, paper_pair, protocol, shrunk
+from gendiff_lib import cli
+from gendiff_lib.cli import training
+from gendiff_lib.diffusion.config import TransformerNetwork
+from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.experiments import (
+    BUDGETS,
+    EXPERIMENTS,
+    PAPER_PAIR,
+    classifier_for,
+    get,
+    paper_pair,
+    protocol,
+    shrunk,
+    train_command,
+)
 from gendiff_lib.experiments.book import COLLAPSE, COMPARED, book_configs, sampler_grid
 from gendiff_lib.experiments.cost import operations
 from gendiff_lib.experiments.experiment import PRESETS
@@ -143,3 +158,34 @@ def test_sampler_page_compares_at_equal_n_and_the_tutorial_at_its_own_steps():
         assert len({s.n for s in grid.values()}) == 1
         tutorial = next(s for s in grid.values() if s.sampler == "tutorial")
         assert tutorial.n_steps == get("ddpm-conv", preset).n_timesteps
+
+
+def _changed():
+    for name, experiment in EXPERIMENTS.items():
+        for preset in experiment.presets:
+            yield get(name, preset)
+            yield get(name, preset).but(seed=7, epochs=9, dataset="moons" if name.endswith("2d") else "cifar10")
+    small = {"network.widths": (8, 16), "network.attention": ()}
+    yield get("ddpm-unet", "laptop").but(**small, flip=True, lr=1.5e-4, epochs=2.125)
+    yield get("ddpm-unet", "paper").but(network=TransformerNetwork(n_layers=2))
+    yield get("trial-gan-rates", "overnight").but(lrG=1e-3)
+    yield get("ddpm-conv", "paper").but(beta_minmax=(1e-4, 1e-2))
+
+
+@pytest.mark.parametrize("config", list(_changed()), ids=lambda c: f"{c.name}-{c.digest}")
+def test_the_command_that_trains_a_configuration_gives_it_again(config, monkeypatch):
+    asked = []
+
+    def find(config):
+        asked.append(config)
+        raise GendiffError("seen")
+
+    monkeypatch.setattr(training, "find", find)
+    monkeypatch.setattr(training, "check_patience", lambda *_: None)
+    program, *words = shlex.split(train_command(config))
+    assert (program, cli.main(words)) == ("gendiff", 2)
+    assert [(c.digest, c.epochs) for c in asked] == [(config.digest, config.epochs)]
+
+
+def test_a_configuration_of_no_experiment_has_no_command():
+    assert train_command(get("dcgan").but(name="mine")) == ""
