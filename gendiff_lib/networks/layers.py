@@ -61,3 +61,12 @@ def channels_of(shape: tuple[int, ...], name: str) -> int:
     if len(shape) != 3:
         raise ConfigError(f"network {name!r} works on images, not on samples of shape {shape}: use network=mlp")
     return shape[0]
+
+
+def channels_at(shape: tuple[int, ...], side: int, name: str, remedy: str = "use network=dcgan") -> int:
+    """The channels of images of side x side pixels; ConfigError, which names the network, for other samples."""
+    if len(shape) != 3 or shape[1:] != (side, side):
+        raise ConfigError(
+            f"network {name!r} is built for images of {side}x{side} pixels, not for samples of shape {shape}: {remedy}"
+        )
+    return shape[0]

@@ -1,0 +1,119 @@
+"""A generator and a discriminator that grow from 8x8 over 16x16 to 32x32 pixels (Karras et al. 2018)."""
+
+import math
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
+
+from .layers import channels_at
+
+SIDES = (8, 16, 32)  # pixels of the images of each stage
+BOTTOM = 4  # pixels of the smallest feature maps
+SLOPE = 0.2
+
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
+
+
+class Scaled(nn.Module):
+    """A weight times a constant: what is stored has variance 1, so that Adam moves all layers alike (section 4.1)."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The same shape."""
+        return weight * self.scale
+
+
+def _he(layer: Layer, equalised: bool, gain: float = math.sqrt(2)) -> Layer:
+    """The layer itself, its weights drawn from N(0, gain^2 / fan_in), its biases zero."""
+    scale = gain / math.sqrt(layer.weight[0].numel())
+    nn.init.normal_(layer.weight, 0.0, 1.0 if equalised else scale)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    if equalised:
+        register_parametrization(layer, "weight", Scaled(scale))
+    return layer
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """(N, C, ...) to the same shape: over the channels, each place has a mean square of 1 (section 4.2)."""
+    return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+
+def minibatch_deviation(x: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, C + 1, H, W): one more map holds the batch's mean standard deviation (section 3)."""
+    deviation = (x.var(0, correction=0) + 1e-8).sqrt().mean()
+    return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], 1)
+
+
+def _conv(c_in: int, c_out: int, equalised: bool) -> nn.Conv2d:
+    return _he(nn.Conv2d(c_in, c_out, 3, padding=1), equalised)
+
+
+class Normed(nn.Module):
+    """A leaky ReLU, then a pixel norm: what follows each of the generator's layers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, ...) to the same shape."""
+        return pixel_norm(F.leaky_relu(x, SLOPE))
+
+
+class Generator(nn.Module):
+    """z (N, nz, 1, 1) to images of 8x8, 16x16 or 32x32 pixels, which nothing bounds.
+
+    While a stage fades in, `alpha` goes from 0 to 1: its images are mixed with those of the stage before, upsampled.
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, nz: int, width: int, equalised: bool = True) -> None:
+        super().__init__()
+        channels = channels_at(shape, SIDES[-1], "progressive")
+        dense = _he(nn.Linear(nz, width * BOTTOM**2), equalised, math.sqrt(2) / 4)  # a quarter, as in the authors' code
+        unfold = nn.Unflatten(1, (width, BOTTOM, BOTTOM))
+        self.enter = nn.Sequential(dense, unfold, Normed(), _conv(width, width, equalised), Normed())
+        self.blocks = nn.ModuleList()
+        for _ in SIDES:
+            layers = [m for _ in range(2) for m in (_conv(width, width, equalised), Normed())]
+            self.blocks.append(nn.Sequential(nn.Upsample(scale_factor=2.0), *layers))
+        self.to_rgb = nn.ModuleList(_he(nn.Conv2d(width, channels, 1), equalised, 1.0) for _ in SIDES)
+
+    def forward(self, z: Tensor, stage: int, alpha: float | Tensor = 1.0) -> Tensor:
+        """(N, nz, 1, 1) to (N, 3, SIDES[stage], SIDES[stage])."""
+        before = self.enter(pixel_norm(z.flatten(1)))
+        for i in range(stage):
+            before = self.blocks[i](before)
+        images: Tensor = self.to_rgb[stage](self.blocks[stage](before))
+        if stage == 0:
+            return images
+        return torch.lerp(F.interpolate(self.to_rgb[stage - 1](before), scale_factor=2.0), images, alpha)
+
+
+class Discriminator(nn.Module):
+    """Images of 8x8, 16x16 or 32x32 pixels to logits; `alpha` mixes as the generator's, `deviation` adds its map."""
+
+    def __init__(self, shape: tuple[int, ...], *, width: int, equalised: bool = True, deviation: bool = True) -> None:
+        super().__init__()
+        channels = channels_at(shape, SIDES[-1], "progressive")
+        self.deviation = deviation
+        self.from_rgb, self.blocks = nn.ModuleList(), nn.ModuleList()
+        for _ in SIDES:
+            self.from_rgb.append(nn.Sequential(_he(nn.Conv2d(channels, width, 1), equalised), nn.LeakyReLU(SLOPE)))
+            layers = [m for _ in range(2) for m in (_conv(width, width, equalised), nn.LeakyReLU(SLOPE))]
+            self.blocks.append(nn.Sequential(*layers, nn.AvgPool2d(2)))
+        last, dense = _conv(width + deviation, width, equalised), _he(nn.Linear(width * BOTTOM**2, width), equalised)
+        head = [last, nn.LeakyReLU(SLOPE), nn.Flatten(), dense, nn.LeakyReLU(SLOPE)]
+        self.leave = nn.Sequential(*head, _he(nn.Linear(width, 1), equalised, 1.0))
+
+    def forward(self, x: Tensor, stage: int, alpha: float | Tensor = 1.0) -> Tensor:
+        """(N, 3, SIDES[stage], SIDES[stage]) to logits (N,), float32 whatever the arithmetic of the convolutions."""
+        h = self.blocks[stage](self.from_rgb[stage](x))
+        if stage:
+            h = torch.lerp(self.from_rgb[stage - 1](F.avg_pool2d(x, 2)), h, alpha)
+        for i in reversed(range(stage)):
+            h = self.blocks[i](h)
+        logits: Tensor = self.leave(minibatch_deviation(h) if self.deviation else h)
+        return logits.squeeze(1).float()

@@ -1,0 +1,124 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import avg_pool2d, interpolate
+from torch.testing import assert_close
+
+from gendiff_lib.errors import ConfigError
+from gendiff_lib.networks.progressive import (
+    SIDES,
+    Discriminator,
+    Generator,
+    Scaled,
+    minibatch_deviation,
+    pixel_norm,
+)
+
+SHAPE = (3, 32, 32)
+
+
+def noise(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+def generator(**options):
+    torch.manual_seed(0)
+    return Generator(SHAPE, nz=6, width=8, **options)
+
+
+def discriminator(**options):
+    torch.manual_seed(0)
+    return Discriminator(SHAPE, width=8, **options)
+
+
+@pytest.mark.parametrize("stage", range(3))
+def test_each_stage_has_its_side(stage):
+    x = generator()(noise(4, 6, 1, 1), stage, 0.5)
+    assert x.shape == (4, 3, SIDES[stage], SIDES[stage])
+    logits = discriminator()(x, stage, 0.5)
+    assert (logits.shape, logits.dtype) == ((4,), torch.float32)
+    assert logits.std() > 0
+
+
+@pytest.mark.parametrize("stage", range(2))
+@pytest.mark.parametrize("alpha", [0.0, torch.tensor(0.0)])
+def test_a_switch_of_stage_changes_nothing_at_alpha_0(stage, alpha):
+    z, net = noise(4, 6, 1, 1), generator()
+    before, after = net(z, stage), net(z, stage + 1, alpha)
+    assert torch.equal(after, interpolate(before, scale_factor=2.0))
+    x, judge = noise(4, 3, SIDES[stage + 1], SIDES[stage + 1]), discriminator()
+    assert torch.equal(judge(x, stage + 1, alpha), judge(avg_pool2d(x, 2), stage))
+    assert (net(z, stage + 1, 1.0) - after).std() > 0.1
+    assert (judge(x, stage + 1, 1.0) - judge(x, stage + 1, alpha)).abs().max() > 1e-3
+
+
+def test_images_fade_in_linearly():
+    z, net = noise(4, 6, 1, 1), generator()
+    none, some, full = (net(z, 2, alpha) for alpha in (0.0, 0.3, 1.0))
+    assert_close(some, 0.7 * none + 0.3 * full)
+
+
+@pytest.mark.parametrize("build", [generator, discriminator])
+def test_equalised_weights_compute_as_plain_ones_but_are_stored_at_variance_one(build):
+    equalised, plain = build(equalised=True), build(equalised=False)
+    given = noise(4, 6, 1, 1) if build is generator else noise(4, *SHAPE)
+    assert_close(equalised(given, 2, 0.5), plain(given, 2, 0.5))
+    stored = [p for n, p in equalised.named_parameters() if n.endswith("original")]
+    assert len(stored) == sum(isinstance(m, Scaled) for m in equalised.modules()) > 5
+    assert torch.cat([p.flatten() for p in stored]).std().item() == pytest.approx(1, rel=0.1)
+    if build is generator:  # its dense layer is scaled down by 4, as the authors' code has it
+        assert equalised.enter[0].parametrizations.weight[0].scale == pytest.approx((2 / 6) ** 0.5 / 4)
+    assert plain.blocks[0][1 if build is generator else 0].weight.std().item() == pytest.approx(
+        (2 / 72) ** 0.5, rel=0.1
+    )
+
+
+def test_every_weight_of_the_last_two_stages_is_trained_while_fading():
+    net, judge = generator(), discriminator()
+    judge(net(noise(4, 6, 1, 1), 2, 0.5), 2, 0.5).square().sum().backward()
+    unused = {n for n, p in [*net.named_parameters(), *judge.named_parameters()] if p.grad is None}
+    assert {n.split(".parametrizations")[0].removesuffix(".bias") for n in unused} == {"to_rgb.0", "from_rgb.0.0"}
+    used = [p for p in [*net.parameters(), *judge.parameters()] if p.grad is not None]
+    assert all(p.grad.abs().max() > 0 for p in used)
+
+
+def test_pixel_norm_makes_every_place_a_mean_square_of_one():
+    x = pixel_norm(5 * noise(2, 8, 3, 3))
+    assert_close(x.square().mean(1), torch.ones(2, 3, 3))
+
+
+def test_the_deviation_map_tells_a_collapsed_batch():
+    x = noise(6, 4, 3, 3)
+    assert_close(minibatch_deviation(x)[:, :4], x)
+    assert_close(minibatch_deviation(x)[:, 4], x.std(0, correction=0).mean().expand(6, 3, 3))
+    assert minibatch_deviation(x[:1].expand(6, -1, -1, -1))[:, 4].max() < 1e-3
+    x, judge = noise(4, 3, 8, 8), discriminator()
+    assert (judge(x, 0)[:1] - judge(x[:1], 0)).abs() > 1e-4  # images see each other by it alone
+    assert_close(discriminator(deviation=False)(x, 0)[:1], discriminator(deviation=False)(x[:1], 0))
+
+
+def test_the_slope_of_the_logits_can_be_penalised():
+    judge, x = discriminator(), noise(2, *SHAPE).requires_grad_()
+    (slope,) = torch.autograd.grad(judge(x, 2, 0.5).sum(), x, create_graph=True)
+    slope.square().sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in judge.parameters() if p.grad is not None)
+    assert judge.leave[0].parametrizations.weight.original.grad.abs().max() > 0
+
+
+def test_parameters_are_counted_by_formula():
+    w, nz = 8, 6
+    conv = 9 * w * w + w
+    assert count(generator()) == (nz + 1) * 16 * w + 7 * conv + 3 * (3 * w + 3)
+    dense = 16 * w * w + w
+    assert count(discriminator()) == 3 * (3 * w + w) + 6 * conv + (conv + 9 * w) + dense + w + 1
+    assert count(discriminator(deviation=False)) == count(discriminator()) - 9 * w
+
+
+def count(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def test_other_sizes_are_refused():
+    for build in (lambda: Generator((3, 64, 64), nz=6, width=8), lambda: Discriminator((2,), width=8)):
+        with pytest.raises(ConfigError, match="'progressive' is built for images of 32x32 pixels"):
+            build()
