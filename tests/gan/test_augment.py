@@ -99,7 +99,7 @@ def test_translation_goes_up_to_an_eighth_either_way():
     assert len({(a, b) for a, b in zip(rows.tolist(), columns.tolist(), strict=True)}) == 25
 
 
-@pytest.mark.parametrize("side", [8, 12, 16])
+@pytest.mark.parametrize("side", [8, 10, 16])
 def test_cutout_zeroes_a_square_of_half_the_side_whose_middle_is_in_the_image(side):
     holes = cutout(torch.ones(2000, 3, side, side), rng()) == 0
     assert torch.equal(holes, holes[:, :1].expand_as(holes))
