@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gendiff_lib.data.dataset import Dataset
+from gendiff_lib.device import wait_for
 from gendiff_lib.diffusion.config import DiffusionConfig
 from gendiff_lib.gan.config import GANConfig
 
@@ -93,12 +94,10 @@ def size(nets: Sequence[nn.Module]) -> int:
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
     """Seconds until `work` is done, the device's part included."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    wait_for(device)
     started = time.perf_counter()
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    wait_for(device)
     return time.perf_counter() - started
 
 

@@ -59,6 +59,12 @@ def check_precision(config: Config, device: torch.device) -> None:
             raise ConfigError(f"precision='bf16' is not to be had on this {device.type}: set precision=fp32")
 
 
+def wait_for(device: torch.device) -> None:
+    """Until a GPU has done what it was asked for: a clock read before measures the asking."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def forget_peak(device: torch.device) -> None:
     """Start measuring `peak_memory` anew, where the system can."""
     if device.type == "cuda":

@@ -15,7 +15,7 @@ from .. import paths
 from ..config import Config, Sampling
 from ..data import images, load
 from ..data.dataset import Dataset, check_same
-from ..device import forget_peak, peak_memory
+from ..device import forget_peak, peak_memory, wait_for
 from ..errors import GendiffError
 from ..learner import Learner, Method
 from ..progress import Progress, TrainingError, check_state
@@ -118,7 +118,7 @@ class _Training:
                     wanted = progress.images in self.wanted
                     late = deadline is not None and time.monotonic() > deadline and progress.images < self.target
                     if due or wanted or late:
-                        self._wait_for_device()
+                        wait_for(self.learner.device)
                         with clock.aside(progress):
                             self._pause(bar, progress, wanted)
                     if late:
@@ -158,10 +158,6 @@ class _Training:
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError):
             raise files.damaged(path, f"it does not fit this code and device; it is of {device}") from None
         self.record |= record  # with the versions that it began with: a raised one makes it stale
-
-    def _wait_for_device(self) -> None:
-        if self.learner.device.type == "cuda":
-            torch.cuda.synchronize()
 
     def _snapshot(self, progress: Progress) -> None:
         """Keep weights and a contact sheet."""
