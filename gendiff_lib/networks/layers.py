@@ -1,12 +1,15 @@
 """What several denoisers are made of."""
 
 import math
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ConfigError
+
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
 def sinusoids(s: Tensor, dim: int) -> Tensor:
@@ -39,6 +42,14 @@ class TimeEmbedding(nn.Module):
         """(N,) to (N, out)."""
         hidden: Tensor = self.second(F.silu(self.first(sinusoids(s, self.dim))))
         return hidden
+
+
+def drawn(layer: Layer, deviation: float) -> Layer:
+    """The layer itself, its weights drawn from N(0, deviation^2), its biases zero."""
+    nn.init.normal_(layer.weight, 0.0, deviation)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:

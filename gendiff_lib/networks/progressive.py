@@ -1,20 +1,17 @@
 """A generator and a discriminator that grow from 8x8 over 16x16 to 32x32 pixels (Karras et al. 2018)."""
 
 import math
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from .layers import channels_at
+from .layers import Layer, channels_at, drawn
 
 SIDES = (8, 16, 32)  # pixels of the images of each stage
 BOTTOM = 4  # pixels of the smallest feature maps
 SLOPE = 0.2
-
-Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
 class Scaled(nn.Module):
@@ -32,9 +29,7 @@ class Scaled(nn.Module):
 def _he(layer: Layer, equalised: bool, gain: float = math.sqrt(2)) -> Layer:
     """The layer itself, its weights drawn from N(0, gain^2 / fan_in), its biases zero."""
     scale = gain / math.sqrt(layer.weight[0].numel())
-    nn.init.normal_(layer.weight, 0.0, 1.0 if equalised else scale)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    drawn(layer, 1.0 if equalised else scale)
     if equalised:
         register_parametrization(layer, "weight", Scaled(scale))
     return layer

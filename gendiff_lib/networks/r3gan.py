@@ -7,14 +7,13 @@ As in the authors' code, a class is embedded beside the latent, and is the direc
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from .layers import channels_at
+from .layers import Layer, channels_at, drawn
 
 BOTTOM = 4  # pixels of the smallest feature maps
 EXPANSION, GROUP = 2, 16  # a block's inner channels over its outer ones, channels that a 3x3 convolution mixes
@@ -22,15 +21,10 @@ REMEDY = "each width after the first doubles the side from 4 pixels"
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the second moment through a leaky ReLU
 
-Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
-
 
 def _normal(layer: Layer, gain: float = 1.0) -> Layer:
     """The layer itself, its weights drawn from N(0, gain^2 / fan_in), its biases zero."""
-    nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
+    return drawn(layer, gain / math.sqrt(layer.weight[0].numel()))
 
 
 def _pointwise(c_in: int, c_out: int) -> nn.Module:
