@@ -1,6 +1,8 @@
 """The order of imports: each folder and file of the library imports those below it, and the report stands above."""
 
 import ast
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,18 +17,14 @@ BESIDE = {"gan", "diffusion", "classifier"}  # none of these knows another
 SOURCES = sorted(p for p in (ROOT / "gendiff_lib").rglob("*.py") if p != ROOT / "gendiff_lib" / "__init__.py")
 
 
-def imported(path):
-    """The dotted names of all modules that a file imports, relative ones made whole."""
-    package = path.relative_to(ROOT).parent.parts
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join(
-                (*package[: len(package) - node.level + 1], node.module or "") if node.level else (node.module,)
-            )
-            base = base.rstrip(".")
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+@pytest.fixture(scope="module")
+def imported():
+    """What gives the dotted names of all that a file imports: the pages about the code read the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "book" / "_ext"))
+        sources = importlib.import_module("sources")
+        sys.modules.pop("sources")
+    return lambda path: sources.read(ROOT, path.relative_to(ROOT)).imports
 
 
 def name_of(path):
@@ -34,7 +32,7 @@ def name_of(path):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_imports_go_down_only(path):
+def test_imports_go_down_only(path, imported):
     mine = path.relative_to(ROOT).with_suffix("").parts[1]
     theirs = {name.split(".")[1] for name in imported(path) if name.startswith("gendiff_lib.")}
     assert theirs & set(ORDER) <= set(ORDER[: ORDER.index(mine) + 1])
@@ -46,12 +44,13 @@ def test_every_file_and_folder_has_its_place():
     assert {p.relative_to(ROOT).with_suffix("").parts[1] for p in SOURCES} == set(ORDER)
 
 
-def test_the_imports_are_seen():
+def test_the_imports_are_seen(imported):
     assert "gendiff_lib.learner.Method" in set(imported(ROOT / "gendiff_lib" / "gan" / "model.py"))
     assert "gendiff_lib.data.dataset.Dataset" in set(imported(ROOT / "gendiff_lib" / "training" / "loop.py"))
 
 
-def modules():
+@pytest.fixture
+def modules(imported):
     """Every module of library and report, and the modules of both that it imports."""
     found = {}
     for package in ("gendiff_lib", "gendiff_report"):
@@ -64,8 +63,8 @@ def modules():
     }
 
 
-def test_no_import_goes_round_in_a_circle():
-    left = modules()
+def test_no_import_goes_round_in_a_circle(modules):
+    left = modules
     assert "gendiff_lib.learner" in left["gendiff_lib.gan.model"]
     while free := {name for name, theirs in left.items() if not theirs & left.keys()}:
         left = {name: theirs for name, theirs in left.items() if name not in free}
