@@ -29,9 +29,8 @@ class ClassifierConfig(Config):
     schedule_epochs: int = setting(10, "epochs over which the learning rate rises and falls", absent=10, ge=1)
 
 
-VERSION = register(
-    "classifier", 1
-)  # of what a training computes: raised when the same configuration gives other weights
+# of what a training computes: raised when the same configuration gives other weights
+VERSION = register("classifier", 1)
 
 
 class Classifier(Learner):

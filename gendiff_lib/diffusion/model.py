@@ -25,9 +25,8 @@ from .schedules import SCHEDULES, Schedule, like
 
 T = TypeVar("T")
 
-VERSION = register(
-    "diffusion", 1
-)  # of what a training computes: raised when the same configuration gives other losses or weights
+# of what a training computes: raised when the same configuration gives other losses or weights
+VERSION = register("diffusion", 1)
 QUARTERS = 4  # of the schedule, whose losses are told apart
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 
-from .. import paths
-from .. import paths as paths_module
 from ..config import Sampling
 from ..data import load
 from ..device import commit, default_device, device_name, packages
 from ..errors import ConfigError
 from ..evaluation.evaluate import provenance
+from ..paths import published_dir
 from ..runs import files
 from ..runs.run import Run
 from ..runs.samples import sample
@@ -103,14 +102,14 @@ def path_of(folder: Path, dataset: str, extractor: str) -> Path:
 
 def publish_calibration(found: Calibration, dataset: str) -> Path:
     """Write it into runs/, where the pages find it; what was there before is replaced."""
-    path = path_of(paths.published_dir(), dataset, found.draws[0].extractor)
+    path = path_of(published_dir(), dataset, found.draws[0].extractor)
     files.write_json(path, asdict(found))
     return path
 
 
 def published_calibrations(dataset: str) -> dict[str, Calibration]:
     """The published ones of a data set by extractor; empty where there are none. StoreError for a damaged one."""
-    pattern = path_of(paths_module.published_dir(), dataset, "*")
+    pattern = path_of(published_dir(), dataset, "*")
     paths = sorted(pattern.parent.glob(pattern.name))
     return {found.draws[0].extractor: found for found in map(read_calibration, paths)}
 

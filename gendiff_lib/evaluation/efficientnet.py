@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data import images as images_module
+from ..data.images import resize
 from ..device import default_device
 from ..errors import GendiffError
 from .features import Extractor, digest_of, folded, images_at_once
@@ -77,7 +77,7 @@ class EfficientNetLite0(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """uint8 (N, 3, H, W) to (N, 1280)."""
-        x = (images_module.resize(images.float(), SIDE) - 127) / 128
+        x = (resize(images.float(), SIDE) - 127) / 128
         features: Tensor = self.body(x).mean((2, 3))
         return features
 

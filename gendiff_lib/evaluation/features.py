@@ -17,15 +17,14 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tqdm.auto import tqdm
 
-from ..data import images as images_module
+from ..data.images import check_images
 from ..device import full_precision
 from ..errors import GendiffError
 from ..paths import cache_dir, named_path
 from ..versions import register
 
-VERSION = register(
-    "features", 1
-)  # of what extraction gives: raised when a feature moves, so that what was kept is made anew
+# of what extraction gives: raised when a feature moves, so that what was kept is made anew
+VERSION = register("features", 1)
 PART_SECONDS = 30.0  # of extraction after which what there is goes to disk
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -110,7 +109,7 @@ def extract(extractor: Extractor, images: Tensor, batch_size: int = 0) -> Featur
     They are kept in the user's cache (GENDIFF_CACHE moves it) under a digest of the images themselves. What was
     interrupted goes on after the last part that was kept. `batch_size` 0 is the extractor's own.
     """
-    images_module.check_images(images)
+    check_images(images)
     if images.max() == 1:
         raise GendiffError("images hold no byte but 0 and 1: if they were floats in [0, 1], multiply them by 255 first")
     # one space may come with and without logits: what was kept without them lacks them for whoever has them

@@ -17,9 +17,8 @@ from ..versions import register
 from .features import Extractor, content_digest, extract, keep
 from .neighbours import squared_distances
 
-VERSION = register(
-    "memorisation", 1
-)  # of nearest neighbours and what is said of them: raised whenever one of these numbers moves
+# of nearest neighbours and what is said of them: raised whenever one of these numbers moves
+VERSION = register("memorisation", 1)
 CHUNK = 250  # images whose distances to the whole training set are held at once
 NEAR = 0.01  # a generated image is suspect if it is nearer than this share of the test images
 

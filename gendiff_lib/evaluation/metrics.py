@@ -25,9 +25,8 @@ from .neighbours import DENSITY_NEIGHBOURS, NEIGHBOURS, neighbour_scores, real_b
 from .scores import VALUES, ScoreError, Scores
 from .uncertainty import GROUPS, Resampled, count_error, draw_groups
 
-VERSION = register(
-    "metrics", 1
-)  # of all that turns features into scores and errors: raised whenever one of these numbers moves
+# of all that turns features into scores and errors: raised whenever one of these numbers moves
+VERSION = register("metrics", 1)
 SPLITS = 10  # of the Inception Score
 SPLIT_SEED = 2020  # of numpy's RandomState, not of a stream of ours: these splits are torch-fidelity's
 

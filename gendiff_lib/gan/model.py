@@ -18,9 +18,8 @@ from ..versions import register
 from .config import DCGANNetwork, GANConfig, PointGANNetwork
 from .losses import discriminator_loss, generator_loss
 
-VERSION = register(
-    "gan", 1
-)  # of what a training computes: raised when the same configuration gives other losses or weights
+# of what a training computes: raised when the same configuration gives other losses or weights
+VERSION = register("gan", 1)
 DIVERSITY_BATCH = 64  # images of the fixed batch
 STATISTICS_BATCHES, STATISTICS_BATCH = 20, 128  # of fixed noise, for a snapshot's batch statistics
 
