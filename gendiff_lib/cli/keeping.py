@@ -30,8 +30,7 @@ def publish_command(args: argparse.Namespace) -> None:
         return
     for run in [run_of(word, args) for word in args.runs]:  # refuses a wrong word before anything is published
         folder = publish(run, weights=args.weights)
-        size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-        print(f"published {folder} ({size / 2**20:.2f} MiB)")
+        print(f"published {folder} ({size(folder) / 2**20:.2f} MiB)")
 
 
 def runs_command(args: argparse.Namespace) -> None:

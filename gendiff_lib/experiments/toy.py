@@ -59,6 +59,7 @@ _LIVE_DIFFUSION_2D = DiffusionConfig(
     epochs=20,
     snapshots=(4, 8, 12, 16, 20),
 )
+_TINY: dict[str, Any] = {"n_train": 400, "batch_size": 50, "epochs": 2, "snapshots": (1, 2)}
 _TINY_2D: dict[str, Any] = {"n_train": 1000, "batch_size": 100, "epochs": 2, "snapshots": (1, 2)}
 
 
@@ -75,13 +76,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         "a small GAN on shapes",
         _LIVE_GAN,
         Sampling(n=1000, batch_size=100),
-        {"n_train": 400, "batch_size": 50, "epochs": 2, "snapshots": (1, 2), **TINY_GAN},
+        {**_TINY, **TINY_GAN},
     ),
     "live-diffusion": _live(
         "a small diffusion model on shapes",
         _LIVE_DIFFUSION,
         Sampling(n=1000, batch_size=100, sampler="ddim", n_steps=30),
-        {"n_train": 400, "batch_size": 50, "epochs": 2, "snapshots": (1, 2), **TINY_UNET},
+        {**_TINY, **TINY_UNET},
     ),
     "live-gan-2d": _live("a GAN in the plane", _LIVE_GAN_2D, Sampling(n=2500, batch_size=2500), _TINY_2D),
     "live-gan-2d-fine": _live(

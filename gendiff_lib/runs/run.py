@@ -198,9 +198,9 @@ def find(config: Config, *, published: bool = False) -> Run | None:
     `published` looks at published ones alone.
     """
     for folder in folders(config, published=published):
-        record = read_record(folder)
-        if str(images_seen(record, config.epochs)) in record["snapshots"]:
-            return Run(folder, record, config)
+        run = Run(folder, read_record(folder), config)
+        if run.keeps_snapshot(config.epochs):
+            return run
     return None
 
 
@@ -210,8 +210,7 @@ def siblings(config: Config, *, published: bool = False) -> list[Run]:
     for run in all_runs():
         seed = run.config.seed
         alike = config.but(seed=seed).digest == run.config.digest
-        alike = alike and str(images_seen(run.record, config.epochs)) in run.record["snapshots"]
-        if alike and (run.published or not published):
+        if alike and run.keeps_snapshot(config.epochs) and (run.published or not published):
             found.setdefault(seed, run.at(config.epochs))
     return list(found.values())
 
