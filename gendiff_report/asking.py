@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from gendiff_lib import data as data_module
 from gendiff_lib.config import Config, Sampling
+from gendiff_lib.data import is_there
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.experiments import classifier_for, get, paper_pair, protocol
@@ -17,7 +17,7 @@ from gendiff_lib.experiments import reals as realsheets
 from gendiff_lib.experiments.book import COLLAPSE, COMPARED, LIVE_POINTS, POINT_SEEDS, sampler_grid
 from gendiff_lib.experiments.budget import TooLong, check_patience
 from gendiff_lib.experiments.experiment import Protocol, check_preset
-from gendiff_lib.experiments.extractors import INSTRUMENTS, offline, own_classifier
+from gendiff_lib.experiments.extractors import INSTRUMENTS, classifier_name, offline, offline_name, own_classifier
 from gendiff_lib.experiments.queue import EARLY_N, OTHERS
 from gendiff_lib.experiments.reals import Reals
 from gendiff_lib.runs.run import Run, find, folders
@@ -73,10 +73,10 @@ class Asking:
         """Whether this page only reads what is there of an experiment."""
         return self.preset in READ and name not in PLANE and not training_allowed()
 
-    def config(self, name: str, preset: str | None = None, **overrides: Any) -> Config:
+    def config(self, name: str, **overrides: Any) -> Config:
         """The configuration that this page asks for, with `overrides` on top of its own parameters."""
         dataset = overrides.pop("dataset", "" if name.startswith("live-") else self.dataset or "")
-        return get(name, preset or self.preset, dataset=dataset, **{**self._chosen, **overrides})
+        return get(name, self.preset, dataset=dataset, **{**self._chosen, **overrides})
 
     def train(self, name: str, *, long: bool = False, **overrides: Any) -> Run:
         """The run of an experiment in this page's preset, trained where it is missing and may be.
@@ -139,7 +139,7 @@ class Asking:
     def _one_of_several(self, name: str) -> Run:
         """A run for which nothing is downloaded, where the page's preset is one whose runs are published."""
         config = self.config(name)
-        if self.preset in READ and find(config) is None and not data_module.is_there(config.dataset):
+        if self.preset in READ and find(config) is None and not is_there(config.dataset):
             raise Unpublished(f"{name} is {self.lacking(config)}, and {config.dataset} is not here to train it on")
         return self.train(name)
 
@@ -182,17 +182,17 @@ class Asking:
 
     def offline(self, dataset: str) -> Extractor:
         """The extractor that needs no download, by which the images of a data set are scored."""
-        return self._loaded(realsheets.offline_name(dataset), offline, dataset)
+        return self._loaded(offline_name(dataset), offline, dataset)
 
     def own(self, dataset: str) -> Extractor:
         """A data set's own classifier."""
-        return self._loaded(realsheets.classifier_name(dataset), own_classifier, dataset)
+        return self._loaded(classifier_name(dataset), own_classifier, dataset)
 
     def _loaded(self, name: str, load: Callable[[str, str], Extractor], dataset: str) -> Extractor:
         """Loaded once a page: its weights are read, rounded and digested. A classifier is trained where it is no
         published one."""
         if (name, dataset) not in self._judges:
-            if name == realsheets.classifier_name(dataset) and dataset not in INSTRUMENTS:
+            if name == classifier_name(dataset) and dataset not in INSTRUMENTS:
                 self._patiently(classifier_for(dataset, self.preset))
             self._judges[name, dataset] = load(dataset, self.preset)
         return self._judges[name, dataset]

@@ -2,14 +2,15 @@
 
 import html
 
+from gendiff_lib.data import count
 from gendiff_lib.evaluation.evaluate import kept_scores
 from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments import PAPER_PAIR, get, protocol
 from gendiff_lib.experiments.book import COMPARED
+from gendiff_lib.experiments.extractors import classifier_name
 from gendiff_lib.experiments.paper import TABLE1
 from gendiff_lib.experiments.queue import EARLY_N
-from gendiff_lib.experiments.reals import classifier_name, count
 from gendiff_lib.runs.run import Run, find, siblings
 
 from . import viewers

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gendiff_lib import paths
 from gendiff_lib.config import Sampling
-from gendiff_lib.data import images
+from gendiff_lib.data import count, images
 from gendiff_lib.diffusion.likelihood import Bits
 from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
@@ -20,6 +20,7 @@ from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.evaluation.validation import Validation, kept_validation, read_validation
 from gendiff_lib.experiments import protocol
 from gendiff_lib.experiments import reals as realsheets
+from gendiff_lib.experiments.extractors import classifier_name, offline_name
 from gendiff_lib.runs import layout
 from gendiff_lib.runs.run import Light, Run, siblings
 from gendiff_lib.runs.samples import Trajectory, sample_sheet
@@ -45,7 +46,7 @@ def scores(
     if not asked.reads(run.config.name):
         judge = asked.classifier(run) if own else asked.judge(run)
         return evaluate(run, sampling, judge, n_real, reference)
-    name = realsheets.classifier_name if own else realsheets.offline_name
+    name = classifier_name if own else offline_name
     found = kept_scores(run, sampling, name(run.config.dataset), n_real, reference)
     if found is None:
         raise Unpublished(f"the samples of {run.id} at epoch {run.config.epochs:.4g} are not scored yet")
@@ -54,7 +55,7 @@ def scores(
 
 def own_scores(asked: Asking, run: Run, sampling: Sampling | None = None) -> Scores | None:
     """Scores by the data set's own classifier, where another extractor judges it; None where there are none."""
-    if realsheets.offline_name(run.config.dataset) == realsheets.classifier_name(run.config.dataset):
+    if offline_name(run.config.dataset) == classifier_name(run.config.dataset):
         return None
     with suppress(Light, Unpublished):
         return scores(asked, run, sampling, own=True)
@@ -102,7 +103,7 @@ def floors(asked: Asking, run: Run) -> dict[str, Scores]:
 
 
 def _n_real(asked: Asking, run: Run, reference: str = "train") -> int | None:
-    return asked.protocol(run).reals(realsheets.count(run.config.dataset, reference))
+    return asked.protocol(run).reals(count(run.config.dataset, reference))
 
 
 def _family(run: Run) -> list[Run]:

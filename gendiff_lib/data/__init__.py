@@ -11,7 +11,7 @@ from functools import lru_cache
 from ..errors import DataError, MissingDataError
 from ..paths import data_dir
 from . import folder as folders
-from .cifar10 import cifar10
+from .cifar10 import SPLITS, cifar10
 from .dataset import Dataset
 from .folder import folder
 from .toy import gaussians, moons, shapes
@@ -42,6 +42,11 @@ def load(name: str, split: str = "train") -> Dataset:
     if split not in ("train", "test"):
         raise DataError(f"split {split!r} is unknown: it is train or test")
     return _kept(base, split, argument, _source(base, argument))
+
+
+def count(name: str, split: str = "train") -> int:
+    """How many samples a split of a data set has; of CIFAR-10 it is known without the data."""
+    return SPLITS[split] if name == "cifar10" else len(load(name, split).samples)
 
 
 @lru_cache(maxsize=4)

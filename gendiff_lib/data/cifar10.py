@@ -9,6 +9,8 @@ from ..errors import DataError, MissingDataError, legible
 from ..paths import data_dir, named_path
 from .dataset import Dataset, ImageBridge, no_argument
 
+SPLITS = {"train": 50_000, "test": 10_000}  # images, known though they be not at hand
+
 
 def cifar10(split: str, argument: str) -> Dataset:
     """CIFAR-10 (Krizhevsky 2009): 50,000 and 10,000 images of 32x32, through torchvision, MD5-checked.

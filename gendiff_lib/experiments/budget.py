@@ -7,10 +7,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from .. import paths
 from ..config import Config
+from ..device import wait_for
 from ..errors import ConfigError, GendiffError
 from ..graphs import WARM_UP
 from ..runs import layout
@@ -65,8 +64,9 @@ def check_patience(config: Config, hours: float | None, remedy: str) -> None:
     TooLong where it is longer than `hours`, or than PATIENCE where that is None, with the remedy, which may name the
     {hours} that would be enough.
     """
-    if not find(config):
-        build(config, training_data(config))  # what is refused is refused before anything is measured or told
+    if find(config):
+        return
+    build(config, training_data(config))  # what is refused is refused before anything is measured or told
     seconds = seconds_left(config)
     allowed = PATIENCE if hours is None else hours * 3600
     if seconds > min(allowed, 60.0):
@@ -99,14 +99,9 @@ def seconds_of_image(config: Config) -> float:
     images, started = 0, time.monotonic()
     for i, progress in enumerate(trial):
         if i == WARM_UP:  # the first steps allocate and capture
-            _finish(device)
+            wait_for(device)
             images, started = progress.images, time.monotonic()
         elif time.monotonic() - started > PROBE_SECONDS and i > WARM_UP:
             break
-    _finish(device)
+    wait_for(device)
     return (time.monotonic() - started) / max(progress.images - images, config.batch_size)
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()

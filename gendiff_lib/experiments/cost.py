@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 
 from ..config import Config
-from ..data import load
+from ..data import count, load
 from ..data.dataset import Dataset, ImageBridge
 from ..training.build import images_at
 from ..training.operations import operations_per_image
@@ -22,7 +22,7 @@ def at_petaflops(config: Config, petaflops: float) -> float:
 
 def samples_of(config: Config) -> int:
     """How many samples a configuration trains on; CIFAR-10 need not be at hand."""
-    return config.n_train or (50_000 if config.dataset == "cifar10" else len(load(config.dataset).samples))
+    return config.n_train or count(config.dataset)
 
 
 def operations(config: Config) -> int:

@@ -34,6 +34,17 @@ def offline_kind(dataset: str) -> str:
     return OFFLINE.get(dataset, "classifier")
 
 
+def classifier_name(dataset: str) -> str:
+    """The name of a data set's own classifier as an extractor."""
+    return f"{dataset.partition(':')[0]}-classifier"
+
+
+def offline_name(dataset: str) -> str:
+    """The name of the extractor that judges a data set where no other is named."""
+    kind = offline_kind(dataset)
+    return classifier_name(dataset) if kind == "classifier" else kind
+
+
 def offline(dataset: str, preset: str = "laptop") -> Extractor:
     """The extractor that judges `dataset` where none is named. GendiffError as own_classifier where it is that one."""
     return extractor(offline_kind(dataset), dataset, preset)
@@ -61,8 +72,7 @@ def own_classifier(dataset: str, preset: str = "laptop") -> Extractor:
         found = net.features(to_model(images.to(default_device()), run.config.image_size))
         return found, net.head(found)
 
-    name = f"{dataset.partition(':')[0]}-classifier"
-    return Extractor(name, digest_of(rounded.state_dict()), features, own_classes=True)
+    return Extractor(classifier_name(dataset), digest_of(rounded.state_dict()), features, own_classes=True)
 
 
 def _classifier(dataset: str, preset: str) -> Run:

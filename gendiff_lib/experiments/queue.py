@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ..config import Config, Sampling
+from ..data import count
 from ..errors import GendiffError, MissingDataError
 from ..evaluation.bits import bits_of
 from ..evaluation.evaluate import evaluate
@@ -110,7 +111,7 @@ def complete(run: Run) -> Iterator[str]:
     known = protocol(run.config.name, "overnight")
     asked = known.sampling
     judges = [j for name in EXTRACTORS if (j := _at_hand(name, run))]
-    real = known.reals(50_000)
+    real = known.reals(count(run.config.dataset))
     yield from _scored(run, asked, judges, real)
     for epochs in (e for e in run.epochs if e <= run.config.epochs):  # the last too: one n for all
         early = asked.but(n=min(EARLY_N, asked.n))

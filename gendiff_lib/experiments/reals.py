@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .. import paths
-from ..data import images, load
+from ..data import count, images, load
 from ..data.dataset import Dataset, ImageBridge
 from ..errors import GendiffError
 from ..evaluation.features import Extractor, extract
@@ -21,12 +21,11 @@ from ..evaluation.metrics import kept_reference, score
 from ..evaluation.scores import Scores
 from ..runs import files
 from . import protocol
-from .extractors import EXTRACTORS, offline_kind
+from .extractors import EXTRACTORS, offline_kind, offline_name
 from .queue import EARLY_N
 
 PER_CLASS, FEW = 12, 40  # images of each class on the sheet of classes, and images on the other one
 COUNTED = 5000  # images whose bytes are counted
-SPLITS = {"train": 50_000, "test": 10_000}  # of CIFAR-10, which need not be at hand
 DETOUR = 64  # the side to which images are sent and brought back
 UNTOUCHED, BROUGHT_BACK = "real, untouched", "real, enlarged and shrunk"
 
@@ -87,22 +86,6 @@ def reals(dataset: str, *, published: bool = False) -> Reals:
     if published and _record(dataset).exists():
         return read(dataset)
     return Reals.of(load(dataset), load(dataset, "test"))
-
-
-def count(dataset: str, split: str) -> int:
-    """How many samples a split has; of CIFAR-10 it is known without the data."""
-    return SPLITS[split] if dataset == "cifar10" else len(load(dataset, split).samples)
-
-
-def classifier_name(dataset: str) -> str:
-    """The name of a data set's own classifier as an extractor."""
-    return f"{dataset.partition(':')[0]}-classifier"
-
-
-def offline_name(dataset: str) -> str:
-    """The name of the extractor that judges a data set where no other is named."""
-    kind = offline_kind(dataset)
-    return classifier_name(dataset) if kind == "classifier" else kind
 
 
 # ---------------------------------------------------------------- what real images would score

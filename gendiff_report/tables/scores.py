@@ -6,7 +6,7 @@ from typing import Any
 from gendiff_lib.config import Sampling
 from gendiff_lib.evaluation.evaluate import outdated_parts
 from gendiff_lib.evaluation.scores import Scores
-from gendiff_lib.experiments.reals import classifier_name, offline_name
+from gendiff_lib.experiments.extractors import classifier_name, offline_name
 from gendiff_lib.runs.run import Run
 
 from .. import results

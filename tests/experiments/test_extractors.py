@@ -12,8 +12,16 @@ from gendiff_lib.data.images import to_model
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.evaluation.features import digest_of
 from gendiff_lib.experiments import classifier_for, extractors
-from gendiff_lib.experiments.extractors import EXTRACTORS, INSTRUMENTS, extractor, offline, offline_kind, own_classifier
-from gendiff_lib.experiments.reals import classifier_name, offline_name
+from gendiff_lib.experiments.extractors import (
+    EXTRACTORS,
+    INSTRUMENTS,
+    classifier_name,
+    extractor,
+    offline,
+    offline_kind,
+    offline_name,
+    own_classifier,
+)
 from gendiff_lib.runs import files, layout
 from gendiff_lib.runs import run as runs
 from gendiff_lib.runs.train import train

@@ -2,11 +2,12 @@ import pytest
 import torch
 
 from gendiff_lib import errors, paths
-from gendiff_lib.data import images, load
+from gendiff_lib.data import count, images, load
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.experiments import protocol
 from gendiff_lib.experiments import reals as realsheets
+from gendiff_lib.experiments.extractors import OFFLINE, classifier_name, offline_name
 from gendiff_lib.experiments.reals import (
     BROUGHT_BACK,
     COUNTED,
@@ -14,9 +15,7 @@ from gendiff_lib.experiments.reals import (
     PER_CLASS,
     UNTOUCHED,
     Reals,
-    classifier_name,
     kept_floors,
-    offline_name,
     publish_real,
     reals,
 )
@@ -154,9 +153,9 @@ def test_the_tracked_record_holds_the_floors_that_overnight_pages_ask_for(n):
 
 def test_cifar10_is_counted_without_being_there(monkeypatch, tmp_path):
     monkeypatch.setenv("GENDIFF_DATA_DIR", str(tmp_path))
-    assert (realsheets.count("cifar10", "train"), realsheets.count("cifar10", "test")) == (50_000, 10_000)
-    assert realsheets.count("shapes:8", "test") == 2000
-    assert realsheets.offline_name("shapes:8") == "shapes-classifier"
+    assert (count("cifar10", "train"), count("cifar10", "test")) == (50_000, 10_000)
+    assert count("shapes:8", "test") == 2000
+    assert offline_name("shapes:8") == "shapes-classifier"
 
 
 # ---------------------------------------------------------------- floors by two extractors
@@ -172,7 +171,7 @@ def pixels(name):
 @pytest.fixture
 def judges(monkeypatch, published):
     """The two extractors of `shapes`, if its offline one were not its classifier."""
-    monkeypatch.setattr(realsheets, "offline_kind", lambda dataset: "efficientnet")
+    monkeypatch.setitem(OFFLINE, "shapes", "efficientnet")
     several = {"classifier": pixels("shapes-classifier"), "efficientnet": pixels("efficientnet")}
     monkeypatch.setattr(realsheets, "EXTRACTORS", {k: lambda *of, j=j: j for k, j in several.items()})
     monkeypatch.setattr(realsheets, "_protocols", lambda dataset, preset: [(40, 100)])
@@ -186,12 +185,12 @@ def test_floors_are_published_by_both_extractors_and_read_by_the_offline_one(jud
     assert list(found) == [UNTOUCHED, BROUGHT_BACK]
     assert {s.extractor for s in found.values()} == {"efficientnet"}
     assert kept_floors("shapes", 50, 100) == {}
-    monkeypatch.setattr(realsheets, "offline_kind", lambda dataset: "classifier")
+    monkeypatch.setitem(OFFLINE, "shapes", "classifier")
     assert {s.extractor for s in kept_floors("shapes", 40, 100).values()} == {"shapes-classifier"}
 
 
 def test_where_the_classifier_judges_it_is_asked_once(judges, monkeypatch):
-    monkeypatch.setattr(realsheets, "offline_kind", lambda dataset: "classifier")
+    monkeypatch.setitem(OFFLINE, "shapes", "classifier")
     assert len(files.read_json(publish_real("shapes"))["floors"]) == 2
 
 

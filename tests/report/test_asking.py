@@ -3,10 +3,11 @@ import re
 
 import pytest
 
+from gendiff_lib import data
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.memorisation import neighbours_of
-from gendiff_lib.experiments import budget, reals
+from gendiff_lib.experiments import budget
 from gendiff_lib.experiments.budget import TooLong
 from gendiff_lib.experiments.queue import EARLY_N
 from gendiff_lib.runs.run import Light, find
@@ -169,6 +170,6 @@ def test_the_collapse_page_shows_the_last_epoch_that_is_there_where_none_is_aske
 
 def test_nothing_is_downloaded_for_one_model_of_several(fresh_clone, monkeypatch, slow):
     asked = []
-    monkeypatch.setattr(reals, "load", lambda *words: asked.append(words))
+    monkeypatch.setattr(data, "_kept", lambda *words: asked.append(words))
     assert list(Asking(preset="overnight", epochs=20).train_several("dcgan", "ddpm-unet", "dcgan-32")) == ["dcgan-32"]
     assert asked == []

@@ -10,6 +10,7 @@ from gendiff_lib.cli import main
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.points import evaluate_points
+from gendiff_lib.experiments.extractors import OFFLINE
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import Light
 from gendiff_report import asking, results, tables
@@ -105,7 +106,7 @@ def test_a_light_sibling_without_these_scores_is_left_out(published):
 def test_the_classifier_stands_beside_another_extractor_under_its_name(monkeypatch):
     pixels = Extractor("pixels", "d", lambda x: (x.float().flatten(1)[:, :4], x.float().flatten(1)[:, :3]))
     monkeypatch.setattr(asking, "offline", lambda dataset, preset: pixels)
-    monkeypatch.setattr(asking.realsheets, "offline_name", lambda dataset: "pixels")
+    monkeypatch.setitem(OFFLINE, "shapes", "pixels")
     asked = Asking(preset="smoke", epochs=1)
     run = asked.train("dcgan", n_train=100)
     table = tables.scores(asked, {"GAN": run})
