@@ -22,6 +22,18 @@ def _private_folders(tmp_path, monkeypatch):
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _checkout_untouched():
+    """What is published is never a test's: the checkout's runs are as they were when all tests have run."""
+
+    def there():
+        return {p: p.stat().st_mtime_ns for p in paths.published_dir().rglob("*")}
+
+    before = there()
+    yield
+    assert there() == before, f"tests wrote into the checkout: {sorted(p for p, _ in there().items() ^ before.items())}"
+
+
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """An empty folder of published runs in the place of the checkout's."""

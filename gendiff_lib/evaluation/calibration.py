@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
+from .. import paths
 from ..config import Sampling
 from ..data import load
 from ..device import commit, default_device, device_name, packages
 from ..errors import ConfigError
 from ..evaluation.evaluate import provenance
-from ..paths import published_dir
 from ..runs import files
 from ..runs.run import Run
 from ..runs.samples import sample
@@ -102,16 +102,16 @@ def path_of(folder: Path, dataset: str, extractor: str) -> Path:
 
 def publish_calibration(found: Calibration, dataset: str) -> Path:
     """Write it into runs/, where the pages find it; what was there before is replaced."""
-    path = path_of(published_dir(), dataset, found.draws[0].extractor)
+    path = path_of(paths.published_dir(), dataset, found.draws[0].extractor)
     files.write_json(path, asdict(found))
     return path
 
 
 def published_calibrations(dataset: str) -> dict[str, Calibration]:
     """The published ones of a data set by extractor; empty where there are none. StoreError for a damaged one."""
-    pattern = path_of(published_dir(), dataset, "*")
-    paths = sorted(pattern.parent.glob(pattern.name))
-    return {found.draws[0].extractor: found for found in map(read_calibration, paths)}
+    pattern = path_of(paths.published_dir(), dataset, "*")
+    several = map(read_calibration, sorted(pattern.parent.glob(pattern.name)))
+    return {found.draws[0].extractor: found for found in several}
 
 
 def read_calibration(path: Path) -> Calibration:

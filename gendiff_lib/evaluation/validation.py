@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import paths
 from ..data import load
 from ..data.dataset import Dataset
 from ..device import commit, default_device, device_name
-from ..paths import published_dir, runs_dir
 from ..runs import files
 from ..streams import stream
 from ..versions import result_versions
@@ -209,9 +209,9 @@ def kept_validation(
     judge: Extractor, dataset: str, n_train: int | None = None, n_test: int | None = None
 ) -> Validation:
     """`validate`, from disk where it was done before: the published one first."""
-    places = (published_dir(), runs_dir())
-    paths = [validation_path(folder, judge, dataset, n_train, n_test) for folder in places]
-    path = next((p for p in paths if p.exists()), paths[-1])
+    places = (paths.published_dir(), paths.runs_dir())
+    candidates = [validation_path(folder, judge, dataset, n_train, n_test) for folder in places]
+    path = next((p for p in candidates if p.exists()), candidates[-1])
     if not path.exists():
         files.write_json(path, asdict(validate(judge, dataset, n_train, n_test)))
     return read_validation(path)
