@@ -122,7 +122,7 @@ class _Tutorial:
 
     def judge(self, x: Tensor, label: float) -> tuple[Tensor, Tensor]:
         with _autocast(self.device, self.precision):
-            p = self.net_d(x)
+            p = torch.sigmoid(self.net_d(x))
         return self.criterion(p, torch.full_like(p, label)), p
 
     def step(self, real: Tensor) -> tuple[float, ...]:

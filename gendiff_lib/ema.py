@@ -11,7 +11,7 @@ RAMP = 0.05  # of the images seen, the longest half-life: the first weights are 
 class EMA:
     """The exponential moving average of a network's weights, `net`, of a half-life in images, shorter at first.
 
-    Updates are counted on the device, where a replayed step finds the count.
+    Its buffers are the network's own. Updates are counted on the device, where a replayed step finds the count.
     """
 
     def __init__(self, source: nn.Module, half_life: float) -> None:
@@ -30,3 +30,5 @@ class EMA:
         new: list[Tensor] = list(source.parameters())
         torch._foreach_mul_(old, decay)
         torch._foreach_add_(old, torch._foreach_mul(new, 1 - decay))
+        for mine, theirs in zip(self.net.buffers(), source.buffers(), strict=True):
+            mine.copy_(theirs)

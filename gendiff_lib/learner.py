@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .config import Config, Sampling
 from .data.dataset import Dataset
+from .ema import EMA
 from .errors import ConfigError
 from .progress import Progress
 
@@ -29,6 +30,8 @@ class Learner(ABC):
     optimizers: dict[str, torch.optim.Optimizer]
     saved: tuple[str, ...]  # the modules that a snapshot keeps: those that are needed to use it
     capturable = False  # whether `step` reads nothing on the host, so that it can be replayed as a graph
+    steady = True  # whether all steps cost as many operations an image: else `phase` tells them apart
+    ema: EMA | None = None  # averaged weights, whose network is the module `ema`
 
     def __init__(self, config: Config, shape: tuple[int, ...]) -> None:
         """`shape` is one sample as the model sees it. Weights are drawn from torch's global generator."""
@@ -68,12 +71,15 @@ class Learner(ABC):
         """Move the networks; before the first step only, since optimisers do not follow."""
         for module in self.modules.values():
             module.to(device)
+        if self.ema:
+            self.ema.updates = self.ema.updates.to(device)
 
     def state_dict(self) -> dict[str, Any]:
         """All that an exact resume needs, less the loop's own."""
         return {
             "modules": {k: m.state_dict() for k, m in self.modules.items()},
             "optimizers": {k: o.state_dict() for k, o in self.optimizers.items()},
+            "updates": int(self.ema.updates) if self.ema else 0,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -82,6 +88,8 @@ class Learner(ABC):
             m.load_state_dict(state["modules"][k])
         for k, o in self.optimizers.items():
             o.load_state_dict(state["optimizers"][k])
+        if self.ema:
+            self.ema.updates.fill_(state["updates"])
 
     def weights(self) -> dict[str, Tensor]:
         """What a snapshot keeps, by flat names."""

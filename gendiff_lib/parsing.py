@@ -66,7 +66,7 @@ def value_of_word(kind: Any, text: str) -> Any:
     for option in options:
         if typing.get_origin(option) is tuple:
             item = alternatives(typing.get_args(option)[0])[0]
-            return tuple(_number(item, word) for word in _items(text))
+            return tuple(word if typing.get_origin(item) is Literal else _number(item, word) for word in _items(text))
         if option in (int, float):
             return _number(option, text)
         if option is bool:
@@ -101,7 +101,10 @@ def _word(option: Any) -> str:
         return f"one of {', '.join(map(str, typing.get_args(option)))}"
     if typing.get_origin(option) is tuple:
         items = typing.get_args(option)
-        what = {int: "whole numbers", float: "numbers"}[alternatives(items[0])[0]]
+        item = alternatives(items[0])[0]
+        if typing.get_origin(item) is Literal:
+            return f"some of {', '.join(map(str, typing.get_args(item)))}"
+        what = {int: "whole numbers", float: "numbers"}[item]
         return what if items[-1] is Ellipsis else f"{len(items)} {what}"
     return {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "none"}[option]
 

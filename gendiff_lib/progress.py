@@ -95,17 +95,20 @@ class Progress:
         self.losses = [{k: torch.tensor(v) for k, v in row.items()} for row in state["losses"]]
 
     def table(self) -> dict[str, Tensor]:
-        """The losses of the row under way, (steps,) on the CPU; TrainingError at the first that is not finite.
+        """The losses of the row under way, (steps,) on the CPU, nan in a step that has none of that name.
 
-        What begins with another word than loss is a diagnostic, and may be missing (nan) in a step.
+        TrainingError at the first that is there and not finite. What begins with another word than loss is a
+        diagnostic, and may be nan.
         """
-        table = {k: torch.stack([row[k].cpu() for row in self.losses]) for k in self.losses[0]} if self.losses else {}
-        for name, values in table.items():
-            bad = (~values.isfinite()).nonzero().flatten().tolist() if name.startswith("loss") else []
+        names, lacking = dict.fromkeys(k for row in self.losses for k in row), torch.tensor(torch.nan)
+        table = {k: torch.stack([row.get(k, lacking).cpu() for row in self.losses]) for k in names}
+        for name in (k for k in names if k.startswith("loss")):
+            bad = [i for i in (~table[name].isfinite()).nonzero().flatten().tolist() if name in self.losses[i]]
             if bad:
                 update = self.updates - len(self.losses) + bad[0] + 1
                 epoch, step = divmod(update - 1, self.steps_per_epoch)
-                raise TrainingError(f"{name} became {values[bad[0]].item()} at step {step + 1} of epoch {epoch + 1}")
+                value = table[name][bad[0]].item()
+                raise TrainingError(f"{name} became {value} at step {step + 1} of epoch {epoch + 1}")
         return table
 
     def end_row(self, table: dict[str, Tensor], diagnostics: dict[str, Tensor]) -> None:
@@ -122,5 +125,5 @@ class Progress:
         row: dict[str, float] = {"epoch": self.epochs, "step": self.updates, "images": self.images}
         row |= {k: v.double().nanmean().item() for k, v in table.items()}
         row |= {k: v.item() for k, v in diagnostics.items()}
-        losses = [{k: v[i].item() for k, v in table.items() if k.startswith("loss")} for i in range(len(self.losses))]
+        losses = [{k: table[k][i].item() for k in row if k.startswith("loss")} for i, row in enumerate(self.losses)]
         return [*self.history, row], [*self.first, *losses[: max(FIRST - len(self.first), 0)]]

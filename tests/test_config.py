@@ -14,7 +14,14 @@ from gendiff_lib.config import Config, Part, Sampling, setting
 from gendiff_lib.diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork, TransformerNetwork, UNetNetwork
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.experiments import EXPERIMENTS
-from gendiff_lib.gan.config import DCGANNetwork, GANConfig, PointGANNetwork
+from gendiff_lib.gan.config import (
+    DCGANNetwork,
+    GANConfig,
+    PointGANNetwork,
+    ProgressiveNetwork,
+    R3GANNetwork,
+    ResNetGANNetwork,
+)
 from gendiff_lib.paths import published_dir
 from gendiff_lib.training.build import CONFIGS, from_dict
 
@@ -25,6 +32,9 @@ UNET = DiffusionConfig(
 VALUES = (GANConfig(), GANConfig(network=PointGANNetwork()), CONV, UNET, ClassifierConfig(), Sampling())
 PARTS = (
     DCGANNetwork(),
+    ResNetGANNetwork(),
+    R3GANNetwork(widths=(16, 16, 16, 16), blocks=(1, 1, 1, 1)),
+    ProgressiveNetwork(),
     PointGANNetwork(),
     MLPNetwork(),
     ConvNetwork(),
@@ -244,23 +254,35 @@ def test_the_published_classifier_has_the_digest_in_its_folders_name():
 
 OTHER = {  # where a field takes words, or is bound to another one
     "dataset": "moons", "network": MLPNetwork(), "schedule": "cosine", "prediction": "v", "weighting": "other",
-    "times": "other", "loss": "minimax", "precision": "bf16", "norm": "none", "weights": "raw", "batchnorm": "batch",
+    "times": "other", "loss": "minimax", "precision": "bf16", "norm": "none", "norm_d": "none", "slope": 0.25,
+    "resampling": "pool", "penalty": "wgan-gp", "augment": ("color",), "blocks": (2, 2, 2, 2), "weights": "raw",
+    "batchnorm": "batch",
     "sampler": "ddim", "flip": True, "clip_x0": True, "beta_minmax": (0.2, 0.3), "name": "other", "attention": (0,),
     "widths": (16, 16), "snapshots": (7.0,), "timestep_embedding_dim": 64, "hidden_dim": 64, "eta": 0.25,
     "real_label": 0.75, "beta1": 0.25, "label_smoothing": 0.25, "dropout": 0.25, "lr": 0.25,
 }  # fmt: skip
 
 
+GAN_NETWORKS = (DCGANNetwork, ResNetGANNetwork, R3GANNetwork, ProgressiveNetwork, PointGANNetwork)
+
+
 def another(name, value):
     """A value of the field `name` other than `value`."""
-    if name == "network" and isinstance(value, (DCGANNetwork, PointGANNetwork)):
-        return DCGANNetwork() if isinstance(value, PointGANNetwork) else PointGANNetwork()
+    if name == "network" and isinstance(value, GAN_NETWORKS):
+        return R3GANNetwork()
+    if isinstance(value, bool):
+        return not value
     if name in OTHER:
         return OTHER[name]
     return 1 if value is None else value + 1 if isinstance(value, int) else value / 2
 
 
-@pytest.mark.parametrize("value", [*VALUES, *PARTS], ids=lambda v: f"{type(v).__name__}-{v.digest}")
+FREE = GANConfig(network=ResNetGANNetwork(), penalty="r1", gamma=1.0)  # with it each field can be changed alone
+
+
+@pytest.mark.parametrize(
+    "value", [FREE, CONV, UNET, ClassifierConfig(), Sampling(), *PARTS], ids=lambda v: f"{type(v).__name__}-{v.digest}"
+)
 def test_every_field_moves_the_digest_but_name_epochs_and_snapshots(value):
     still = {
         name
@@ -272,7 +294,7 @@ def test_every_field_moves_the_digest_but_name_epochs_and_snapshots(value):
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda p: type(p).__name__)
 def test_every_field_of_a_network_moves_its_configurations_digest(part):
-    cls = GANConfig if isinstance(part, (DCGANNetwork, PointGANNetwork)) else DiffusionConfig
+    cls = GANConfig if isinstance(part, GAN_NETWORKS) else DiffusionConfig
     made = cls(network=part)
     for name in part.fields():
         if name != "type":

@@ -414,7 +414,9 @@ def test_a_checkpoint_of_this_version_is_gone_on_from_to_the_same_end(name, requ
     shutil.copyfile(path, hidden / layout.CHECKPOINT)
     run = train(config)
     assert run.record["segments"][0]["images"] >= DONE * config.batch_size  # it did not begin anew
-    compare(known, ended(run))
+    end = ended(run)
+    end["history"] = {k: end["history"][k] for k in known["history"]}  # later code may tell more, of later rows
+    compare(known, end)
 
 
 def test_a_moved_number_is_seen():

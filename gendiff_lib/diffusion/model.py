@@ -106,22 +106,6 @@ class Diffusion(Method):
         means = sums / counts
         return {f"error_quarter_{i + 1}": means[i] for i in range(QUARTERS)}
 
-    def to(self, device: torch.device) -> None:
-        """See Learner.to."""
-        super().to(device)
-        if self.ema:
-            self.ema.updates = self.ema.updates.to(device)
-
-    def state_dict(self) -> dict[str, Any]:
-        """See Learner.state_dict."""
-        return super().state_dict() | {"updates": int(self.ema.updates) if self.ema else 0}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See Learner.load_state_dict."""
-        super().load_state_dict(state)
-        if self.ema:
-            self.ema.updates.fill_(state["updates"])
-
     def resolve(self, sampling: Sampling) -> Sampling:
         """See Method.resolve."""
         return resolve(sampling, self.diffusion, self.shape)

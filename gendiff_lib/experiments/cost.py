@@ -2,22 +2,24 @@
 
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..config import Config
 from ..data import count, load
 from ..data.dataset import Dataset, ImageBridge
-from ..training.build import images_at
-from ..training.operations import operations_per_image
+from ..training.build import build, images_at, start
+from ..training.operations import operations_counter
 
 PETA = 10**15
 
 
 def at_petaflops(config: Config, petaflops: float) -> float:
     """The epochs after which a training has done so many operations, in 10^15, rounded to a batch."""
-    steps = samples_of(config) // config.batch_size
-    images = petaflops * PETA / operations(config)
-    return images_at(images / config.batch_size / steps, steps, config.batch_size) / config.batch_size / steps
+    steps = _steps(config)
+    batches = _updates(config, petaflops * PETA / config.batch_size)
+    return images_at(batches / steps, steps, config.batch_size) / config.batch_size / steps
 
 
 def samples_of(config: Config) -> int:
@@ -26,15 +28,68 @@ def samples_of(config: Config) -> int:
 
 
 def operations(config: Config) -> int:
-    """The operations of training one image, counted on a blank one; CIFAR-10 need not be at hand."""
-    return _operations(config.but(epochs=1.0, snapshots=(), seed=0, name="run", batch_size=2, n_train=None))
+    """The operations of training one image, the mean over the training; CIFAR-10 need not be at hand."""
+    return round(training_operations(config) / images_at(config.epochs, _steps(config), config.batch_size))
+
+
+def training_operations(config: Config) -> int:
+    """The operations of a whole training; CIFAR-10 need not be at hand."""
+    price, updates = _prices(_alike(config)), images_at(config.epochs, _steps(config), 1)
+    total = price.each * updates if price.each is not None else int(price.until(updates)[updates - 1])
+    return total * config.batch_size
+
+
+def _steps(config: Config) -> int:
+    return max(samples_of(config) // config.batch_size, 1)
+
+
+def _updates(config: Config, cost: float) -> float:
+    """The updates, and the share of a last one, that cost so many operations for each image of a batch."""
+    price = _prices(_alike(config))
+    if price.each is not None:
+        return cost / price.each
+    updates = 1
+    while (spent := price.until(updates))[-1] < cost:
+        updates *= 4
+    return float(np.interp(cost, np.concatenate(([0], spent)), np.arange(len(spent) + 1)))
+
+
+def _alike(config: Config) -> Config:
+    """What costs as much an image, update by update."""
+    return config.but(epochs=1.0, snapshots=(), seed=0, name="run", precision="fp32", flip=False)
+
+
+class Prices:
+    """What the updates of a training cost: `each` image, or None where that depends on the update."""
+
+    def __init__(self, config: Config) -> None:
+        pair, cpu, dataset = config.but(batch_size=2, n_train=None), torch.device("cpu"), _blank(config.dataset)
+        self.config, self.learner = config, build(pair, dataset, cpu)
+        self.progress, self.cost = start(pair, dataset, cpu), operations_counter(pair, dataset)
+        self.progress.steps_per_epoch = _steps(config)
+        self.each = self._at(0) if self.learner.steady else None
+        self.spent: list[int] = []
+
+    def until(self, updates: int) -> npt.NDArray[np.float64]:
+        """The operations an image of all updates so far, after each of the first ones, at least so many."""
+        for update in range(len(self.spent), updates):
+            self.spent.append(self._at(update) + (self.spent[-1] if self.spent else 0))
+        return np.array(self.spent, dtype=np.float64)
+
+    def _at(self, update: int) -> int:
+        self.progress.epoch, self.progress.step = divmod(update, self.progress.steps_per_epoch)
+        self.progress.images = update * self.config.batch_size
+        return self.cost(self.learner.phase(self.progress), self.progress)
 
 
 @lru_cache(maxsize=256)
-def _operations(config: Config) -> int:
-    if config.dataset != "cifar10":
-        return operations_per_image(config, load(config.dataset))
-    blank, classes = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), tuple(map(str, range(10)))
-    return operations_per_image(
-        config, Dataset("cifar10", "train", blank, torch.zeros(2).long(), classes, ImageBridge(32))
-    )
+def _prices(config: Config) -> Prices:
+    return Prices(config)
+
+
+def _blank(name: str) -> Dataset:
+    """The data set, where it is CIFAR-10 two blank images of it."""
+    if name != "cifar10":
+        return load(name)
+    images, classes = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), tuple(map(str, range(10)))
+    return Dataset("cifar10", "train", images, torch.zeros(2).long(), classes, ImageBridge(32))

@@ -24,7 +24,7 @@ _NIGHT_CONV = CONV.but(**{"network.hidden_dim": 16})
 _NIGHT: dict[str, Any] = {"batch_size": 32, "lr": 1e-3, "ema": 22_000.0, "clip_grad": 1.0, "precision": "fp32"}
 _NIGHT_UNET = _UNET.but(**_NIGHT, network=UNetNetwork(widths=(16, 32, 64), n_blocks=1, attention=(2,), patch=2))
 NIGHT_TRANSFORMER = _TRANSFORMER.but(**_NIGHT, network=TransformerNetwork(n_layers=6, hidden_dim=64, patch=4))
-_NIGHT_FLOW = {**FLOW, "prediction": "x0", "times": "logit-normal", "weighting": "inverse-std"}
+NIGHT_FLOW = {**FLOW, "prediction": "x0", "times": "logit-normal", "weighting": "inverse-std"}
 _SMALL_UNET: dict[str, Any] = {
     "n_train": 10_000,
     "batch_size": 64,
@@ -134,7 +134,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             _UNET.but(name="flow-unet", **FLOW),
             {**_SMALL_UNET, "epochs": 4, "snapshots": (2, 4)},
             TINY_UNET,
-            _NIGHT_UNET.but(**_NIGHT_FLOW),
+            _NIGHT_UNET.but(**NIGHT_FLOW),
         ),
         DDIM,
     ),
@@ -144,7 +144,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             _TRANSFORMER.but(name="flow-transformer", **FLOW),
             {**_SMALL_TRANSFORMER, "epochs": 4, "snapshots": (4,)},
             _TINY_TRANSFORMER,
-            NIGHT_TRANSFORMER.but(**_NIGHT_FLOW),
+            NIGHT_TRANSFORMER.but(**NIGHT_FLOW),
         ),
         DDIM,
     ),

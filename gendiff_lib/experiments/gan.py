@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..gan.config import DCGANNetwork
+from ..gan.config import DCGANNetwork, GANConfig, ProgressiveNetwork, R3GANNetwork, ResNetGANNetwork
 from .experiment import GENERATOR, Experiment, presets_of
 from .paper import DCGAN
 
@@ -18,14 +18,110 @@ _SMALL_GAN: dict[str, Any] = {
     "lrD": 2e-4,
 }
 TINY_GAN: dict[str, Any] = {"network.ngf": 8, "network.ndf": 8}
+_LAPTOP: dict[str, Any] = {"n_train": 10_000, "batch_size": 64, "epochs": 3, "snapshots": (3,)}
 
 
-def _altered_dcgan(title: str, name: str, **changes: Any) -> Experiment:
+def altered_dcgan(title: str, name: str, *, petaflops: float = 1 / 8, changes: dict[str, Any]) -> Experiment:
     """The paper's DCGAN with one thing changed, at every size."""
     laptop = {**_SMALL_GAN, "epochs": 3, "snapshots": (3,)}
     paper, night = (base.but(name=name, **changes) for base in (DCGAN, NIGHT_GAN))
-    return Experiment(title, presets_of(paper, laptop, TINY_GAN, night), GENERATOR)
+    return Experiment(title, presets_of(paper, laptop, TINY_GAN, night), GENERATOR, petaflops=petaflops)
 
+
+def _named(title: str, paper: GANConfig, small: dict[str, Any], tiny: dict[str, Any], **night: Any) -> Experiment:
+    """A GAN of another paper: at its own size, `small` at the laptop's, and with the changes `night` overnight."""
+    return Experiment(
+        title,
+        presets_of(paper, {**_LAPTOP, **small}, tiny, paper.but(**{**small, "batch_size": 32, **night})),
+        GENERATOR,
+    )
+
+
+# SNGAN's own settings (Miyato et al. 2018, table 3, setting C; 50,000 updates of the generator, each after five).
+SNGAN = GANConfig(
+    name="sngan",
+    network=ResNetGANNetwork(),
+    nz=128,
+    loss="hinge",
+    lrG=2e-4,
+    lrD=2e-4,
+    beta1=0.0,
+    beta2=0.9,
+    n_critic=5,
+    lr_decay=250_000 * 64,
+    batch_size=64,
+    epochs=320,
+)
+# Narrow, and without a decay, since a longer training goes on from a shorter one. One update of the critic for each of
+# the generator's: at 1/8 petaFLOP five would leave the generator some 3,000.
+_SMALL_RESNET: dict[str, Any] = {"network.ngf": 24, "network.ndf": 24, "n_critic": 1, "lr_decay": None}
+_TINY_RESNET: dict[str, Any] = {"network.ngf": 8, "network.ndf": 8}
+SAGAN = SNGAN.but(  # Zhang et al. 2018, section 4: spectral normalisation of both, attention, two time scales
+    name="sagan",
+    network=ResNetGANNetwork(spectral=True, attention=True),
+    lrG=1e-4,
+    lrD=4e-4,
+    n_critic=1,
+    lr_decay=None,
+    epochs=100,
+)
+WGAN_GP = SNGAN.but(  # Gulrajani et al. 2017, appendix C: a plain residual critic and its penalty
+    name="wgan-gp",
+    network=ResNetGANNetwork(ngf=128, ndf=128, spectral_d=False),
+    loss="wasserstein",
+    penalty="wgan-gp",
+    gamma=10.0,
+    epochs=640,
+)
+# Huang et al. 2024, but for its augmentation. Each player's update has real images of its own: ours counts both, theirs
+# the one, so that 250 million of theirs are 500 of ours.
+R3GAN = GANConfig(
+    name="r3gan",
+    network=R3GANNetwork(),
+    nz=64,
+    conditional=True,
+    loss="relativistic",
+    penalty="r1+r2",
+    gamma=0.005,
+    lrG=5e-5,
+    lrD=5e-5,
+    beta1=0.0,
+    beta2=0.99,
+    warm_up=40_000_000,
+    ema=5_000_000.0,
+    flip=True,
+    batch_size=512,
+    epochs=10_000,
+    precision="bf16",
+)
+NIGHT_R3GAN: dict[str, Any] = {
+    "network.widths": (64, 48, 32, 16),
+    "network.blocks": (1, 1, 1, 1),
+    "conditional": False,
+    "flip": False,
+    "precision": "fp32",
+    "lrG": 2e-4,
+    "lrD": 2e-4,
+    "gamma": 0.1,
+    "warm_up": 40_000,
+    "ema": 22_000.0,
+    "batch_size": 32,
+}
+PROGRESSIVE = GANConfig(  # Karras et al. 2018, appendix A
+    name="progressive",
+    network=ProgressiveNetwork(ngf=512, ndf=512, fade=600_000),
+    nz=512,
+    loss="wasserstein",
+    penalty="wgan-gp",
+    gamma=10.0,
+    lrG=1e-3,
+    lrD=1e-3,
+    beta1=0.0,
+    beta2=0.99,
+    ema=10_000.0,
+    batch_size=16,
+    epochs=240,
+)
 
 EXPERIMENTS: dict[str, Experiment] = {
     "dcgan": Experiment(
@@ -50,13 +146,73 @@ EXPERIMENTS: dict[str, Experiment] = {
         GENERATOR,
         petaflops=1 / 4,
     ),
-    "dcgan-minimax": _altered_dcgan(
-        "the DCGAN with the saturating loss of equation 1", "dcgan-minimax", loss="minimax"
+    "dcgan-minimax": altered_dcgan(
+        "the DCGAN with the saturating loss of equation 1", "dcgan-minimax", changes={"loss": "minimax"}
     ),
-    "dcgan-plain": _altered_dcgan(
-        "the DCGAN without batch norm after its transposed convolutions", "dcgan-plain", **{"network.norm": "none"}
+    "dcgan-plain": altered_dcgan(
+        "the DCGAN without batch norm after its transposed convolutions",
+        "dcgan-plain",
+        changes={"network.norm": "none"},
     ),
-    "dcgan-clipped": _altered_dcgan(
-        "the DCGAN with the gradients of both players clipped to norm 1", "dcgan-clipped", clip_grad=1.0
+    "dcgan-clipped": altered_dcgan(
+        "the DCGAN with the gradients of both players clipped to norm 1", "dcgan-clipped", changes={"clip_grad": 1.0}
+    ),
+    "dcgan-plain-d": altered_dcgan(
+        "the DCGAN without batch norm in the discriminator",
+        "dcgan-plain-d",
+        petaflops=1 / 32,
+        changes={"network.norm_d": "none"},
+    ),
+    "dcgan-relu": altered_dcgan(
+        "the DCGAN with ReLU in the discriminator, which has LeakyReLU",
+        "dcgan-relu",
+        petaflops=1 / 32,
+        changes={"network.slope_d": 0.0},
+    ),
+    "dcgan-leaky": altered_dcgan(
+        "the DCGAN with LeakyReLU in the generator, which has ReLU",
+        "dcgan-leaky",
+        petaflops=1 / 32,
+        changes={"network.slope": 0.2},
+    ),
+    "dcgan-pool": altered_dcgan(
+        "the DCGAN with pooling and enlarging in the place of strided convolutions",
+        "dcgan-pool",
+        petaflops=1 / 32,
+        changes={"network.resampling": "pool"},
+    ),
+    "dcgan-augmented": altered_dcgan(
+        "the DCGAN whose discriminator sees augmented images",
+        "dcgan-augmented",
+        petaflops=1 / 32,
+        changes={"augment": ("color", "translation", "cutout")},
+    ),
+    "sngan": _named("residual players, the critic's weights spectrally normalised", SNGAN, _SMALL_RESNET, _TINY_RESNET),
+    "sngan-cond": _named(
+        "SNGAN told the class: conditional batch norm, projection critic",
+        SNGAN.but(name="sngan-cond", conditional=True),
+        _SMALL_RESNET,
+        _TINY_RESNET,
+    ),
+    "sagan": _named("residual players with self-attention, two time scales", SAGAN, _SMALL_RESNET, _TINY_RESNET),
+    "wgan-gp": _named(
+        "Wasserstein's critic under a gradient penalty",
+        WGAN_GP,
+        {**_SMALL_RESNET, "n_critic": 5},
+        _TINY_RESNET,
+    ),
+    "r3gan": _named(
+        "the modern baseline: relativistic pairing under penalties on real images and fakes",
+        R3GAN,
+        {**NIGHT_R3GAN, "network.widths": (32, 32, 16, 16)},
+        {"network.widths": (8, 8, 8, 8)},
+        **NIGHT_R3GAN,
+    ),
+    "progressive": _named(
+        "players that grow from 8x8 over 16x16 to 32x32 pixels",
+        PROGRESSIVE,
+        {"network.ngf": 16, "network.ndf": 16, "network.fade": 5000, "nz": 64},
+        {"network.ngf": 8, "network.ndf": 8, "network.fade": 200},
+        **{"network.ngf": 24, "network.ndf": 24, "network.fade": 50_000},
     ),
 }

@@ -22,16 +22,26 @@ from ..runs.train import OutOfTime, train
 from . import PAPER_PAIR, get, protocol
 from .book import CODED, live_configs, sampler_grid
 from .extractors import extractor
+from .studies import BATCHES, RATES
 
 OTHERS = (
     "flow-transformer", "flow-unet", "ddpm-unet", "ddpm-transformer", "ddpm-mlp",
     "dcgan-minimax", "dcgan-plain", "dcgan-clipped", "dcgan",
 )  # fmt: skip
+# The GANs that the paper names and does not show, in order of worth, and one thing at a time of its own.
+GANS = ("r3gan", "sngan", "sagan", "wgan-gp", "progressive", "sngan-cond")
+PARTS = ("dcgan-plain-d", "dcgan-relu", "dcgan-leaky", "dcgan-pool", "dcgan-augmented")
 # Settings tried for the best pair, as many on either side; those of longer runs count by their first snapshot.
 TRIALS: dict[str, tuple[str, ...]] = {
-    "GAN": ("dcgan-32", "trial-gan-rates", "trial-gan-narrow", "trial-gan-batch", "trial-gan-smooth"),
-    "diffusion": ("ddpm-unet", "ddpm-transformer", "flow-unet", "flow-transformer", "trial-flow-velocity"),
-}
+    "GAN": (
+        "dcgan-32", "trial-gan-rates", "trial-gan-narrow", "trial-gan-batch", "trial-gan-smooth",
+        "trial-r3gan-low", "trial-r3gan-middle", "trial-r3gan-high",
+    ),
+    "diffusion": (
+        "ddpm-unet", "ddpm-transformer", "flow-unet", "flow-transformer",
+        "trial-flow-velocity", "trial-flow-fast", "trial-flow-slow", "trial-flow-batch",
+    ),
+}  # fmt: skip
 SEEDS = (1, 2, 3)  # fresh ones: seed 0 chose
 EXTRACTORS = ("classifier", "efficientnet", "inception")
 EARLY_N = 2000  # samples of each snapshot, where snapshots are compared
@@ -43,9 +53,10 @@ def study() -> list[Config]:
     pair, others = [get(n, night) for n in PAPER_PAIR], [get(n, night) for n in OTHERS]
     long = [get(n, night, epochs=100.0) for n in PAPER_PAIR]
     trials = [get(n, night) for names in TRIALS.values() for n in names if n.startswith("trial-")]
+    gans, parts = [get(n, night) for n in GANS], [get(n, night) for n in (*PARTS, *RATES, *BATCHES)]
     fresh = [c.but(seed=s) for s in SEEDS for c in pair]
     live = [c for c in live_configs(night) if c.dataset == "shapes"]
-    return [*pair, *others, *live, *long, *trials, *fresh]
+    return [*pair, *others, *live, *trials, *gans[:3], *long, *gans[3:], *fresh, *parts]
 
 
 def work(configs: Sequence[Config], budget: float, finish: Callable[[Run], Iterator[str]]) -> Iterator[str]:

@@ -4,10 +4,12 @@ from typing import Any
 
 from ..config import Config
 from ..gan.config import DCGANNetwork
-from .diffusion import FLOW, NIGHT_TRANSFORMER
+from .diffusion import FLOW, NIGHT_FLOW, NIGHT_TRANSFORMER
 from .experiment import DDIM, GENERATOR, Experiment
-from .gan import NIGHT_GAN
+from .gan import NIGHT_GAN, NIGHT_R3GAN, R3GAN
 
+_FLOW_TRANSFORMER = NIGHT_TRANSFORMER.but(**NIGHT_FLOW)
+_R3GAN = R3GAN.but(**NIGHT_R3GAN)
 _TUNED_GAN = NIGHT_GAN.but(batch_size=64, lrG=2e-4, lrD=2e-4)
 
 
@@ -37,9 +39,21 @@ EXPERIMENTS: dict[str, Experiment] = {
         lrG=4e-4,
         real_label=0.9,
     ),
+    **{
+        name: _trial(f"R3GAN, gamma {gamma:g}", _R3GAN, name=name, gamma=gamma)
+        for name, gamma in (("trial-r3gan-low", 0.01), ("trial-r3gan-middle", 0.1), ("trial-r3gan-high", 1.0))
+    },
     "trial-flow-velocity": _trial(
         "the flow transformer, predicting the velocity at uniform times",
         NIGHT_TRANSFORMER.but(**FLOW),
         name="trial-flow-velocity",
     ),
+    **{
+        name: _trial(f"the flow transformer, {title}", _FLOW_TRANSFORMER, name=name, **changes)
+        for name, title, changes in (
+            ("trial-flow-fast", "rate 2e-3", {"lr": 2e-3}),
+            ("trial-flow-slow", "rate 5e-4", {"lr": 5e-4}),
+            ("trial-flow-batch", "batch 16", {"batch_size": 16}),
+        )
+    },
 }

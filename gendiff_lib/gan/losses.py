@@ -1,4 +1,4 @@
-"""What the players of a GAN minimise: of probabilities (the paper's), and of logits, by name in LOSSES."""
+"""What the players of a GAN minimise, by name in LOSSES."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,49 +8,40 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def discriminator_loss(real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
-    """What D minimises, from its answers (N,) to real images and to fakes (Goodfellow et al. 2014, eq. 1, negated).
+class Loss(NamedTuple):
+    """What both players minimise, each a mean over float32 logits (N,), above 0 for what is taken to be real."""
+
+    critic: Callable[..., Tensor]  # of the logits of real images and of fakes
+    generator: Callable[[Tensor, Tensor | None], Tensor]  # of the logits of fakes, and of real images where `paired`
+    paired: bool = False  # whether the generator's loss needs the logits of as many real images
+
+
+def bce(logits: Tensor, label: float) -> Tensor:
+    """Binary cross-entropy of the logits' sigmoids against one label, in float32 whatever the networks computed in.
+
+    Both in this order, as Figs. 14 and 16 have them: a logit that is far off gives no gradient.
+    """
+    with torch.autocast(logits.device.type, enabled=False):
+        p = torch.sigmoid(logits)
+        return F.binary_cross_entropy(p, torch.full_like(p, label))
+
+
+def logistic_critic(real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
+    """-log D(x) - log(1 - D(G(z))), D being the logits' sigmoid (Goodfellow et al. 2014, eq. 1, negated).
 
     A real_label below 1 smooths (Salimans et al. 2016, section 3.4).
     """
     return bce(real, real_label) + bce(fake, 0.0)
 
 
-def generator_loss(fake: Tensor, kind: str) -> Tensor:
-    """What G minimises, from D's answers (N,) to its fakes (Goodfellow et al. 2014, eq. 1 and section 3).
-
-    log(1 - D(G(z))) where `kind` is minimax, else -log D(G(z)).
-    """
-    return -bce(fake, 0.0) if kind == "minimax" else bce(fake, 1.0)
-
-
-def bce(p: Tensor, label: float) -> Tensor:
-    """Binary cross-entropy of probabilities p (N,) against one label, in float32 whatever the networks computed in."""
-    with torch.autocast(p.device.type, enabled=False):
-        return F.binary_cross_entropy(p, torch.full_like(p, label))
-
-
-class Loss(NamedTuple):
-    """What both players minimise, each a mean over logits (N,): float32, above 0 for what is taken to be real."""
-
-    critic: Callable[[Tensor, Tensor], Tensor]  # of the logits of real images and of fakes
-    generator: Callable[[Tensor, Tensor | None], Tensor]  # of the logits of fakes, and of real images where `paired`
-    paired: bool = False  # whether the generator's loss needs the logits of as many real images
-
-
-def logistic_critic(real: Tensor, fake: Tensor) -> Tensor:
-    """`discriminator_loss` of the logits' sigmoids, without their rounding (Goodfellow et al. 2014, eq. 1)."""
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
-
-
 def non_saturating_generator(fake: Tensor, real: Tensor | None = None) -> Tensor:
     """-log D(G(z)), D being the logits' sigmoid (Goodfellow et al. 2014, section 3)."""
-    return F.softplus(-fake).mean()
+    return bce(fake, 1.0)
 
 
 def minimax_generator(fake: Tensor, real: Tensor | None = None) -> Tensor:
     """log(1 - D(G(z))), D being the logits' sigmoid (Goodfellow et al. 2014, eq. 1)."""
-    return -F.softplus(fake).mean()
+    return -bce(fake, 0.0)
 
 
 def hinge_critic(real: Tensor, fake: Tensor) -> Tensor:

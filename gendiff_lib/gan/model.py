@@ -1,106 +1,162 @@
 """Generative adversarial networks: the paper's DCGAN (Figs. 14 and 15), its 32x32 variant, and one for the plane."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from ..config import Sampling
+from ..ema import EMA
 from ..errors import ConfigError
 from ..learner import Method, Step, gradient_norm
-from ..networks.dcgan import Discriminator, Generator, dcgan_weights
-from ..networks.mlp import PointDiscriminator, PointGenerator
+from ..networks.progressive import Growing
 from ..progress import Progress
 from ..streams import stream
 from ..versions import register
-from .config import DCGANNetwork, GANConfig, PointGANNetwork
-from .losses import discriminator_loss, generator_loss
+from .augment import augment
+from .batchnorm import recompute, unchanged_buffers
+from .collapse import nearest
+from .config import LABELLED, DCGANNetwork, GANConfig
+from .losses import LOSSES
+from .penalties import PENALTIES, Critic, refuse_batch_norm
+from .players import players
+from .settling import PENALTY_START, from_start, settle
 
 # of what a training computes: raised when the same configuration gives other losses or weights
 VERSION = register("gan", 1)
 DIVERSITY_BATCH = 64  # images of the fixed batch
 STATISTICS_BATCHES, STATISTICS_BATCH = 20, 128  # of fixed noise, for a snapshot's batch statistics
+CRITIC, GENERATOR, BOTH = "critic", "generator", "both"  # whose turn a step is
+ABSOLUTE = ("non-saturating", "minimax", "hinge")  # losses whose logits mean something by themselves
+TOLD = ("loss_d", "loss_g", "grad_norm_d", "grad_norm_g", "accuracy_real", "accuracy_fake", "penalty")
 
 
-def players(network: DCGANNetwork | PointGANNetwork, nz: int, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
-    """Generator and discriminator of a network's fields, for latents of length nz and samples of a shape."""
-    if isinstance(network, DCGANNetwork):
-        generator = Generator(shape, nz=nz, ngf=network.ngf, norm=network.norm).apply(dcgan_weights)
-        return generator, Discriminator(shape, ndf=network.ndf).apply(dcgan_weights)
-    points = PointGenerator(shape, nz=nz, width=network.ngf)
-    return points, PointDiscriminator(shape, width=network.ndf, fourier=network.fourier)
+def turns(n_critic: int, paired: bool) -> tuple[str, ...]:
+    """Whose turn each of the steps is that repeat for ever: n_critic times the discriminator's, each with a batch.
+
+    The generator follows the last with the same fakes; it has a step and real images of its own where its loss is
+    `paired` with them.
+    """
+    return (*[CRITIC] * n_critic, GENERATOR) if paired else (*[CRITIC] * (n_critic - 1), BOTH)
 
 
 def resolve(sampling: Sampling, config: GANConfig) -> Sampling:
-    """A generator has no steps, no eta, nothing to clip and no averaged weights; ConfigError where one is asked for."""
-    allowed = {"sampler": "generator", "n_steps": 1, "eta": None, "clip_x0": None, "weights": "raw"}
+    """A generator has no steps, no eta and nothing to clip; ConfigError where one is asked for, or what it lacks."""
+    allowed = {"sampler": "generator", "n_steps": 1, "eta": None, "clip_x0": None}
     for name, only in allowed.items():
         if getattr(sampling, name) not in (None, only):
             raise ConfigError(f"{name}={getattr(sampling, name)} does not apply to a GAN: leave it out")
-    normed = isinstance(config.network, DCGANNetwork) and config.network.norm == "batch"
+    if sampling.weights == "ema" and config.ema is None:
+        raise ConfigError("weights='ema' asks for averaged weights that this run has not kept: use raw")
+    weights = sampling.weights or ("ema" if config.ema else "raw")
+    normed = config.network.type == "resnet" or (
+        isinstance(config.network, DCGANNetwork) and config.network.norm == "batch"
+    )
     if not normed and sampling.batchnorm:
         raise ConfigError(f"batchnorm={sampling.batchnorm} does not apply: this generator has none; leave it out")
-    return sampling.but(**allowed, batchnorm=sampling.batchnorm or ("recomputed" if normed else None))
-
-
-def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
-    return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
-
-
-@contextmanager
-def _unchanged_buffers(module: nn.Module) -> Iterator[None]:
-    """While a network runs in training mode: its batch norms use the batch's statistics, and remember none."""
-    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    try:
-        yield
-    finally:
-        for name, buffer in module.named_buffers():
-            buffer.copy_(before[name])
+    if weights == "ema" and sampling.batchnorm == "running":
+        raise ConfigError("batchnorm=running does not apply to averaged weights, which never ran: use recomputed")
+    return sampling.but(**allowed, weights=weights, batchnorm=sampling.batchnorm or ("recomputed" if normed else None))
 
 
 class GAN(Method):
-    """One update of the discriminator, then one of the generator, with the same fakes (Goodfellow et al. 2014)."""
+    """Updates of the discriminator and of the generator by turns (Goodfellow et al. 2014, algorithm 1)."""
 
-    saved = ("generator",)
-    capturable = True
-
-    def __init__(self, config: GANConfig, shape: tuple[int, ...]) -> None:
-        """Both networks and their optimisers; ConfigError where the network does not fit the samples."""
+    def __init__(self, config: GANConfig, shape: tuple[int, ...], n_classes: int = 1) -> None:
+        """Both networks and their optimisers; ConfigError where the network does not fit the samples or the penalty."""
         super().__init__(config, shape)
-        self.gan = config
-        self.generator, self.discriminator = players(config.network, config.nz, shape)
+        self.gan, self.n_classes = config, n_classes
+        self.generator, self.discriminator = players(config, shape, n_classes)
+        if config.penalty:
+            refuse_batch_norm(self.discriminator, config.penalty)
         self.modules = {"generator": self.generator, "discriminator": self.discriminator}
+        self.saved: tuple[str, ...] = ("generator",)
+        self.ema = EMA(self.generator, config.ema) if config.ema else None
+        if self.ema:
+            self.modules["ema"], self.saved = self.ema.net, ("generator", "ema")
+        self.loaded = False  # whether the weights are a snapshot's, which hold recomputed statistics
         self.running: dict[str, Tensor] = {}  # of loaded weights: the batch statistics that training left
-        betas = (config.beta1, 0.999)
+        self.loss = LOSSES[config.loss]
+        self.turns = turns(config.n_critic, self.loss.paired)
+        self.growing = [m for m in self.modules.values() if isinstance(m, Growing)]
+        self.steady = len(self.turns) == 1 and not self.growing
+        self.capturable = self.steady and not (config.penalty or config.warm_up or config.lr_decay)
+        betas = (config.beta1, config.beta2)
         self.optimizers = {
             "generator": torch.optim.Adam(self.generator.parameters(), config.lrG, betas, fused=True),
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), config.lrD, betas, fused=True),
         }
 
     def step(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> dict[str, Tensor]:
-        """See Learner.step; losses are `loss_d` (on real plus on fake) and `loss_g`."""
+        """See Learner.step; losses are `loss_d` (on real plus on fake, and a penalty) and `loss_g`, as turns have them.
+
+        Where both players are updated in one step, it is with the same fakes.
+        """
+        turn = self.turns[progress.updates % len(self.turns)]
+        for net in self.growing:
+            net.grow(progress.images)
+        settle(self.optimizers, self.gan, progress.images)
+        y = labels if self.gan.conditional else None
+        with self.autocast(), torch.set_grad_enabled(turn != CRITIC):
+            fake = self._generate(self.generator, self._latent(len(x), rng), y)
+
+        def critic(images: Tensor) -> Tensor:
+            seen = augment(images, self.gan.augment, rng)
+            logits: Tensor = self.discriminator(seen) if y is None else self.discriminator(seen, y)
+            return logits
+
+        told: dict[str, Tensor] = {}
+        if turn != GENERATOR:
+            told |= self._update_discriminator(critic, x, fake.detach(), progress, rng)
+        if turn != CRITIC:
+            told |= self._update_generator(critic, fake, x)
+        return {name: told[name] for name in TOLD if name in told}
+
+    def _update_discriminator(
+        self, critic: Critic, x: Tensor, fake: Tensor, progress: Progress, rng: torch.Generator
+    ) -> dict[str, Tensor]:
         with self.autocast():
-            fake = self.generator(self._latent(len(x), rng))
-        real, made = self._judge(x), self._judge(fake.detach())
-        loss_d = discriminator_loss(real, made, self.gan.real_label)
-        norm_d = self._update("discriminator", loss_d)
+            real, made, slope = PENALTIES[self.gan.penalty](critic, x, fake, rng)
+        smoothed = (self.gan.real_label,) if self.gan.loss in LABELLED else ()
+        loss = self.loss.critic(real, made, *smoothed)
+        middle = 0.0 if self.gan.loss in ABSOLUTE else ((real.mean() + made.mean()) / 2).detach()
+        told = {"accuracy_real": (real > middle).float().mean(), "accuracy_fake": (made < middle).float().mean()}
+        if slope is not None:
+            penalty = (self.gan.gamma or 0.0) * from_start(PENALTY_START, self.gan, progress.images) * slope
+            loss, told["penalty"] = loss + penalty, penalty.detach()
+        return told | {"grad_norm_d": self._update("discriminator", loss), "loss_d": loss.detach()}
+
+    def _update_generator(self, critic: Critic, fake: Tensor, x: Tensor) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)  # the generator's update needs no gradient of D's weights
-        loss_g = generator_loss(self._judge(fake), self.gan.loss)
-        norm_g = self._update("generator", loss_g)
+        with self.autocast():
+            made, real = critic(fake), critic(x) if self.loss.paired else None
+        loss = self.loss.generator(made, real)
+        norm = self._update("generator", loss)
         self.discriminator.requires_grad_(True)
-        right = {"accuracy_real": (real > 0.5).float().mean(), "accuracy_fake": (made < 0.5).float().mean()}
-        losses = {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
-        return losses | {"grad_norm_d": norm_d, "grad_norm_g": norm_g} | right
+        if self.ema:
+            self.ema.update(self.generator, len(x) * len(self.turns))
+        return {"loss_g": loss.detach(), "grad_norm_g": norm}
+
+    def phase(self, progress: Progress) -> str:
+        """See Learner.phase: whose turn it is, and how far the players have grown."""
+        for net in self.growing:
+            net.grow(progress.images)
+        stage, alpha = self.growing[0].stage if self.growing else (0, 1.0)
+        return f"{self.turns[progress.updates % len(self.turns)]} {stage} {alpha < 1}"
 
     @torch.no_grad()
     def diagnose(self) -> dict[str, Tensor]:
-        """See Learner.diagnose; `diversity` is the root mean square difference of two images of a fixed batch."""
-        z = self._latent(DIVERSITY_BATCH, stream("diversity", self.gan.seed, device=self.device))
-        with _unchanged_buffers(self.generator), self.autocast():
-            x = self.generator(z).float()
-        return {"diversity": (2 * x.var(0).mean()).sqrt()}
+        """See Learner.diagnose; of a fixed batch of latents.
+
+        `diversity` is the root mean square difference of two of its images, `nearest` that of one to its likest.
+        """
+        rng = stream("diversity", self.gan.seed, device=self.device)
+        z, y = self._latent(DIVERSITY_BATCH, rng), self._classes(DIVERSITY_BATCH, rng)
+        with unchanged_buffers(self.generator), self.autocast():
+            x = self._generate(self.generator, z, y).float()
+        return {"diversity": (2 * x.var(0).mean()).sqrt(), "nearest": nearest(x)}
 
     def resolve(self, sampling: Sampling) -> Sampling:
         """See Method.resolve."""
@@ -108,59 +164,60 @@ class GAN(Method):
 
     @torch.no_grad()
     def sample(self, n: int, sampling: Sampling, rng: torch.Generator) -> Iterator[Step]:
-        """See Method.sample; yields once."""
-        generator = self._with_statistics(self.resolve(sampling).batchnorm)
+        """See Method.sample; yields once. Classes are drawn evenly."""
+        sampling = self.resolve(sampling)
+        generator = self._with_statistics(sampling.batchnorm, averaged=sampling.weights == "ema")
+        z, y = self._latent(n, rng), self._classes(n, rng)
         with self.autocast():
-            x = generator(self._latent(n, rng)).float()
+            x = self._generate(generator, z, y).float()
         yield Step(0.0, x, x)
 
-    def _with_statistics(self, which: str | None) -> nn.Module:
+    def _with_statistics(self, which: str | None, *, averaged: bool = False) -> nn.Module:
         """A copy of the generator whose batch norms use recomputed or running statistics, or those of the batch.
 
         A snapshot holds the recomputed ones in their place, and the running ones beside them.
         """
-        generator = deepcopy(self.generator).train(which == "batch")
-        if which == "recomputed" and not self.running:
-            self._recompute(generator)
+        generator = deepcopy(self.modules["ema" if averaged else "generator"]).train(which == "batch")
+        if which == "recomputed" and not self.loaded:
+            recompute(generator, partial(self._run, generator), STATISTICS_BATCHES)
         for name, value in self.running.items() if which == "running" else ():
             generator.get_buffer(name).copy_(value)
         return generator
 
-    @torch.no_grad()
-    def _recompute(self, generator: nn.Module) -> None:
-        """Give the batch norms of `generator` the mean statistics over batches of fixed noise.
-
-        The running ones lag behind weights that move, in a GAN far enough to change what samples look like.
-        """
-        for norm in _norms(generator):
-            norm.reset_running_stats()
-            norm.momentum = None  # torch's word for a plain mean over batches
-        generator.train()
-        for i in range(STATISTICS_BATCHES if _norms(generator) else 0):
-            rng = stream("batchnorm", self.gan.seed, i, self.device)
-            with self.autocast():
-                generator(self._latent(STATISTICS_BATCH, rng))
-        generator.eval()
+    def _run(self, generator: nn.Module, i: int) -> None:
+        """Let a generator make the i-th batch of fixed noise."""
+        rng = stream("batchnorm", self.gan.seed, i, self.device)
+        z, y = self._latent(STATISTICS_BATCH, rng), self._classes(STATISTICS_BATCH, rng)
+        with self.autocast():
+            self._generate(generator, z, y)
 
     def weights(self) -> dict[str, Tensor]:
-        """See Learner.weights: the generator with recomputed batch statistics, and the running ones."""
-        generator = self._with_statistics("recomputed")
+        """See Learner.weights: generators with recomputed batch statistics, and the running ones."""
+        made = {"generator": self._with_statistics("recomputed")}
+        if self.ema:
+            made["ema"] = self._with_statistics("recomputed", averaged=True)
         buffers = self.running or dict(self.generator.named_buffers())
-        running = {f"running.{k}": v for k, v in buffers.items() if not k.endswith("num_batches_tracked")}
-        return {f"generator.{k}": v for k, v in generator.state_dict().items()} | running
+        running = {f"running.{k}": v for k, v in buffers.items() if k.endswith(("running_mean", "running_var"))}
+        return {f"{name}.{k}": v for name, net in made.items() for k, v in net.state_dict().items()} | running
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """See Learner.load_weights."""
         super().load_weights(weights)
+        self.loaded = True
         self.running = {k.removeprefix("running."): v for k, v in weights.items() if k.startswith("running.")}
 
     def _latent(self, n: int, rng: torch.Generator) -> Tensor:
         return torch.randn(n, self.gan.nz, 1, 1, generator=rng, device=self.device)
 
-    def _judge(self, x: Tensor) -> Tensor:
-        with self.autocast():
-            p: Tensor = self.discriminator(x)
-        return p
+    def _classes(self, n: int, rng: torch.Generator) -> Tensor | None:
+        """Classes (n,), where the players are told them; else none, and nothing is drawn."""
+        if not self.gan.conditional:
+            return None
+        return torch.randint(self.n_classes, (n,), generator=rng, device=self.device)
+
+    def _generate(self, generator: nn.Module, z: Tensor, y: Tensor | None) -> Tensor:
+        x: Tensor = generator(z) if y is None else generator(z, y)
+        return x
 
     def _update(self, name: str, loss: Tensor) -> Tensor:
         """One step of a player's optimiser; returns the norm of its gradients."""

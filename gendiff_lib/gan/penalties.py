@@ -5,6 +5,7 @@ image at a time, so a critic must not mix those of a batch: `refuse_batch_norm`.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,14 @@ from ..errors import ConfigError
 Critic = Callable[[Tensor], Tensor]
 
 
+class Answers(NamedTuple):
+    """A critic's logits (N,) of real images and of fakes, and the penalty on its slope, unweighted; None for none."""
+
+    real: Tensor
+    fake: Tensor
+    penalty: Tensor | None
+
+
 def squared_slopes(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (N,) of x (N, ...), and the squared norm (N,) of each one's gradient by its own x.
 
@@ -23,14 +32,9 @@ def squared_slopes(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
     """
     with torch.autocast(x.device.type, enabled=False), torch.enable_grad():
         x = x.detach().to(torch.promote_types(x.dtype, torch.float32)).requires_grad_()
-        logits = critic(x)
+        logits = critic(x.view_as(x))  # a leaf itself would be in the way of torch's counting of operations
         (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
         return logits, slope.flatten(1).square().sum(1)
-
-
-def zero_centred(critic: Critic, x: Tensor, gamma: float) -> Tensor:
-    """gamma/2 E|grad D(x)|^2: R1 where x are real images, R2 where fakes (Mescheder et al. 2018, section 4)."""
-    return gamma / 2 * squared_slopes(critic, x)[1].mean()
 
 
 def interpolate(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
@@ -39,22 +43,29 @@ def interpolate(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     return eps * real + (1 - eps) * fake
 
 
-def r1(critic: Critic, real: Tensor, fake: Tensor, weight: float, rng: torch.Generator) -> Tensor:
-    """`zero_centred` on real images, `weight` being gamma (Mescheder et al. 2018, section 4)."""
-    return zero_centred(critic, real, weight)
+def plain(critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Answers:
+    """The critic's answers alone."""
+    return Answers(critic(real), critic(fake), None)
 
 
-def r1_r2(critic: Critic, real: Tensor, fake: Tensor, weight: float, rng: torch.Generator) -> Tensor:
-    """`zero_centred` on real images and on fakes, both of gamma = `weight`: R3GAN's (Huang et al. 2024)."""
-    return zero_centred(critic, real, weight) + zero_centred(critic, fake, weight)
+def r1(critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Answers:
+    """E|grad D(x)|^2 / 2 over real images (Mescheder et al. 2018, section 4; their weight is gamma)."""
+    logits, slopes = squared_slopes(critic, real)
+    return Answers(logits, critic(fake), slopes.mean() / 2)
 
 
-def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, weight: float, rng: torch.Generator) -> Tensor:
-    """weight * E(|grad D(x)| - 1)^2, x between real images and fakes (Gulrajani et al. 2017, eq. 3; there 10)."""
+def r1_r2(critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Answers:
+    """E|grad D(x)|^2 / 2 over real images, and the same over fakes: R3GAN's (Huang et al. 2024)."""
+    (of_real, real_slopes), (of_fake, fake_slopes) = (squared_slopes(critic, x) for x in (real, fake))
+    return Answers(of_real, of_fake, (real_slopes.mean() + fake_slopes.mean()) / 2)
+
+
+def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Answers:
+    """E(|grad D(x)| - 1)^2, x between real images and fakes (Gulrajani et al. 2017, eq. 3; their weight is 10)."""
     squared = squared_slopes(critic, interpolate(real, fake, rng))[1]
     positive = squared > 0  # the root's own slope is infinite at 0, where the norm's is taken to be 0
     norm = torch.where(positive, torch.where(positive, squared, 1.0).sqrt(), 0.0)
-    return weight * (norm - 1).square().mean()
+    return Answers(critic(real), critic(fake), (norm - 1).square().mean())
 
 
 def refuse_batch_norm(critic: nn.Module, penalty: str) -> None:
@@ -67,7 +78,8 @@ def refuse_batch_norm(critic: nn.Module, penalty: str) -> None:
             )
 
 
-PENALTIES: dict[str, Callable[[Critic, Tensor, Tensor, float, torch.Generator], Tensor]] = {
+PENALTIES: dict[str | None, Callable[[Critic, Tensor, Tensor, torch.Generator], Answers]] = {
+    None: plain,
     "r1": r1,
     "r1+r2": r1_r2,
     "wgan-gp": wgan_gp,

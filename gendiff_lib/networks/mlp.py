@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -63,7 +62,7 @@ class PointGenerator(nn.Module):
 
 
 class PointDiscriminator(nn.Module):
-    """Points to the probability that they are real."""
+    """Points to logits, above 0 for what is taken to be real."""
 
     def __init__(self, shape: tuple[int, ...], *, width: int, fourier: int = 0) -> None:
         super().__init__()
@@ -71,5 +70,6 @@ class PointDiscriminator(nn.Module):
         self.main = perceptron(shape[0] * (1 + 2 * fourier), width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 2) to probabilities (N,)."""
-        return torch.sigmoid(self.main(waves(x, self.fourier)).flatten().float())
+        """(N, 2) to float32 logits (N,)."""
+        logits: Tensor = self.main(waves(x, self.fourier)).flatten().float()
+        return logits

@@ -58,14 +58,35 @@ class Normed(nn.Module):
         return pixel_norm(F.leaky_relu(x, SLOPE))
 
 
-class Generator(nn.Module):
-    """z (N, nz, 1, 1) to images of 8x8, 16x16 or 32x32 pixels, which nothing bounds.
+class Growing(nn.Module):
+    """A network whose stage depends on the images that it was trained with, which a buffer of its own remembers.
 
-    While a stage fades in, `alpha` goes from 0 to 1: its images are mixed with those of the stage before, upsampled.
+    The first stage lasts `fade` images; each later one fades in over as many, its `alpha` going from 0 to 1, and stays
+    for as many more, the last for ever (section 2).
     """
 
-    def __init__(self, shape: tuple[int, ...], *, nz: int, width: int, equalised: bool = True) -> None:
+    def __init__(self, fade: int) -> None:
         super().__init__()
+        self.fade = fade
+        self.register_buffer("images", torch.zeros((), dtype=torch.int64))
+
+    def grow(self, images: int) -> None:
+        """Be as after so many images."""
+        self.get_buffer("images").fill_(images)
+
+    @property
+    def stage(self) -> tuple[int, float]:
+        """The stage, an index of SIDES, and its alpha."""
+        periods = int(self.get_buffer("images")) / self.fade
+        stage = min(int((periods + 1) // 2), len(SIDES) - 1)
+        return stage, min(periods - (2 * stage - 1), 1.0) if stage else 1.0
+
+
+class Generator(Growing):
+    """z (N, nz, 1, 1) to images of 32x32 pixels, which nothing bounds: those of its stage, enlarged."""
+
+    def __init__(self, shape: tuple[int, ...], *, nz: int, width: int, fade: int, equalised: bool = True) -> None:
+        super().__init__(fade)
         channels = channels_at(shape, SIDES[-1], "progressive")
         dense = _he(nn.Linear(nz, width * BOTTOM**2), equalised, math.sqrt(2) / 4)  # a quarter, as in the authors' code
         unfold = nn.Unflatten(1, (width, BOTTOM, BOTTOM))
@@ -76,8 +97,13 @@ class Generator(nn.Module):
             self.blocks.append(nn.Sequential(nn.Upsample(scale_factor=2.0), *layers))
         self.to_rgb = nn.ModuleList(_he(nn.Conv2d(width, channels, 1), equalised, 1.0) for _ in SIDES)
 
-    def forward(self, z: Tensor, stage: int, alpha: float | Tensor = 1.0) -> Tensor:
-        """(N, nz, 1, 1) to (N, 3, SIDES[stage], SIDES[stage])."""
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, nz, 1, 1) to (N, 3, 32, 32)."""
+        images = self.at(z, *self.stage)
+        return F.interpolate(images, SIDES[-1])
+
+    def at(self, z: Tensor, stage: int, alpha: float = 1.0) -> Tensor:
+        """(N, nz, 1, 1) to (N, 3, SIDES[stage], SIDES[stage]), mixed with those of the stage before, enlarged."""
         before = self.enter(pixel_norm(z.flatten(1)))
         for i in range(stage):
             before = self.blocks[i](before)
@@ -87,11 +113,13 @@ class Generator(nn.Module):
         return torch.lerp(F.interpolate(self.to_rgb[stage - 1](before), scale_factor=2.0), images, alpha)
 
 
-class Discriminator(nn.Module):
-    """Images of 8x8, 16x16 or 32x32 pixels to logits; `alpha` mixes as the generator's, `deviation` adds its map."""
+class Discriminator(Growing):
+    """Images of 32x32 pixels, averaged to those of its stage, to logits; `deviation` adds a map of the batch's."""
 
-    def __init__(self, shape: tuple[int, ...], *, width: int, equalised: bool = True, deviation: bool = True) -> None:
-        super().__init__()
+    def __init__(
+        self, shape: tuple[int, ...], *, width: int, fade: int, equalised: bool = True, deviation: bool = True
+    ) -> None:
+        super().__init__(fade)
         channels = channels_at(shape, SIDES[-1], "progressive")
         self.deviation = deviation
         self.from_rgb, self.blocks = nn.ModuleList(), nn.ModuleList()
@@ -103,8 +131,13 @@ class Discriminator(nn.Module):
         head = [last, nn.LeakyReLU(SLOPE), nn.Flatten(), dense, nn.LeakyReLU(SLOPE)]
         self.leave = nn.Sequential(*head, _he(nn.Linear(width, 1), equalised, 1.0))
 
-    def forward(self, x: Tensor, stage: int, alpha: float | Tensor = 1.0) -> Tensor:
-        """(N, 3, SIDES[stage], SIDES[stage]) to logits (N,), float32 whatever the arithmetic of the convolutions."""
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, 32, 32) to logits (N,), float32 whatever the arithmetic of the convolutions."""
+        stage, alpha = self.stage
+        return self.at(F.avg_pool2d(x, SIDES[-1] // SIDES[stage]), stage, alpha)
+
+    def at(self, x: Tensor, stage: int, alpha: float = 1.0) -> Tensor:
+        """(N, 3, SIDES[stage], SIDES[stage]) to logits (N,), mixed as the generator's images are."""
         h = self.blocks[stage](self.from_rgb[stage](x))
         if stage:
             h = torch.lerp(self.from_rgb[stage - 1](F.avg_pool2d(x, 2)), h, alpha)

@@ -74,9 +74,11 @@ class Resample(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, 2H, 2W) or (N, C, H/2, W/2)."""
         convolve = F.conv_transpose2d if self.up else F.conv2d
-        planes = x.reshape(-1, 1, *x.shape[2:])  # each channel alone
-        filtered = convolve(planes, self.get_buffer("kernel").to(x.dtype), stride=2, padding=1)
-        return filtered.reshape(*x.shape[:2], *filtered.shape[2:])
+        channels = x.shape[1]  # each is filtered alone
+        out: Tensor = convolve(
+            x, self.get_buffer("kernel").expand(channels, 1, 4, 4), stride=2, padding=1, groups=channels
+        )
+        return out
 
 
 def _stages(widths: tuple[int, ...], blocks: tuple[int, ...]) -> Iterator[nn.Sequential]:

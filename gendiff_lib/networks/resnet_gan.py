@@ -26,6 +26,14 @@ def _initialised(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+def _normalise(net: nn.Module) -> None:
+    """Give every layer's weights a largest singular value of 1; the gains and biases of `Norm` are no such layers."""
+    norms = {embed for norm in net.modules() if isinstance(norm, Norm) for embed in norm.children()}
+    layers = [m for m in net.modules() if isinstance(m, (nn.Conv2d, nn.Linear, nn.Embedding)) and m not in norms]
+    for layer in layers:
+        spectral_norm(layer)
+
+
 class Norm(nn.Module):
     """Batch norm; with classes, each has gains (that start at 1) and biases (at 0) of its own.
 
@@ -68,10 +76,20 @@ class Up(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (N, nz, 1, 1) to images in [-1, 1] of 32x32 pixels; width 256 and nz 128 in the paper."""
+    """z (N, nz, 1, 1) to images in [-1, 1] of 32x32 pixels; width 256 and nz 128 in the paper.
+
+    `spectral` normalises the weights of every layer, as SAGAN does, and `attention` is at 16x16 pixels.
+    """
 
     def __init__(
-        self, shape: tuple[int, ...], *, nz: int, width: int, attention: bool = False, n_classes: int | None = None
+        self,
+        shape: tuple[int, ...],
+        *,
+        nz: int,
+        width: int,
+        spectral: bool = False,
+        attention: bool = False,
+        n_classes: int | None = None,
     ) -> None:
         super().__init__()
         channels = channels_at(shape, SIDE, "resnet_gan")
@@ -81,6 +99,8 @@ class Generator(nn.Module):
         self.norm, self.leave = nn.BatchNorm2d(width), _conv(width, channels, 3)
         self.apply(_initialised)
         nn.init.xavier_uniform_(self.leave.weight)
+        if spectral:
+            _normalise(self)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """z (N, nz, 1, 1), and classes (N,) if there are any, to (N, 3, 32, 32)."""
@@ -135,8 +155,8 @@ class Discriminator(nn.Module):
         self.apply(_initialised)
         if self.embed is not None:
             nn.init.xavier_uniform_(self.embed.weight)
-        for layer in [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear, nn.Embedding)) and spectral]:
-            spectral_norm(layer)
+        if spectral:
+            _normalise(self)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(N, 3, 32, 32), and classes (N,) if there are any, to logits (N,), float32 whatever the convolutions are."""

@@ -4,6 +4,7 @@ import csv
 import errno
 import hashlib
 import json
+import math
 import os
 import pickle
 import re
@@ -144,11 +145,12 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write rows of numbers as CSV; floats keep every digit. Without rows there are no names either."""
+    """Write rows of numbers as CSV; floats keep every digit, and what a row lacks is nan. Without rows no names."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
     with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(rows[0] if rows else [])
-        writer.writerows([repr(v) for v in row.values()] for row in rows)
+        writer.writerow(names)
+        writer.writerows([repr(row.get(name, math.nan)) for name in names] for row in rows)
 
 
 def read_table(path: Path, n_rows: int) -> list[dict[str, float]]:

@@ -37,7 +37,7 @@ def make(config: Config, shape: tuple[int, ...], n_classes: int) -> Learner:
         torch.manual_seed(stream("weights", config.seed).initial_seed())
         match config:
             case GANConfig():
-                return GAN(config, shape)
+                return GAN(config, shape, n_classes)
             case DiffusionConfig():
                 return Diffusion(config, shape)
             case ClassifierConfig():

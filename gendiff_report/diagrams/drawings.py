@@ -1,11 +1,13 @@
 """Drawings of networks and processes, each from a run or an experiment."""
 
 import torch
+from torch import Tensor, nn
 
 from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.experiments import get
 from gendiff_lib.gan.config import GANConfig
 from gendiff_lib.learner import Learner
+from gendiff_lib.networks.dcgan import Discriminator
 from gendiff_lib.runs.run import Run
 from gendiff_lib.training.build import make
 
@@ -35,6 +37,19 @@ def architecture(asked: Asking, of: Run | str, part: str, caption: str, *, print
     where = f"in {name} of the preset {preset}" if isinstance(of, str) else f"trained in {of.id}"
     drawing = _drawing(paper, title, caption, f" The one {where} has {own.parameters:,}.")
     return Exhibit(drawing + _smaller(own, f"{part} of {name}, preset {preset}", where), None)
+
+
+class Probability(nn.Module):
+    """A DCGAN's discriminator with its last layer, Fig. 14's sigmoid, which is taken by the loss."""
+
+    def __init__(self, discriminator: Discriminator) -> None:
+        super().__init__()
+        self.main = discriminator.main
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, 3, side, side) to probabilities (N, 1, 1, 1)."""
+        probabilities: Tensor = self.main(x)
+        return probabilities
 
 
 def game(run: Run, caption: str) -> Exhibit[None]:
@@ -73,6 +88,8 @@ def _survey(method: Learner, part: str) -> Plan:
     """The parts of a method's network, such as `generator`, or of something inside it, such as `net.down.0.0`."""
     name, _, inner = part.partition(".")
     module, x = method.modules[name], torch.empty(1, *method.shape, device="meta")
+    if isinstance(module, Discriminator):
+        module = Probability(module)
     noise = torch.empty(1, method.config.nz, 1, 1) if isinstance(method.config, GANConfig) else x
     inputs = {"generator": (noise,), "net": (x, torch.empty(1))}.get(name, (x,))
     return plan(module.get_submodule(inner), *entering(module, inner, *inputs)) if inner else plan(module, *inputs)

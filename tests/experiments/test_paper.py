@@ -9,6 +9,7 @@ from gendiff_lib.diffusion.model import denoiser
 from gendiff_lib.gan.config import DCGANNetwork, GANConfig
 from gendiff_lib.gan.model import GAN
 from gendiff_lib.networks.dcgan import Discriminator, Generator
+from gendiff_report.diagrams.drawings import Probability
 from gendiff_report.diagrams.trace import layers
 
 PAPER_GAN = DCGANNetwork(ngf=64, ndf=64)
@@ -72,7 +73,8 @@ def test_the_drawn_tables_are_the_papers_figures():
         *(up, "Tanh"),
     ]
     assert [layer.shape for layer in generator[::3]] == [(512 >> i, 4 << i, 4 << i) for i in range(4)] + [(3, 64, 64)]
-    discriminator = layers(on_paper(Discriminator, (3, 64, 64), ndf=PAPER_GAN.ndf), torch.empty(1, 3, 64, 64))
+    judge = Probability(on_paper(Discriminator, (3, 64, 64), ndf=PAPER_GAN.ndf))
+    discriminator = layers(judge, torch.empty(1, 3, 64, 64))
     down = "Conv2d 4x4, stride 2, padding 1, no bias"
     assert [layer.kind for layer in discriminator] == [
         *(down, "LeakyReLU 0.2"),
@@ -95,7 +97,7 @@ def test_both_players_work_at_every_power_of_two(side):
 
 def test_the_discriminators_answer_is_its_layers_in_order():
     d, x = Discriminator((3, 16, 16), ndf=4), torch.randn(3, 3, 16, 16)
-    assert_close(d(x), d.main(x).flatten())
+    assert_close(d(x).sigmoid(), d.main(x).flatten())
 
 
 def test_weights_start_as_in_the_dcgan_paper():

@@ -2,20 +2,25 @@ import subprocess
 import threading
 
 import pytest
+import torch
 
 from gendiff_lib import experiments, paths
 from gendiff_lib.config import Sampling
+from gendiff_lib.data.dataset import Dataset, ImageBridge
 from gendiff_lib.diffusion.config import MLPNetwork, UNetNetwork
 from gendiff_lib.experiments import EXPERIMENTS, get, queue
-from gendiff_lib.experiments.cost import at_petaflops, operations, samples_of
+from gendiff_lib.experiments.cost import at_petaflops, operations, samples_of, training_operations
 from gendiff_lib.experiments.experiment import Protocol
 from gendiff_lib.experiments.queue import nothing, work
 from gendiff_lib.gan.config import DCGANNetwork
+from gendiff_lib.progress import Progress
 from gendiff_lib.runs import locks
 from gendiff_lib.runs.files import read_checkpoint
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import find
 from gendiff_lib.runs.train import train
+from gendiff_lib.training.build import make
+from gendiff_lib.training.operations import operations_per_image
 
 
 def test_every_overnight_training_ends_at_its_budget_rounded_to_a_batch():
@@ -24,9 +29,30 @@ def test_every_overnight_training_ends_at_its_budget_rounded_to_a_batch():
             config = get(name, "overnight")
             images = config.epochs * (samples_of(config) // config.batch_size) * config.batch_size
             assert images == pytest.approx(round(images), abs=1e-6)
-            done = operations(config) * images
-            assert abs(done - known.petaflops * 1e15) <= operations(config) * config.batch_size / 2 + 1
+            assert training_operations(config) == pytest.approx(operations(config) * images, rel=1e-6)
+            assert training_operations(config) == pytest.approx(known.petaflops * 1e15, rel=1e-3)
             assert config.precision == "fp32"
+
+
+def test_costs_of_turns_are_summed_as_they_come():
+    config = get("wgan-gp", "overnight", epochs=1.0)
+    learner, dataset, pair = make(config, (3, 32, 32), 10), two_images(), config.but(batch_size=2)
+    critic, both = (operations_per_image(pair, dataset, at(update)) for update in (0, 4))
+    assert learner.turns == ("critic",) * 4 + ("both",)
+    assert both > critic
+    assert training_operations(config) == config.batch_size * (1562 * critic + 312 * (both - critic))
+    growing = get("progressive", "smoke")
+    small, large = (training_operations(growing.but(epochs=e)) for e in (1.0, 2.0))
+    assert large > 2 * small  # what has grown costs more
+
+
+def at(update):
+    return Progress(torch.Generator(), 10**6, step=update)
+
+
+def two_images():
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    return Dataset("cifar10", "train", images, torch.zeros(2).long(), tuple("0123456789"), ImageBridge(32))
 
 
 def test_snapshots_stand_at_doubling_budgets_and_the_papers_pair_at_its_epochs_too():
