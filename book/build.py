@@ -205,7 +205,7 @@ def main() -> None:
     started = time.monotonic()
     os.environ["GENDIFF_TRAIN"] = "1" if args.train else "0"
     try:
-        epochs = Config().parse("epochs", args.epochs) if args.epochs else None
+        epochs = Config().told({"epochs": args.epochs}).epochs if args.epochs else None
         preset = choose_preset(args.preset, dataset=args.dataset, epochs=epochs)
         reads = preset in READ and not args.train
         dataset = choose_dataset(args.dataset, preset, reads)

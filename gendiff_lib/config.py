@@ -8,11 +8,11 @@ import json
 import typing
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from .errors import ConfigError
-from .parsing import LARGEST, as_text, choices, refusal, value_of_word, what_it_takes
+from .parsing import LARGEST, as_text, refusal, value_of_word
 
 
 def setting(default: Any, help: str, *, absent: Any, identity: bool = True, **bounds: Any) -> Any:
@@ -79,59 +79,38 @@ class Value(BaseModel):
             else:
                 values[part] = value
         for part, fields in inside.items():
-            if not isinstance(values[part], Value):
-                raise self._no_part(f"{part}.{next(iter(fields))}")
-            values[part] = values[part].but(**fields)
+            values[part] = self._as_part(f"{part}.{next(iter(fields))}", values[part]).but(**fields)
         return type(self)(**values)
 
-    def _no_part(self, name: str) -> ConfigError:
-        return ConfigError(f"{name!r} is no field of {type(self).__name__}: {name.partition('.')[0]} has no parts")
+    def _as_part(self, name: str, value: Any) -> "Value":
+        """`value` of the field before the dot in `name`; ConfigError where it is none that has fields of its own."""
+        if not isinstance(value, Value):
+            raise ConfigError(f"{name!r} is no field of {type(self).__name__}: {name.partition('.')[0]} has no parts")
+        return value
 
     def flat(self) -> dict[str, Any]:
         """Every field by its dotted name, parts after the field that names their type."""
         found: dict[str, Any] = {}
         for name in self.fields():
             value = getattr(self, name)
+            found[name] = value.type if isinstance(value, Part) else value
             if isinstance(value, Part):
-                found[name] = value.type
-                found |= {f"{name}.{k}": v for k, v in value.flat().items() if k != "type"}
-            else:
-                found[name] = value
+                found |= {f"{name}.{k}": v for k, v in value.arguments().items()}
         return found
 
-    def parse(self, name: str, text: str) -> Any:
-        """The command-line word `text` as a value of the field `name`, which may be dotted."""
+    def _spelled(self, name: str, word: str) -> Any:
+        """The command-line word of a field, which may be dotted, as `but` takes it; one that is no value stays one."""
         part, dot, inner = name.partition(".")
-        field = self.field(part)
-        if dot and isinstance(mine := getattr(self, part), Value):
-            return mine.parse(inner, text)
-        if dot:
-            raise self._no_part(name)
-        if chosen := choices(field.annotation).get(text):
-            return chosen.model_validate({})
-        try:
-            value = value_of_word(field.annotation, text)
-            checker: TypeAdapter[Any] = TypeAdapter(
-                typing.cast(Any, Annotated[field.annotation, field]), config=self.model_config
-            )
-            checker.validate_python(value)
-        except ValidationError as error:
-            raise refusal(type(self), error, name, text) from None
-        except ValueError:
-            raise ConfigError(f"{name} must be {what_it_takes(field)}, not {text!r}") from None
-        return value
+        kind = self.field(part).annotation
+        return self._as_part(name, getattr(self, part))._spelled(inner, word) if dot else value_of_word(kind, word)
 
     def told(self, words: dict[str, str]) -> Self:
         """A copy with the fields that command-line words name; a part's type before the part's own fields."""
         made = self
         for dotted in (False, True):
             mine = {name: word for name, word in words.items() if ("." in name) == dotted}
-            made = made.but(**{name: made.parse(name, word) for name, word in mine.items()})
+            made = made.but(**{name: made._spelled(name, word) for name, word in mine.items()})
         return made
-
-    def text(self, name: str) -> str:
-        """The value of the field `name` (perhaps dotted) as a command-line word: `parse` undoes it."""
-        return as_text(self.flat()[name])
 
     def words(self, base: "Value") -> dict[str, str]:
         """The command-line words that make this of `base`, by field: `base.told(words)` is this again."""
@@ -144,8 +123,7 @@ class Value(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, as JSON's own types."""
-        values: dict[str, Any] = json.loads(self.model_dump_json())
-        return values
+        return self.model_dump(mode="json")
 
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result, less those that equal their `absent` value."""
@@ -164,11 +142,6 @@ class Value(BaseModel):
     def digest(self) -> str:
         """Twelve hexadecimal digits of SHA-256 over the class's kind and `to_json()`."""
         return hashlib.sha256(f"{getattr(self, 'kind', '')}{self.to_json()}".encode()).hexdigest()[:12]
-
-
-def parts_of(kind: type[Value], name: str) -> list[Any]:
-    """The parts that the field `name` chooses from; none for a plain field."""
-    return list(choices(kind.field(name).annotation).values())
 
 
 class Part(Value):

@@ -3,21 +3,21 @@
 import math
 import re
 import typing
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
 from .errors import ConfigError
 
-_WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,3999})")  # int() refuses more than 4300 digits
 _REAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def whole_number(text: str) -> int | None:
-    """The whole number from 0 that `text` spells in at most 18 ASCII digits; None for anything else.
+    """The whole number that `text` spells in at most 4000 ASCII digits, perhaps below 0; None for anything else.
 
-    No sign, blank, `1_000`, leading zero or digit of another script, all of which int() takes.
+    No plus, blank, `1_000`, leading zero or digit of another script, all of which int() takes.
     """
     return int(text) if _WHOLE.fullmatch(text) else None
 
@@ -59,41 +59,32 @@ def choices(kind: Any) -> dict[str, type[BaseModel]]:
 
 
 def value_of_word(kind: Any, text: str) -> Any:
-    """A command-line word as a value of `kind`; ValueError where it is none."""
+    """A command-line word as a value of `kind`; the word itself where it spells none, so that the field refuses it."""
     options = alternatives(kind)
     if type(None) in options and text.lower() in ("none", ""):
         return None
     for option in options:
         if typing.get_origin(option) is tuple:
             item = alternatives(typing.get_args(option)[0])[0]
-            return tuple(word if typing.get_origin(item) is Literal else _number(item, word) for word in _items(text))
-        if option in (int, float):
-            return _number(option, text)
-        if option is bool:
-            return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else text
-    return text
+            values = tuple(map(_SPELLED.get(item, str), _items(text)))
+            return text if None in values else values
+        if option in _SPELLED:
+            value = _SPELLED[option](text)
+            return text if value is None else value
+    return choices(kind)[text]() if text in choices(kind) else text
+
+
+_SPELLED: dict[Any, Callable[[str], Any]] = {
+    int: whole_number,
+    float: real_number,
+    bool: lambda text: {"true": True, "false": False}.get(text.lower()),
+}
 
 
 def _items(text: str) -> list[str]:
     """The words of a list, 1,2 or (1, 2) or [1, 2]."""
     inner = text[1:-1] if text[:1] + text[-1:] in ("()", "[]") else text
     return [word.removeprefix(" ") for word in inner.split(",")] if inner else []
-
-
-def _number(kind: type, text: str) -> float:
-    """A number as `parsing` has it. A whole one may have a minus or more digits: that is told as out of range."""
-    digits = text.removeprefix("-")
-    value = real_number(text) if kind is float else whole_number(digits[:18])
-    if value is None or (kind is int and not (digits.isascii() and digits.isdecimal())):
-        raise ValueError
-    return int(text) if kind is int else value
-
-
-def what_it_takes(field: FieldInfo) -> str:
-    """What a field takes, in the words of an error message."""
-    if parts := choices(field.annotation):
-        return f"one of {', '.join(parts)}"
-    return " or ".join(map(_word, alternatives(field.annotation)))
 
 
 def _word(option: Any) -> str:
@@ -109,29 +100,27 @@ def _word(option: Any) -> str:
     return {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "none"}[option]
 
 
-def _range(field: FieldInfo, context: dict[str, Any]) -> str:
-    """The bounds of a field, or the one that an item of its list broke."""
-    marks = {k: getattr(m, k) for m in field.metadata for k in ("ge", "gt", "le") if hasattr(m, k)} or context
-    low = f"{marks['ge']:g}" if "ge" in marks else "more than 0" if "gt" in marks else ""
-    if marks.get("le", LARGEST) != LARGEST or (low and "le" in context):
-        return f"between {low} and {marks['le']:.10g}" if "gt" not in marks else f"{low}, at most {marks['le']:.10g}"
-    return low if "gt" in marks else f"at least {low}"
-
-
-def refusal(cls: type[BaseModel], error: ValidationError, name: str = "", text: str | None = None) -> ConfigError:
+def refusal(cls: type[BaseModel], error: ValidationError) -> ConfigError:
     """Pydantic's first complaint as one sentence."""
     first = error.errors()[0]
-    kind, value = first["type"], first["input"] if text is None else text
-    if kind == "value_error":  # ours already
+    if first["type"] == "value_error":  # ours already
         return ConfigError(str(first["ctx"]["error"]))
-    field_name = name.rpartition(".")[2] or str(first["loc"][0])
+    kind, name, value = first["type"], str(first["loc"][0]), first["input"]
     if kind == "extra_forbidden":
-        return ConfigError(f"{field_name!r} is no field of {cls.__name__}: it has {', '.join(cls.model_fields)}")
-    field = cls.model_fields[field_name]
+        return ConfigError(f"{name!r} is no field of {cls.__name__}: it has {', '.join(cls.model_fields)}")
     if kind == "string_pattern_mismatch":
         return ConfigError(
-            f"{field_name}={value!r} cannot name a folder: use letters, digits, dashes and underscores, 64 at most"
+            f"{name}={value!r} cannot name a folder: use letters, digits, dashes and underscores, 64 at most"
         )
-    if kind.startswith(("greater", "less")):
-        return ConfigError(f"{field_name} must be {_range(field, first['ctx'])}, not {value!r}")
-    return ConfigError(f"{name or field_name} must be {what_it_takes(field)}, not {value!r}")
+    field = cls.model_fields[name]
+    if kind.startswith(("greater", "less")):  # the bounds of the field, or the one that an item of its list broke
+        bounds = {k: getattr(m, k) for m in field.metadata for k in _BOUNDS if hasattr(m, k)} or first["ctx"]
+        takes = ", ".join(f"{words} {bounds[k]:.10g}" for k, words in _BOUNDS.items() if k in bounds)
+    elif parts := choices(field.annotation):
+        takes = f"one of {', '.join(parts)}"
+    else:
+        takes = " or ".join(map(_word, alternatives(field.annotation)))
+    return ConfigError(f"{name} must be {takes}, not {value!r}")
+
+
+_BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most"}

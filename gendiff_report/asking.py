@@ -20,6 +20,7 @@ from gendiff_lib.experiments.experiment import Protocol, check_preset
 from gendiff_lib.experiments.extractors import INSTRUMENTS, classifier_name, offline, offline_name, own_classifier
 from gendiff_lib.experiments.queue import EARLY_N, OTHERS
 from gendiff_lib.experiments.reals import Reals
+from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run, find, folders
 from gendiff_lib.runs.train import train
 
@@ -112,10 +113,10 @@ class Asking:
         """The command that builds the book with it; no book is built with another seed, so that is trained alone."""
         if self.seed is not None:
             words = ["gendiff", "train", config.name, "--preset", self.preset]
-            words += ["--seed", config.text("seed")] if config.seed != get(config.name, self.preset).seed else []
-            words += ["--epochs", config.text("epochs")] if self.epochs else []
+            words += ["--seed", str(config.seed)] if config.seed != get(config.name, self.preset).seed else []
+            words += ["--epochs", as_text(config.epochs)] if self.epochs else []
             return shlex.join([*words, *(["--dataset", self.dataset] if self.dataset else [])])
-        given = {"EPOCHS": config.text("epochs") if self.epochs else "", "DATASET": self.dataset}
+        given = {"EPOCHS": as_text(config.epochs) if self.epochs else "", "DATASET": self.dataset}
         words = [f"{name}={value}" for name, value in given.items() if value]
         return shlex.join(["make", "book", f"PRESET={self.preset}", *words, "TRAIN=1"])
 

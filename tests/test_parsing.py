@@ -3,14 +3,36 @@ import pytest
 from gendiff_lib.parsing import real_number, whole_number
 
 
-@pytest.mark.parametrize(("text", "value"), [("0", 0), ("7", 7), ("1234567890", 1234567890), ("9" * 18, 10**18 - 1)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0", 0), ("7", 7), ("-1", -1), ("1234567890", 1234567890), ("9" * 4000, 10**4000 - 1)],
+)
 def test_whole_numbers_in_ascii_digits(text, value):
     assert whole_number(text) == value
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-1", "+1", " 1", "1 ", "1\n", "1_000", "007", "00", "1.0", "1e3", "²", "٣٢", "３２", "9" * 5000, "0x10"],
+    [
+        "",
+        "-",
+        "--1",
+        "-01",
+        "+1",
+        " 1",
+        "1 ",
+        "1\n",
+        "1_000",
+        "007",
+        "00",
+        "1.0",
+        "1e3",
+        "²",
+        "٣٢",
+        "３２",
+        "9" * 5000,
+        "0x10",
+    ],
 )
 def test_what_is_no_plain_whole_number(text):
     assert whole_number(text) is None

@@ -5,7 +5,6 @@ import typing
 from collections.abc import Sequence
 
 from .. import data
-from ..config import parts_of
 from ..diffusion.model import DENOISERS
 from ..diffusion.objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from ..diffusion.samplers import SAMPLERS
@@ -15,6 +14,7 @@ from ..experiments.budget import seconds_of_image
 from ..experiments.cost import operations, samples_of
 from ..experiments.experiment import PRESETS, check_preset
 from ..experiments.extractors import EXTRACTORS
+from ..parsing import choices
 from .words import print_table
 
 
@@ -43,7 +43,7 @@ def list_command(args: argparse.Namespace) -> None:
         print(f"fields of {kind.__name__} (for --set)")
         for name, field in kind.fields().items():
             print(f"  {name:<32} {field.description}")
-            for part in parts_of(kind, name):
+            for part in choices(field.annotation).values():
                 for inner, its in part.fields().items() if part.tag() else ():
                     print(
                         f"    {f'{name}.{inner} ({part.tag()})':<38} {its.description}"
