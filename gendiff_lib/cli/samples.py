@@ -1,4 +1,4 @@
-"""Commands that draw samples and score them."""
+"""Commands that draw samples, score them, and ask whether the scores can be trusted."""
 
 import argparse
 import dataclasses
@@ -6,36 +6,41 @@ import json
 import os
 from pathlib import Path
 
-from .. import data
+from .. import data, paths
 from ..config import Sampling
 from ..data import images
+from ..data.cifar10 import SPLITS
 from ..errors import ConfigError, GendiffError
 from ..evaluation.bits import bits_of
+from ..evaluation.calibration import calibrate, publish_calibration
 from ..evaluation.evaluate import evaluate
 from ..evaluation.points import evaluate_points
 from ..evaluation.uncertainty import estimate
-from ..experiments import EXPERIMENTS, preset_of
+from ..evaluation.validation import kept_validation, validation_path
+from ..experiments import EXPERIMENTS, get, preset_of, protocol
 from ..experiments.book import book_configs, to_score
+from ..experiments.experiment import Protocol
 from ..experiments.extractors import offline_kind
 from ..runs import files
+from ..runs.publish import publish_validation
 from ..runs.run import Light, Run, find
 from ..runs.samples import sample
-from .words import count_of, extractor_of, protocol_of, run_of, sampling_of
-
-SPLITS = ("train", "test")
-
+from .parser import EPOCH, EXTRACTOR, PUBLISH, SAMPLING, SIZE, SNAPSHOT, command, flag, option, whole
+from .words import extractor_of, print_table, protocol_of, refuse, run_of, sampling_of
 
 MOST_ON_A_SHEET = 10_000
 
 
+@command(*SNAPSHOT, *SAMPLING, option("--out", default="samples.png", help="PNG to write"))
 def sample_command(args: argparse.Namespace) -> None:
-    """Draw samples and write them as a contact sheet."""
+    """Draw samples of a run and write them as a contact sheet."""
     run = run_of(args.run, args)
     out = Path(args.out)
     _check_out(out)
     if not run.dataset.is_image:
         raise GendiffError(f"{run.id} makes points in the plane: open notebooks/07_live.ipynb to see them")
-    sampling = run.resolve(sampling_of(run, args) if args.n is not None else sampling_of(run, args).but(n=64))
+    asked = sampling_of(run, args)
+    sampling = run.resolve(asked if args.n is not None else asked.but(n=64))
     if sampling.n > MOST_ON_A_SHEET:
         raise ConfigError(f"--n {sampling.n} is more than a contact sheet holds: give at most {MOST_ON_A_SHEET}")
     files.check_writable(out.absolute().parent, "name another file by --out")  # before anything is drawn
@@ -55,18 +60,26 @@ def _check_out(out: Path) -> None:
         raise ConfigError(f"--out {out} is no picture that gendiff made, so it stays: name another file, or delete it")
 
 
+@command(
+    option("run", nargs="?", help="experiment or run folder"),
+    flag("--all", "every run of the book, by its own protocol"),
+    *SIZE,
+    EPOCH,
+    *SAMPLING,
+    EXTRACTOR,
+    option("--n-real", type=whole(1), help="real images to compare with (default: the preset's)"),
+    flag("--again", "anew where kept samples or scores are of older sources"),
+    option("--reference", choices=SPLITS, help="split that they are of (default: train)"),
+)
 def score_command(args: argparse.Namespace) -> None:
-    """Score one run, or every run of the book."""
+    """Score samples of a run against real images."""
     if (args.run is not None) == args.all:
         raise ConfigError("name one run, or give --all: `gendiff runs` shows the runs")
     if not args.all:
         run = run_of(args.run, args)
         _score_one(run, sampling_of(run, args), args)
         return
-    for name in (*Sampling.fields(), "epoch", "n_real"):
-        if getattr(args, name) is not None:
-            flag = name.replace("_", "-")
-            raise ConfigError(f"--{flag} changes one run's protocol: name that run instead of --all, or leave it out")
+    refuse(args, (*Sampling.fields(), "epoch", "n_real"), "changes one run's protocol: name that run instead of --all")
     drawn = [c for c in book_configs(args.preset, dataset=args.dataset) if EXPERIMENTS[c.name].protocols]
     wanted = [(run, sampling_of(run, args)) for run in filter(None, map(find, drawn)) if run.dataset.is_image]
     claimed = to_score(args.extractor or offline_kind("cifar10")) if args.preset == "paper" else []
@@ -78,35 +91,86 @@ def score_command(args: argparse.Namespace) -> None:
 
 
 def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
-    preset = preset_of(run.config)
     if not run.dataset.is_image:
-        given = {"--reference": args.reference != "train", "--extractor": args.extractor is not None}
-        for flag in (k for k, v in {**given, "--n-real": args.n_real is not None, "--again": args.again}.items() if v):
-            raise ConfigError(f"{flag} does not apply to {run.id}, which makes points in the plane: leave it out")
+        points = f"does not apply to {run.id}, which makes points in the plane: leave it out"
+        refuse(args, ("reference", "extractor", "n_real", "again"), points)
         print(json.dumps(dataclasses.asdict(evaluate_points(run, sampling)), indent=2))
         return
-    real = data.load(run.config.dataset, args.reference)
-    default = known.reals(len(real.samples)) if (known := protocol_of(run)) else None
-    n_real = count_of("--n-real", args.n_real) if args.n_real is not None else default
-    if n_real is not None and n_real > len(real.samples):
-        raise ConfigError(f"--n-real {n_real} is more than the {len(real.samples):,} {args.reference} images: lower it")
-    n_real = None if n_real == len(real.samples) and not default else n_real  # all, as the protocol calls them
-    judge = extractor_of(args, run.config.dataset, preset)
-    scores = evaluate(run, sampling, judge, n_real, args.reference, again=args.again)
+    split = args.reference or "train"
+    there = data.count(run.config.dataset, split)
+    default = known.reals(there) if (known := protocol_of(run)) else None
+    n_real = default if args.n_real is None else args.n_real
+    if n_real is not None and n_real > there:
+        raise ConfigError(f"--n-real {n_real} is more than the {there:,} {split} images: lower it")
+    n_real = None if n_real == there and not default else n_real  # all, as the protocol calls them
+    judge = extractor_of(args, run.config.dataset, preset_of(run.config))
+    scores = evaluate(run, sampling, judge, n_real, split, again=args.again)
     for name, label in scores.labels.items():
         print(f"{label:>10} {estimate([scores], name)}")
     print(f"{run.id}, epoch {run.config.epochs:.5g}: {scores.protocol}", flush=True)
 
 
+@command(
+    *SNAPSHOT,
+    option("--n", type=whole(1), default=1000, help="images (default: 1000)"),
+    option("--split", choices=SPLITS, default="test", help="split that they are of (default: test)"),
+    option("--weights", choices=("raw", "ema"), help="raw or averaged weights (default: averaged if kept)"),
+)
 def bits_command(args: argparse.Namespace) -> None:
-    """Tell the bits per dimension of real images."""
+    """Bits per dimension of real images, by a diffusion model's variational bound."""
     run = run_of(args.run, args)
-    if args.split not in SPLITS:
-        raise ConfigError(f"--split must be one of {', '.join(SPLITS)}, not {args.split!r}")
-    found = bits_of(run, count_of("--n", args.n), args.split, args.weights)
+    found = bits_of(run, args.n, args.split, args.weights)
     print(f"{found.total:.4f} ± {found.error:.4f} bits per dimension")
     print(f"  steps {sum(found.steps):.4f}, decoder {found.decoder:.4f}, prior {found.prior:.2e}")
     print(
         f"{run.id}, epoch {run.config.epochs:.5g}: {found.n:,} {found.split} images, T = {len(found.steps) + 1}, "
         f"{found.weights} weights, {found.seconds:.1f} s on {found.device}"
     )
+
+
+@command(*SIZE, EXTRACTOR, PUBLISH)
+def validate_command(args: argparse.Namespace) -> None:
+    """Score damaged and thinned real images: is the extractor a measure?"""
+    dataset, sizes = args.dataset or get("dcgan", args.preset).dataset, protocol("dcgan", args.preset).validated
+    judge = extractor_of(args, dataset, args.preset)
+    found = kept_validation(judge, dataset, *sizes)
+    rows = [("images", "n", *found.rows[0].scores.labels.values())]
+    for row in found.rows:
+        values = [str(estimate([row.scores], name)) for name in row.scores.labels]
+        rows.append((row.what, f"{row.scores.n_fake}", *values))
+    print_table(rows)
+    print(f"{judge.name} ({judge.digest}) on {dataset}, {found.made['seconds']:.0f} s on {found.made['device']}")
+    if args.publish:
+        path = validation_path(paths.runs_dir(), judge, dataset, *sizes)
+        print(f"published {publish_validation(path)}" if path.exists() else "it is published already")
+
+
+@command(
+    *SNAPSHOT,
+    EXTRACTOR,
+    option("--n", type=whole(1), default=2000, help="samples in each draw (default: 2000)"),
+    option("--pool", type=whole(1), default=20000, help="samples that they are drawn from (default: 20000)"),
+    option("--draws", type=whole(1), default=50, help="how many draws (default: 50)"),
+    PUBLISH,
+)
+def calibrate_command(args: argparse.Namespace) -> None:
+    """Score many draws of a run's samples: are the standard errors as large as their spread?"""
+    run = run_of(args.run, args)
+    if not run.dataset.is_image:
+        raise GendiffError(
+            f"{run.id} makes points in the plane, whose scores tell no standard errors: name another run"
+        )
+    known = protocol_of(run) or Protocol(Sampling())
+    n_real, sampling = known.reals(len(run.dataset.samples)), known.sampling.but(n=args.pool)
+    judge = extractor_of(args, run.config.dataset, preset_of(run.config))
+    found = calibrate(run, sampling, judge, n=args.n, draws=args.draws, n_real=n_real)
+    called, rows = found.draws[0].labels, [("score", "error told", "spread", "told / spread")]
+    for value, ratio in found.ratios().items():
+        rows.append((called[value], f"{found.told(value):.4g}", f"{found.spread(value):.4g}", f"{ratio:.2f}"))
+    print_table(rows)
+    print(
+        f"{run.id}, epoch {run.config.epochs:.5g}: {len(found.draws)} draws of {found.n:,} of {found.pool:,} samples "
+        f"by {judge.name} ({judge.digest}), {found.made['seconds']:.0f} s on {found.made['device']}"
+    )
+    if args.publish:
+        print(f"published {publish_calibration(found, run.config.dataset)}")

@@ -15,7 +15,8 @@ from ..experiments.queue import nothing, published, study, work
 from ..runs.replay import replay
 from ..runs.run import all_runs, find
 from ..runs.train import train
-from .words import count_of, run_of
+from .parser import RUNS, SIZE, command, flag, option, whole
+from .words import refuse, run_of
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, str]:
@@ -32,23 +33,32 @@ def _overrides(args: argparse.Namespace) -> dict[str, str]:
     return words
 
 
+@command(
+    option("name", nargs="?", help="experiment (see `gendiff list`), or a run to train its like"),
+    flag("--all", "everything that the book needs and that is missing"),
+    *SIZE,
+    option("--budget", help="with --all: a span such as 25m; what cannot end in it stops at a checkpoint"),
+    option("--seeds", type=whole(1, 100), help="with --all: training seeds, one of everything before a second"),
+    option("--epochs", help="how long; no part of a run's identity"),
+    option("--seed", help="seed of weights, data order and noise"),
+    flag("--publish", "with --all: score and publish each run, with a commit"),
+    option("--threads", type=whole(1, MOST_THREADS), help="threads to compute on (default: as many as torch takes)"),
+    flag("--yes", "though it takes longer than 20 minutes here"),
+    flag("--again", "train it here though a published run is there"),
+    option("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field by name"),
+)
 def train_command(args: argparse.Namespace) -> None:
-    """Train one configuration, or everything that the book or the study lacks."""
+    """Train an experiment, unless a run of it is there."""
     if args.threads is not None:
-        torch.set_num_threads(count_of("--threads", args.threads, least=1, most=MOST_THREADS))
+        torch.set_num_threads(args.threads)
     if (args.name is not None) == args.all:
         raise ConfigError("name one experiment, or give --all: `gendiff list` shows the experiments")
     if args.all:
-        if args.seed is not None or args.set or args.again:
-            raise ConfigError("--seed, --set and --again are for one experiment: name it instead of --all")
+        refuse(args, ("seed", "set", "again"), "is for one experiment: name it instead of --all")
         epochs = Config().told({"epochs": args.epochs}).epochs if args.epochs is not None else None
-        seeds = count_of("--seeds", args.seeds, least=1, most=100)
         if args.publish and args.preset != "overnight":
-            raise ConfigError(
-                "--publish scores and publishes by the protocol of the preset overnight: give --preset overnight, or "
-                "leave --publish out"
-            )
-        configs = by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), seeds)
+            raise ConfigError("--publish goes by the protocol of overnight: give --preset overnight, or leave it out")
+        configs = by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), args.seeds or 1)
         if args.preset == "overnight" and not args.dataset and epochs is None:
             configs = study()
         if args.budget is not None or args.publish:
@@ -57,8 +67,7 @@ def train_command(args: argparse.Namespace) -> None:
                 print(line, flush=True)
             return
     else:
-        if args.budget is not None or "seeds" in args.given or args.publish:
-            raise ConfigError("--budget, --seeds and --publish go with --all: leave them out, or name no experiment")
+        refuse(args, ("budget", "seeds", "publish"), "goes with --all: leave it out, or name no experiment")
         known = args.name in EXPERIMENTS
         base = get(args.name, args.preset, dataset=args.dataset) if known else run_of(args.name, args).config
         configs = [base.told(_overrides(args))]
@@ -71,8 +80,9 @@ def train_command(args: argparse.Namespace) -> None:
         print(f"{run.id}, {config.epochs:.5g} epochs: {what} ({run.folder})", flush=True)
 
 
+@command(RUNS, *SIZE, flag("--all", "every published run"))
 def replay_command(args: argparse.Namespace) -> None:
-    """Train the first updates of runs again; GendiffError where one differs."""
+    """Train the first updates of runs again: does today's code still make them?"""
     if args.all == bool(args.runs):
         raise ConfigError("name runs, or give --all for the published ones: `gendiff runs` shows the runs")
     runs = {word: run_of(word, args) for word in args.runs}  # refuses a wrong word before anything is trained

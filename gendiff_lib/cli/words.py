@@ -1,10 +1,10 @@
-"""From words of the command line to runs, samplings and numbers, and from rows to a table."""
+"""From words of the command line to runs and samplings, and from rows to a table."""
 
 import argparse
+import os
 import shlex
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from .. import paths
@@ -14,7 +14,6 @@ from ..evaluation.features import Extractor
 from ..experiments import EXPERIMENTS, get, preset_of
 from ..experiments.experiment import Protocol
 from ..experiments.extractors import extractor, offline_kind
-from ..parsing import whole_number
 from ..runs import layout
 from ..runs.run import Run, folders
 
@@ -32,18 +31,11 @@ def run_of(word: str, args: argparse.Namespace) -> Run:
         run = Run.read(there[0])
     else:
         places = [Path(word), paths.runs_dir() / word, paths.published_dir() / word] if word else []
-        folder = next(filter(_is_run, places), None)
+        folder = next((place for place in places if os.path.isfile(place / layout.RECORD)), None)
         if folder is None:
             raise GendiffError(f"{word!r} is neither an experiment nor a run: `gendiff runs` shows what there is")
         run = Run.read(folder.absolute())
     return run if epoch is None else run.at(Config().told({"epochs": epoch}).epochs)
-
-
-def _is_run(folder: Path) -> bool:
-    """Whether there is a record in `folder`; false for what can name no folder."""
-    with suppress(OSError, ValueError):
-        return (folder / layout.RECORD).is_file()
-    return False
 
 
 def protocol_of(run: Run) -> Protocol | None:
@@ -61,17 +53,6 @@ def sampling_of(run: Run, args: argparse.Namespace) -> Sampling:
     return base.told(given)
 
 
-def count_of(flag: str, text: str, least: int = 0, most: int | None = None) -> int:
-    """The whole number that an option's word spells; ConfigError for none, or one out of range."""
-    if (count := whole_number(text)) is None:
-        raise ConfigError(f"{flag} must be a whole number, not {text!r}")
-    if count < least or (most is not None and count > most):
-        raise ConfigError(
-            f"{flag} must be {f'at least {least}' if most is None else f'between {least} and {most}'}, not {count}"
-        )
-    return count
-
-
 def extractor_of(args: argparse.Namespace, dataset: str, preset: str) -> Extractor:
     """The one that --extractor names, else the data set's offline one."""
     return extractor(args.extractor if args.extractor is not None else offline_kind(dataset), dataset, preset)
@@ -83,3 +64,10 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
     room = shutil.get_terminal_size((160, 24)).columns
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()[:room])
+
+
+def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """ConfigError for the first of the options called `names` that is given."""
+    for name in names:
+        if getattr(args, name) not in (None, False, []):
+            raise ConfigError(f"--{name.replace('_', '-')} {why}")

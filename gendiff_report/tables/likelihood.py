@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gendiff_lib.diffusion.likelihood import Bits
+from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run
 from gendiff_lib.versions import outdated
 
@@ -60,7 +61,7 @@ def _part(run: Run, found: Bits, part: str, value: float) -> Number:
 
 
 def _protocol(run: Run, found: Bits) -> dict[str, str]:
-    command = f"gendiff bits {run.id} --epoch {run.config.text('epochs')} --n {found.n} --split {found.split}"
+    command = f"gendiff bits {run.id} --epoch {as_text(run.config.epochs)} --n {found.n} --split {found.split}"
     how = {
         "images": f"{found.n:,} {found.split}",
         "steps of the bound": f"{len(found.steps) + 1}",

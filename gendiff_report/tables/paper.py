@@ -5,6 +5,7 @@ from typing import Any
 
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.experiments.paper import FIG16, FIG17, TABLE1
+from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run
 
 from .. import results
@@ -64,7 +65,7 @@ def _metric_row(
 
 def _how_to_have_inceptions(runs: Mapping[str, Run], n: int) -> str:
     commands = " and ".join(
-        f"<code>gendiff score {run.id} --epoch {run.config.text('epochs')} --n {n} --extractor inception</code>"
+        f"<code>gendiff score {run.id} --epoch {as_text(run.config.epochs)} --n {n} --extractor inception</code>"
         for run in runs.values()
     )
     return f"<p>IS and FID need Inception-v3's weights: {commands} compute them.</p>"

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gendiff_lib.evaluation.points import evaluate_points
+from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run
 
 from ..asking import Asking
@@ -38,7 +39,7 @@ def _protocol(asked: Asking, several: Sequence[Run]) -> dict[str, str]:
     sampling = asked.sampling(several[0])
     shown = {k: v for k, v in several[0].resolve(sampling).to_dict().items() if v is not None}
     given = {k: v for k, v in sampling.to_dict().items() if v is not None}
-    options = " ".join(f"--{k.replace('_', '-')} {sampling.text(k)}" for k in given)
-    commands = [f"gendiff score {run.id} --epoch {run.config.text('epochs')} {options}" for run in several]
+    options = " ".join(f"--{k.replace('_', '-')} {as_text(v)}" for k, v in given.items())
+    commands = [f"gendiff score {run.id} --epoch {as_text(run.config.epochs)} {options}" for run in several]
     samples = {"samples": ", ".join(f"{k} {plain(v)}" for k, v in shown.items())}
     return runs | samples | numbered("score", commands)
