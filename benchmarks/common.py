@@ -11,6 +11,8 @@ import torch
 
 from gendiff_lib import device as machine
 from gendiff_lib.cli.ending import exit_code
+from gendiff_lib.data import load
+from gendiff_lib.errors import MissingDataError
 from gendiff_lib.runs import files
 
 
@@ -42,6 +44,15 @@ def at_least(low: int) -> Any:
         return int(text)
 
     return count
+
+
+def cifar10_or_shapes() -> str:
+    """The data set that is measured on where none is named: CIFAR-10 where it is to be had."""
+    try:
+        load("cifar10")
+    except MissingDataError:
+        return "shapes"
+    return "cifar10"
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from gendiff_lib import device as machine
 from gendiff_lib.cli.parser import Parser
-from gendiff_lib.data import at_hand, load
 from gendiff_lib.data import images as images_module
+from gendiff_lib.data import load
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.evaluation.distances import KERNEL_SUBSET_SIZE
 from gendiff_lib.evaluation.features import content_digest, image_keys
@@ -35,7 +35,7 @@ from gendiff_lib.experiments.experiment import PRESETS
 from gendiff_lib.experiments.extractors import own_classifier
 from gendiff_lib.runs import files
 
-from .common import at_least, provenance, report, spread
+from .common import at_least, cifar10_or_shapes, provenance, report, spread
 from .contestants import THEIR_NAMES, Task
 
 LEAST = 2 * SPLITS  # fewer images are not scored
@@ -110,7 +110,7 @@ def _save_cpu_ram(choice: str, n: int) -> bool:
 
 def _task(args: argparse.Namespace, folder: Path) -> Task:
     """Write the images to `folder`, make sure of the network, and say what all contestants share."""
-    dataset = args.dataset or ("shapes" if at_hand("cifar10") else "cifar10")
+    dataset = args.dataset or cifar10_or_shapes()
     real = _in_order(_split(dataset, "train", args.n_real, "--n-real"))
     fake = _in_order(corrupted(_split(dataset, "test", args.n_fake, "--n-fake")))
     own_classifier(dataset, args.preset)

@@ -19,13 +19,12 @@ import torch
 
 from gendiff_lib import device as machine
 from gendiff_lib.cli.parser import Parser
-from gendiff_lib.data import at_hand
 from gendiff_lib.data import load as load_data
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.runs import files
 
 from . import ours, rivals
-from .common import at_least, provenance, report, spread
+from .common import at_least, cifar10_or_shapes, provenance, report, spread
 from .turns import Contestant, Setup, Timing, compare, prepare, race, summary
 
 Entry = Callable[[Setup, str], Contestant]
@@ -128,7 +127,7 @@ def _contests(text: str) -> list[str]:
 
 def _setup(args: argparse.Namespace) -> Setup:
     device = _device(args.device)
-    name = args.dataset or ("shapes" if at_hand("cifar10") else "cifar10")
+    name = args.dataset or cifar10_or_shapes()
     dataset = load_data(name)
     if not dataset.is_image or dataset.bridge.shape(None)[-1] != 32:
         raise ConfigError(f"--dataset {name} does not hold images of 32x32 pixels: use cifar10 or shapes")

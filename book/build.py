@@ -54,7 +54,7 @@ def choose_dataset(wanted: str, preset: str, reads: bool) -> str:
     A build that reads published runs needs none.
     """
     from gendiff_lib import data
-    from gendiff_lib.errors import DataError
+    from gendiff_lib.errors import DataError, MissingDataError
 
     if wanted:
         if not data.load(wanted).is_image:  # fails with the remedy
@@ -62,7 +62,9 @@ def choose_dataset(wanted: str, preset: str, reads: bool) -> str:
         return wanted
     if preset == "smoke" or reads:
         return ""
-    if why := data.at_hand("cifar10"):
+    try:
+        data.load("cifar10")
+    except MissingDataError as why:
         say(f"building on the data set `shapes`, since {why}")
         return "shapes"
     return ""

@@ -73,13 +73,12 @@ class Value(BaseModel):
         inside: dict[str, dict[str, Any]] = {}
         for name, value in changes.items():
             part, dot, inner = name.partition(".")
-            self.field(part)
             if dot:
                 inside.setdefault(part, {})[inner] = value
             else:
                 values[part] = value
         for part, fields in inside.items():
-            values[part] = self._as_part(f"{part}.{next(iter(fields))}", values[part]).but(**fields)
+            values[part] = self._as_part(f"{part}.{next(iter(fields))}", values.get(part)).but(**fields)
         return type(self)(**values)
 
     def _as_part(self, name: str, value: Any) -> "Value":

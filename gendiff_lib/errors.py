@@ -10,7 +10,10 @@ class ConfigError(GendiffError, ValueError):
 
 
 class DataError(GendiffError):
-    """A data set is missing, damaged or unknown."""
+    """A data set is missing, damaged or unknown. What a message tells of file names is made legible."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(legible(message))
 
 
 def legible(text: str) -> str:

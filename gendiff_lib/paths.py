@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .errors import DataError, legible
+from .errors import DataError
 
 
 def named_path(variable: str) -> Path | None:
@@ -16,7 +16,7 @@ def named_path(variable: str) -> Path | None:
         return None
     path = os.path.expanduser(named)
     if path.startswith("~"):
-        raise DataError(f"{variable}={legible(named)} names a home that is not known: give the whole path")
+        raise DataError(f"{variable}={named} names a home that is not known: give the whole path")
     return Path(path)
 
 
@@ -49,11 +49,6 @@ def runs_dir() -> Path:
         return named.absolute()
     root = _checkout(Path.cwd())
     return root / ".runs" if root else cache_dir() / "runs"
-
-
-def benchmark_results() -> list[Path]:
-    """The tracked results of the benchmarks, in the checkout that published_dir is of."""
-    return sorted((published_dir().parent / "benchmarks" / "results").glob("*.json"))
 
 
 def published_dir() -> Path:

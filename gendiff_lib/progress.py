@@ -1,10 +1,10 @@
 """Where a training stands: with the learner's state, all that an exact resume needs."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from torch import Tensor
 
 from .errors import GendiffError
@@ -16,13 +16,7 @@ class TrainingError(GendiffError):
     """A training cannot go on."""
 
 
-class _Counts(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-    epoch: NonNegativeInt
-    step: NonNegativeInt
-    images: NonNegativeInt
-    operations: NonNegativeInt
-    steps_per_epoch: PositiveInt
+Counts = Literal["epoch", "step", "images", "operations", "steps_per_epoch"]
 
 
 class _State(BaseModel):
@@ -32,7 +26,7 @@ class _State(BaseModel):
     rng: Tensor
     global_rng: Tensor
     cuda_rng: list[Tensor]
-    counts: _Counts
+    counts: dict[Counts, NonNegativeInt] = Field(min_length=len(get_args(Counts)))
     history: list[dict[str, float]]
     losses: list[dict[str, float]]
     first: list[dict[str, float]]
@@ -77,7 +71,7 @@ class Progress:
             "rng": self.rng.get_state(),
             "global_rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            "counts": {k: getattr(self, k) for k in ("epoch", "step", "images", "operations", "steps_per_epoch")},
+            "counts": {k: getattr(self, k) for k in get_args(Counts)},
             "history": self.history,
             "losses": [{k: v.item() for k, v in row.items()} for row in self.losses],
             "first": self.first,

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from gendiff_lib.config import Config, Sampling
-from gendiff_lib.data import is_there
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.experiments import classifier_for, get, paper_pair, protocol
@@ -24,7 +23,7 @@ from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run, find, folders
 from gendiff_lib.runs.train import train
 
-from .reading import PLANE, READ, Unpublished, training_allowed
+from .reading import PLANE, READ, Unpublished, is_there, training_allowed
 
 WAIT = "set patience = {hours} in the parameters cell (papermill: -p patience {hours})"
 

@@ -4,8 +4,10 @@ import os
 from collections.abc import Mapping
 from typing import TypeVar
 
+from gendiff_lib.data import check_name
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.experiments.book import LIVE_POINTS
+from gendiff_lib.paths import data_dir
 from gendiff_lib.runs.run import Light
 
 T = TypeVar("T")
@@ -35,3 +37,10 @@ def pick(found: Mapping[str, T], *names: str) -> list[T]:
     if lacking := [name for name in names if name not in found]:
         raise Unpublished(f"{', '.join(lacking)}: not there yet")
     return [found[name] for name in names]
+
+
+def is_there(dataset: str) -> bool:
+    """False for a data set that loading would have to download, or to ask for where it is not."""
+    from torchvision.datasets import CIFAR10  # which takes a second to import
+
+    return check_name(dataset)[0] != "cifar10" or os.path.isdir(data_dir() / CIFAR10.base_folder)

@@ -53,15 +53,6 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message} (see `{self.prog} --help`)")
 
 
-class _Commands(Parser):
-    """The parser of gendiff and of each of its commands, which take every option once."""
-
-    def __init__(self, **more: Any) -> None:
-        super().__init__(**more)
-        self.register("action", None, _Once)
-        self.register("action", "store", _Once)
-
-
 Do = Callable[[argparse.Namespace], None]
 Option = Callable[[Any], Any]  # what gives a parser, or a group in it, one option or several
 COMMANDS: dict[str, tuple[Do, tuple[Option, ...]]] = {}  # by name: what it does and what it takes; see `command`
@@ -79,7 +70,7 @@ def command(*options: Option) -> Callable[[Do], Do]:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of every command."""
-    whole = _Commands(
+    whole = Parser(
         prog="gendiff",
         description="GANs and diffusion models on CIFAR-10 under one protocol.",
         epilog=str(__doc__).partition("\n\n")[2],
@@ -98,8 +89,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def option(*names: str, **how: Any) -> Option:
-    """An argument or option, as argparse takes it."""
-    return lambda sub: sub.add_argument(*names, **how)
+    """An argument, or an option that is taken once; `how` is argparse's."""
+    return lambda sub: sub.add_argument(*names, **{"action": _Once} | how)
 
 
 def flag(name: str, help: str) -> Option:

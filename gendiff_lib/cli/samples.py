@@ -36,7 +36,8 @@ def sample_command(args: argparse.Namespace) -> None:
     """Draw samples of a run and write them as a contact sheet."""
     run = run_of(args.run, args)
     out = Path(args.out)
-    _check_out(out)
+    if os.path.lexists(out) and not (out.is_file() and images.is_ours(out)):
+        raise ConfigError(f"--out {out} is no picture that gendiff made, so it stays: name another file")
     if not run.dataset.is_image:
         raise GendiffError(f"{run.id} makes points in the plane: open notebooks/07_live.ipynb to see them")
     asked = sampling_of(run, args)
@@ -48,16 +49,6 @@ def sample_command(args: argparse.Namespace) -> None:
     with files.writing(out.absolute(), "name another file by --out") as draft:
         images.save_png(images.sheet(samples, columns=max(1, round(len(samples) ** 0.5))), draft)
     print(f"{len(samples)} samples of {run.id} at epoch {run.config.epochs:.5g}: {out}")
-
-
-def _check_out(out: Path) -> None:
-    """ConfigError where --out names a folder, a device, or a file that `gendiff sample` has not written."""
-    if out.is_dir():
-        raise ConfigError(f"--out {out} is a folder: name a file in it, such as {out / 'samples.png'}")
-    if os.path.lexists(out) and not out.is_file():
-        raise ConfigError(f"--out {out} is no plain file: name another one")
-    if out.is_file() and not images.is_ours(out):
-        raise ConfigError(f"--out {out} is no picture that gendiff made, so it stays: name another file, or delete it")
 
 
 @command(

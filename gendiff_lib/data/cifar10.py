@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import DataError, MissingDataError, legible
+from ..errors import DataError, MissingDataError
 from ..paths import data_dir, named_path
 from .dataset import Dataset, ImageBridge, no_argument
 
@@ -25,13 +25,13 @@ def cifar10(split: str, argument: str) -> Dataset:
     present = os.path.isdir(root / CIFAR10.base_folder)  # False for what may not be looked into, where is_dir raises
     if not present and named_path("GENDIFF_DATA_DIR"):
         raise MissingDataError(
-            f"CIFAR-10 is not in GENDIFF_DATA_DIR={legible(str(root))}: put cifar-10-batches-py there, or unset it"
+            f"CIFAR-10 is not in GENDIFF_DATA_DIR={root}: put cifar-10-batches-py there, or unset it"
         )
     try:
         data = CIFAR10(str(root), train=split == "train", download=not present)
     except (OSError, RuntimeError) as error:
         raise MissingDataError(
-            f"CIFAR-10 is neither in {legible(str(root))} nor downloadable ({type(error).__name__}): "
+            f"CIFAR-10 is neither in {root} nor downloadable ({type(error).__name__}): "
             "put cifar-10-batches-py into a folder and set GENDIFF_DATA_DIR to that folder"
         ) from error
     samples = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from ..errors import DataError, legible
+from ..errors import DataError
 from ..streams import stream
 from . import images
 
@@ -67,7 +67,7 @@ class Dataset:
     labels: Tensor
     classes: tuple[str, ...]
     bridge: Bridge
-    modes: Tensor | None = field(default=None)  # the centres (K, 2), where the density has any
+    modes: Tensor | None = None  # the centres (K, 2), where the density has any
 
     @property
     def is_image(self) -> bool:
@@ -90,13 +90,9 @@ class Dataset:
         """
         if n is None:
             return self
-        if n < 1:
-            raise DataError(f"{field}={n} is no number of samples: give at least 1, or leave it out for all of them")
-        if n > len(self.samples):
-            raise DataError(
-                f"{field}={n} is more than the {len(self.samples)} samples of {legible(self.name)}: "
-                "lower it, or leave it out for all of them"
-            )
+        if not 1 <= n <= len(self.samples):
+            there = f"from 1 to {len(self.samples)}, the samples of {self.name}"
+            raise DataError(f"{field}={n} is not {there}: change it, or leave it out for all of them")
         chosen = _balanced_order(self.labels.cpu(), purpose)[:n].to(self.labels.device)
         return replace(self, samples=self.samples[chosen], labels=self.labels[chosen])
 
@@ -117,7 +113,7 @@ def check_same(dataset: Dataset, digest: str, what: str) -> None:
     else:
         remedy = f"use the versions of gendiff and torch that made it, or make {what} anew"
     raise DataError(
-        f"data set {legible(dataset.name)} ({dataset.split}) is not the one that {what} was made with "
+        f"data set {dataset.name} ({dataset.split}) is not the one that {what} was made with "
         f"(its digest is {dataset.digest}, not {digest}): {remedy}"
     )
 
@@ -161,9 +157,7 @@ def batches(
     device = dataset.samples.device
     n = len(dataset.samples)
     if n < batch_size:
-        raise DataError(
-            f"batch_size={batch_size} is more than the {n} training samples of {legible(dataset.name)}: lower it"
-        )
+        raise DataError(f"batch_size={batch_size} is more than the {n} training samples of {dataset.name}: lower it")
     order = torch.randperm(n, generator=stream("order", seed, epoch)).to(device)
     mirror = (torch.rand(n, generator=stream("flip", seed, epoch)) < 0.5).to(device)
     for start in range(skip * batch_size, n - batch_size + 1, batch_size):
@@ -177,4 +171,4 @@ def batches(
 def no_argument(name: str, argument: str) -> None:
     """DataError where a data set that takes none is given an argument."""
     if argument:
-        raise DataError(f"{name}:{legible(argument)} is no data set: {name} takes no argument")
+        raise DataError(f"{name}:{argument} is no data set: {name} takes no argument")

@@ -1,11 +1,10 @@
 """A user's own pictures: which files a folder holds, by split and class."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePath
+from typing import NamedTuple
 
 import torch
 
@@ -18,12 +17,16 @@ SMALLEST, LARGEST = 8, 64  # sides in pixels
 LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave beside pictures
 
 
-@dataclass(frozen=True)
-class File:
-    """One file of a class: its path, and what changes where its content does."""
+class File(NamedTuple):
+    """One file of a class: its path, and what changes where its content does.
+
+    The time of the last change of its entry (ctime) tells where its time of writing was put back or kept.
+    """
 
     path: str
-    state: tuple[int, ...]
+    size: int
+    written: int
+    changed: int
 
 
 Splits = dict[str, dict[str, list[File]]]  # files by split and class, all in the order of their names
@@ -44,22 +47,10 @@ def splits(argument: str) -> Splits:
     if parts and _folders(os.path.join(root, parts[0])):
         (other,) = {"train", "test"} - set(parts)
         raise DataError(
-            f"folder:{legible(argument)} has {parts[0]}/ with classes but no {other}/: add {other}/ with the same "
-            f"classes, or name folder:{legible(argument.rstrip('/'))}/{parts[0]} to have it split five to one"
+            f"folder:{argument} has {parts[0]}/ with classes but no {other}/: add {other}/ with the same "
+            f"classes, or name folder:{argument.rstrip('/')}/{parts[0]} to have it split five to one"
         )
     return _divided(argument, _classes(root))
-
-
-def state(found: Splits) -> str:
-    """A digest of names, sizes and times: another one wherever a file was changed, added, moved or removed.
-
-    The time of the last change of a file's entry (ctime) tells where its time of writing was put back or kept.
-    """
-    h = hashlib.sha256()
-    for split, classes in found.items():
-        for name, files in classes.items():
-            h.update(repr((split, name, [(file.path, file.state) for file in files])).encode())
-    return h.hexdigest()
 
 
 def common_side(found: Splits) -> int:
@@ -67,9 +58,7 @@ def common_side(found: Splits) -> int:
     sides = {file.path: shortest_side(file.path) for classes in found.values() for f in classes.values() for file in f}
     path, least = min(sides.items(), key=lambda item: item[1])
     if least < SMALLEST:
-        raise DataError(
-            f"{legible(path)} is {least} pixels wide or high: remove it, or give one of at least {SMALLEST}"
-        )
+        raise DataError(f"{path} is {least} pixels wide or high: remove it, or give one of at least {SMALLEST}")
     return min(least, LARGEST)
 
 
@@ -78,9 +67,7 @@ def _root(argument: str) -> str:
     root = os.path.expanduser(argument)
     if not os.path.isdir(root):
         what = "a file, no folder" if os.path.isfile(root) else "no folder"
-        raise DataError(
-            f"folder:{legible(argument)} is {what}: give folder:PATH with one sub-folder of images for each class"
-        )
+        raise DataError(f"folder:{argument} is {what}: give folder:PATH with one sub-folder of images for each class")
     return root
 
 
@@ -89,7 +76,7 @@ def _names(folder: str) -> list[str]:
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
-        raise DataError(f"{legible(folder)} cannot be read ({error.strerror}): make it readable") from None
+        raise DataError(f"{folder} cannot be read ({error.strerror}): make it readable") from None
     return [name for name in names if not name.startswith(".") and name not in LITTER]
 
 
@@ -99,42 +86,33 @@ def _folders(folder: str) -> list[str]:
 
 def _classes(folder: str) -> dict[str, list[File]]:
     """The files of each class of one split; DataError where there is no class, or one is empty."""
-    here = os.path.realpath(folder)
-    found = {name: list(_files(os.path.join(folder, name), (here,))) for name in _folders(folder)}
+    found = {name: list(_files(os.path.join(folder, name))) for name in _folders(folder)}
     if not found:
-        raise DataError(f"{legible(folder)} holds no images in sub-folders: make one sub-folder for each class")
+        raise DataError(f"{folder} holds no images in sub-folders: make one sub-folder for each class")
     for name, files in found.items():
         if not files:
-            raise DataError(f"{legible(os.path.join(folder, name))} holds no image: remove it or put some there")
+            raise DataError(f"{os.path.join(folder, name)} holds no image: remove it or put some there")
     return found
 
 
-def _files(folder: str, above: tuple[str, ...]) -> Iterator[File]:
-    """All files below a folder, by name; DataError for a link that leads round in a circle and for a link to nothing.
-
-    `above` are the folders on the way here, links resolved.
-    """
+def _files(folder: str) -> Iterator[File]:
+    """All files below a folder, by name; DataError for a link that leads round in a circle, or to nothing."""
     here = os.path.realpath(folder)
-    if any(PurePath(other).is_relative_to(here) for other in above):
-        raise DataError(f"{legible(folder)} is a link to a folder that it lies in: remove the link")
+    if any(PurePath(os.path.realpath(above)).is_relative_to(here) for above in PurePath(folder).parents):
+        raise DataError(f"{folder} is a link to a folder that it lies in: remove the link")
     for name in _names(folder):
         path = os.path.join(folder, name)
-        about = _about(path)
+        try:
+            about = os.stat(path)
+        except OSError as error:
+            why = f"{path} cannot be reached ({error.strerror})"
+            raise DataError(f"{why}: mend its link or permission, or remove it") from None
         if stat.S_ISDIR(about.st_mode):
-            yield from _files(path, (*above, here))
+            yield from _files(path)
         elif stat.S_ISREG(about.st_mode):
-            yield File(path, (about.st_size, about.st_mtime_ns, about.st_ctime_ns))
+            yield File(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
         else:  # to open a pipe would wait for ever
-            raise DataError(f"{legible(path)} is no image but a device, pipe or socket: remove it")
-
-
-def _about(path: str) -> os.stat_result:
-    try:
-        return os.stat(path)
-    except OSError as error:
-        raise DataError(
-            f"{legible(path)} cannot be reached ({error.strerror}): mend its link or permission, or remove it"
-        ) from None
+            raise DataError(f"{path} is no image but a device, pipe or socket: remove it")
 
 
 def _same_classes(argument: str, found: Splits) -> Splits:
@@ -143,8 +121,8 @@ def _same_classes(argument: str, found: Splits) -> Splits:
         for name in found[other]:
             if name not in found[split]:
                 raise DataError(
-                    f"folder:{legible(argument)} has class {name!r} in {other}/ but not in {split}/: "
-                    f"add {split}/{legible(name)} with images, or remove {other}/{legible(name)}"
+                    f"folder:{argument} has class {name!r} in {other}/ but not in {split}/: "
+                    f"add {split}/{name} with images, or remove {other}/{name}"
                 )
     return found
 
@@ -154,7 +132,7 @@ def _divided(argument: str, classes: dict[str, list[File]]) -> Splits:
     for name, files in classes.items():
         if len(files) < 6:
             raise DataError(
-                f"folder:{legible(argument)} has {len(files)} of class {name!r}, which leaves no image for its test "
+                f"folder:{argument} has {len(files)} of class {name!r}, which leaves no image for its test "
                 "split: give at least six images a class, or train/ and test/ of your own"
             )
     train = {name: [file for i, file in enumerate(files) if i % 6 != 5] for name, files in classes.items()}

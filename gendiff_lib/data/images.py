@@ -3,6 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, PngImagePlugin
@@ -13,13 +14,11 @@ from ..errors import GendiffError
 
 def check_images(images: Tensor) -> Tensor:
     """`images` itself if it is uint8 (N, 3, H, W) with N > 0; GendiffError otherwise."""
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
         raise GendiffError(
-            f"images must be uint8 of shape (N, 3, H, W), not {images.dtype} {tuple(images.shape)}: "
+            f"images must be uint8 of shape (N, 3, H, W), N at least 1, not {images.dtype} {tuple(images.shape)}: "
             "convert model output with images.to_images first"
         )
-    if len(images) == 0:
-        raise GendiffError("images hold no image: give at least one")
     return images
 
 
@@ -52,28 +51,22 @@ def sheet(images: Tensor, columns: int, gap: int = 2) -> Tensor:
     return canvas
 
 
-OURS = {"Software": "gendiff"}  # a text in each PNG that is written here
-
-
 def save_png(image: Tensor, path: Path) -> None:
     """Write uint8 (3, H, W) as a PNG that says who made it; the same image gives the same bytes."""
     text = PngImagePlugin.PngInfo()
-    for key, value in OURS.items():
-        text.add_text(key, value)
+    text.add_text("Software", "gendiff")
     Image.fromarray(image.permute(1, 2, 0).numpy()).save(path, format="PNG", optimize=True, pnginfo=text)
 
 
 def is_ours(path: Path) -> bool:
     """Whether `path` is a PNG that `save_png` wrote; false for anything else, and for what cannot be read."""
     with suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError), Image.open(path) as picture:
-        return picture.format == "PNG" and OURS.items() <= picture.info.items()
+        return picture.format == "PNG" and picture.info.get("Software") == "gendiff"
     return False
 
 
 def read_png(path: Path) -> Tensor:
     """A PNG as uint8 (3, H, W)."""
-    import numpy as np
-
     with Image.open(path) as picture:
         return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
 

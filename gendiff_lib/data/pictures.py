@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from ..errors import DataError, legible
+from ..errors import DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # no format that starts another program, as EPS does
 
@@ -43,7 +43,7 @@ def _opened(path: str) -> Iterator[Image.Image]:
     except DataError:
         raise
     except Exception as error:  # for damaged files Pillow raises whatever its decoders ran into
-        raise _refusal(legible(path), error) from None
+        raise _refusal(path, error) from None
 
 
 def _refusal(path: str, error: Exception) -> DataError:
@@ -55,7 +55,7 @@ def _refusal(path: str, error: Exception) -> DataError:
         return DataError(f"{path} is no image of a kind that is read ({kinds}): convert or remove it")
     if isinstance(error, OSError) and error.strerror:
         return DataError(f"{path} cannot be read ({error.strerror}): make it readable, or remove it")
-    said = legible(str(error) or type(error).__name__)
+    said = str(error) or type(error).__name__
     return DataError(f"{path} is no image that can be read ({said}): save it again without metadata, or remove it")
 
 
@@ -69,7 +69,7 @@ def _check_range(picture: Image.Image, path: str) -> None:
     """DataError for floats, and for whole numbers of 32 or signed 16 bits: nothing says which of them is white."""
     if picture.mode == "F" or (picture.mode == "I" and picture.format == "TIFF"):
         kind = {"F": "floats", "I": "signed or 32-bit whole numbers"}[picture.mode]
-        raise DataError(f"{legible(path)} holds {kind}, whose white is not known: save it with 8 or 16 bits a channel")
+        raise DataError(f"{path} holds {kind}, whose white is not known: save it with 8 or 16 bits a channel")
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

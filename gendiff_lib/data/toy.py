@@ -7,13 +7,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..errors import DataError, legible
+from ..errors import DataError
 from ..parsing import whole_number
 from ..streams import stream
 from . import images
 from .dataset import Dataset, ImageBridge, PointBridge, no_argument
-
-SHAPES = ("circle", "ring", "square", "frame", "triangle", "diamond", "cross", "star", "heart", "crescent")
 
 
 def shapes(split: str, argument: str) -> Dataset:
@@ -23,13 +21,13 @@ def shapes(split: str, argument: str) -> Dataset:
     """
     size = whole_number(argument) if argument else 32
     if size is None or not 8 <= size <= 256:
-        raise DataError(f"shapes:{legible(argument)} is no data set: the side must be a whole number from 8 to 256")
+        raise DataError(f"shapes:{argument} is no data set: the side must be a whole number from 8 to 256")
     n = {"train": 10_000, "test": 2_000}[split]
     rng = _data_stream(f"shapes:{size}", split)
     labels = torch.arange(n) % len(SHAPES)
     drawn = [_draw(labels[i : i + 100], size, rng) for i in range(0, n, 100)]
     name = f"shapes:{size}" if argument else "shapes"
-    return Dataset(name, split, torch.cat(drawn), labels, SHAPES, ImageBridge(size))
+    return Dataset(name, split, torch.cat(drawn), labels, tuple(SHAPES), ImageBridge(size))
 
 
 def _draw(labels: Tensor, size: int, rng: torch.Generator) -> Tensor:
@@ -46,7 +44,7 @@ def _draw(labels: Tensor, size: int, rng: torch.Generator) -> Tensor:
     u = (axis[None, None, :] - centre[:, 0]) / radius
     v = (axis[None, :, None] - centre[:, 1]) / radius
     mask = torch.zeros(n, fine, fine)  # of 0 and 1, whose means of 16 are exact
-    for k, inside in enumerate(_INSIDE):
+    for k, inside in enumerate(SHAPES.values()):
         mine = labels == k
         mask[mine] = inside(u[mine], v[mine]).float()
     alpha = torch.nn.functional.avg_pool2d(mask[:, None], 4)
@@ -65,20 +63,20 @@ def _star(u: Tensor, v: Tensor) -> Tensor:
     return (u**2 + v**2).sqrt() < 0.42 + 0.58 * (1 - 2 * turn.abs()) ** 1.5
 
 
-_INSIDE: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
-    lambda u, v: u**2 + v**2 < 0.81,
-    lambda u, v: ((u**2 + v**2) < 0.9) & ((u**2 + v**2) > 0.3),
-    lambda u, v: (u.abs() < 0.8) & (v.abs() < 0.8),
-    lambda u, v: (torch.maximum(u.abs(), v.abs()) < 0.85) & (torch.maximum(u.abs(), v.abs()) > 0.5),
-    lambda u, v: (v < 0.75) & (u.abs() < (v + 0.95) * 0.58),
-    lambda u, v: u.abs() + v.abs() < 1,
-    lambda u, v: torch.minimum(u.abs(), v.abs()).lt(0.27) & torch.maximum(u.abs(), v.abs()).lt(0.95),
-    _star,
-    lambda u, v: (
+SHAPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # whether a point lies inside
+    "circle": lambda u, v: u**2 + v**2 < 0.81,
+    "ring": lambda u, v: ((u**2 + v**2) < 0.9) & ((u**2 + v**2) > 0.3),
+    "square": lambda u, v: (u.abs() < 0.8) & (v.abs() < 0.8),
+    "frame": lambda u, v: (torch.maximum(u.abs(), v.abs()) < 0.85) & (torch.maximum(u.abs(), v.abs()) > 0.5),
+    "triangle": lambda u, v: (v < 0.75) & (u.abs() < (v + 0.95) * 0.58),
+    "diamond": lambda u, v: u.abs() + v.abs() < 1,
+    "cross": lambda u, v: torch.minimum(u.abs(), v.abs()).lt(0.27) & torch.maximum(u.abs(), v.abs()).lt(0.95),
+    "star": _star,
+    "heart": lambda u, v: (
         ((1.15 * u) ** 2 + (1.15 * v - 0.2) ** 2 - 0.65) ** 3 * 1.0 + (1.15 * u) ** 2 * (1.15 * v - 0.2) ** 3 < 0
     ),
-    lambda u, v: (u**2 + v**2 < 0.9) & ((u - 0.4) ** 2 + v**2 > 0.5),
-)
+    "crescent": lambda u, v: (u**2 + v**2 < 0.9) & ((u - 0.4) ** 2 + v**2 > 0.5),
+}
 
 
 def gaussians(split: str, argument: str) -> Dataset:

@@ -1,6 +1,7 @@
 """Benchmarks, from their results on disk."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gendiff_lib import paths
@@ -38,7 +39,12 @@ def scoring() -> Exhibit[dict[str, dict[str, Any]]]:
 
 def benchmarks(kind: str) -> dict[str, dict[str, Any]]:
     """The tracked results whose file names begin with `kind`, by file name."""
-    return {p.stem: files.read_json(p) for p in paths.benchmark_results() if p.stem.startswith(kind)}
+    return {p.stem: files.read_json(p) for p in benchmark_results() if p.stem.startswith(kind)}
+
+
+def benchmark_results() -> list[Path]:
+    """The tracked results of the benchmarks, in the checkout that the published runs are in."""
+    return sorted((paths.published_dir().parent / "benchmarks" / "results").glob("*.json"))
 
 
 def measured(results: Mapping[str, dict[str, Any]]) -> list[dict[str, str]]:

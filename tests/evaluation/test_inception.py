@@ -13,7 +13,8 @@ import torchvision
 from torch.testing import assert_close
 from torch_fidelity import feature_extractor_inceptionv3
 
-from gendiff_lib.data import at_hand, load
+from benchmarks.common import cifar10_or_shapes
+from gendiff_lib.data import load
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.evaluation import inception as inception_module
 from gendiff_lib.evaluation import weights
@@ -212,7 +213,7 @@ def outside(monkeypatch, *names):
     for name in ("GENDIFF_INCEPTION", "GENDIFF_DATA_DIR", "XDG_CACHE_HOME", *names):
         if name in OUTSIDE:
             monkeypatch.setenv(name, OUTSIDE[name])
-    if not ("GENDIFF_INCEPTION" in OUTSIDE or FETCHED.is_file()) or at_hand("cifar10"):
+    if not ("GENDIFF_INCEPTION" in OUTSIDE or FETCHED.is_file()) or cifar10_or_shapes() != "cifar10":
         pytest.skip("needs CIFAR-10 and the weights, which `gendiff fetch inception` brings")
 
 

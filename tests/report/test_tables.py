@@ -4,12 +4,11 @@ import shlex
 import pytest
 
 from benchmarks import scoring, speed
-from gendiff_lib import paths
 from gendiff_lib.evaluation.scores import VALUES, ScoreError
 from gendiff_lib.runs import files
 from gendiff_report.number import over
 from gendiff_report.tables import rows as score_rows
-from gendiff_report.tables.speed import contest_rows, measured_row, ratio_rows, scoring_rows, where
+from gendiff_report.tables.speed import benchmark_results, contest_rows, measured_row, ratio_rows, scoring_rows, where
 from gendiff_report.tables.table import aligned, table
 from tests.evaluation.test_metrics import OWN, gaussian, scored
 
@@ -103,7 +102,7 @@ def test_sides_of_unlike_protocols_are_not_compared():
 
 def test_every_tracked_benchmark_is_shown_whole():
     kinds = {"speed": 0, "scoring": 0}
-    for path in paths.benchmark_results():
+    for path in benchmark_results():
         result = files.read_json(path)
         kinds[path.stem.partition("-")[0]] += 1
         assert result["device"] in where(result)
