@@ -75,10 +75,8 @@ class Classifier(Learner):
         n, _, h, w = x.shape
         padded = F.pad(x, (pad,) * 4, mode="reflect")
         dy, dx = torch.randint(0, 2 * pad + 1, (2, n), generator=rng, device=rng.device).to(x.device)
-        rows = dy[:, None] + torch.arange(h, device=x.device)
-        columns = dx[:, None] + torch.arange(w, device=x.device)
-        index = torch.arange(n, device=x.device)
-        return padded[index[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+        windows = padded.unfold(2, h, 1).unfold(3, w, 1)  # a view (N, 3, 2 pad + 1, 2 pad + 1, h, w)
+        return windows[torch.arange(n, device=x.device), :, dy, dx].contiguous()
 
     def assess(self, test: Callable[[], Dataset]) -> dict[str, float]:
         """See Learner.assess: the accuracy on the test split."""

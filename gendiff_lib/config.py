@@ -60,13 +60,6 @@ class Value(BaseModel):
         """The fields by name; `.description` is a field's help."""
         return cls.model_fields
 
-    @classmethod
-    def field(cls, name: str) -> FieldInfo:
-        """The field called `name`; ConfigError names the ones there are."""
-        if name not in cls.fields():
-            raise ConfigError(f"{name!r} is no field of {cls.__name__}: it has {', '.join(cls.fields())}")
-        return cls.fields()[name]
-
     def but(self, **changes: Any) -> Self:
         """A copy with some fields changed; `part.name` is a field of a part, all of which change at once, after it."""
         values = {name: getattr(self, name) for name in self.fields()}
@@ -98,10 +91,11 @@ class Value(BaseModel):
         return found
 
     def _spelled(self, name: str, word: str) -> Any:
-        """The command-line word of a field, which may be dotted, as `but` takes it; one that is no value stays one."""
+        """The command-line word of a field, which may be dotted, as `but` takes it, which refuses what is no value."""
         part, dot, inner = name.partition(".")
-        kind = self.field(part).annotation
-        return self._as_part(name, getattr(self, part))._spelled(inner, word) if dot else value_of_word(kind, word)
+        if dot:
+            return self._as_part(name, getattr(self, part, None))._spelled(inner, word)
+        return value_of_word(self.fields()[name].annotation, word) if name in self.fields() else word
 
     def told(self, words: dict[str, str]) -> Self:
         """A copy with the fields that command-line words name; a part's type before the part's own fields."""

@@ -116,14 +116,12 @@ def commit() -> dict[str, Any]:
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
+        command = ["git", "-C", str(here), *words]
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).strip()
 
     try:
         git("ls-files", "--error-unmatch", Path(__file__).name)  # not somebody else's repository around an installation
-        return {
-            "commit": git("log", "-1", "--format=%H", "--", "."),
-            "dirty": bool(git("status", "--porcelain", "--", ".")),
-        }
+        dirty = bool(git("status", "--porcelain", "--", "."))
+        return {"commit": git("log", "-1", "--format=%H", "--", "."), "dirty": dirty}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": os.environ.get("GENDIFF_COMMIT"), "dirty": None}

@@ -37,10 +37,8 @@ def data_dir() -> Path:
 
 def _checkout(start: Path) -> Path | None:
     """The nearest folder at or above `start` that is a checkout of this project."""
-    for folder in (start, *start.parents):
-        if (folder / "gendiff_lib").is_dir() and (folder / "notebooks").is_dir():
-            return folder
-    return None
+    places = (start, *start.parents)
+    return next((p for p in places if (p / "gendiff_lib").is_dir() and (p / "notebooks").is_dir()), None)
 
 
 def runs_dir() -> Path:

@@ -158,11 +158,13 @@ def test_a_field_that_is_none_is_refused_with_those_there_are():
     with pytest.raises(ConfigError, match="'lr_g' is no field"):
         from_dict("gan", {"lr_g": 1e-4})
     with pytest.raises(ConfigError, match="'lr_g' is no field"):
-        GANConfig.field("lr_g")
+        GANConfig().told({"lr_g": "1e-4"})
     with pytest.raises(ConfigError, match=r"'lr\.x' is no field of DiffusionConfig: lr has no parts"):
         CONV.but(**{"lr.x": 1})
     with pytest.raises(ConfigError, match=r"'lr\.x' is no field of DiffusionConfig: lr has no parts"):
         CONV.told({"lr.x": "1"})
+    with pytest.raises(ConfigError, match=r"'net\.x' is no field of DiffusionConfig: net has no parts"):
+        CONV.told({"net.x": "1"})
     with pytest.raises(ConfigError, match="'vae' is unknown: there are gan, diffusion, classifier"):
         from_dict("vae", {})
 

@@ -15,6 +15,7 @@ from ..experiments.cost import operations, samples_of
 from ..experiments.experiment import PRESETS
 from ..experiments.extractors import EXTRACTORS
 from ..parsing import choices
+from ..training.build import CONFIGS
 from .parser import command, option
 from .words import print_table
 
@@ -43,7 +44,7 @@ def list_command(args: argparse.Namespace) -> None:
     }
     for title, names in registries.items():
         print(f"{title:<12} {', '.join(names)}")
-    for kind in dict.fromkeys(type(c) for e in EXPERIMENTS.values() for c in e.presets.values()):
+    for kind in CONFIGS.values():
         print(f"fields of {kind.__name__} (for --set)")
         for name, field in kind.fields().items():
             print(f"  {name:<32} {field.description}")

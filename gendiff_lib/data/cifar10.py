@@ -24,9 +24,7 @@ def cifar10(split: str, argument: str) -> Dataset:
     _check_cifar10(root)
     present = os.path.isdir(root / CIFAR10.base_folder)  # False for what may not be looked into, where is_dir raises
     if not present and named_path("GENDIFF_DATA_DIR"):
-        raise MissingDataError(
-            f"CIFAR-10 is not in GENDIFF_DATA_DIR={root}: put cifar-10-batches-py there, or unset it"
-        )
+        raise MissingDataError(f"CIFAR-10 is not in GENDIFF_DATA_DIR={root}: put cifar-10-batches-py there or unset it")
     try:
         data = CIFAR10(str(root), train=split == "train", download=not present)
     except (OSError, RuntimeError) as error:

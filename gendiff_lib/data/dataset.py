@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import DataError
@@ -126,17 +127,9 @@ def _balanced_order(labels: Tensor, purpose: str) -> Tensor:
     rng = stream(purpose, 0)
     order = torch.randperm(len(labels), generator=rng)
     within = torch.rand(len(labels), generator=rng, dtype=torch.float64)  # where in its round a sample stands
-    return order[(_rank_in_class(labels[order]) + within).argsort(stable=True)]
-
-
-def _rank_in_class(labels: Tensor) -> Tensor:
-    """How many samples of its own class stand before each sample."""
-    by_class = labels.argsort(stable=True)
-    sizes = labels.bincount()
-    starts = sizes.cumsum(0) - sizes
-    rank = torch.empty_like(labels)
-    rank[by_class] = torch.arange(len(labels)) - starts[labels[by_class]]
-    return rank
+    standing = F.one_hot(labels[order]).cumsum(0)  # (N, classes): how many of each class stand up to a sample
+    rank = standing.gather(1, labels[order, None]).squeeze(1)  # in its own class
+    return order[(rank + within).argsort(stable=True)]
 
 
 def batches(

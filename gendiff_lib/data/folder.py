@@ -11,7 +11,6 @@ import torch
 from ..errors import DataError, legible
 from . import pictures
 from .dataset import Dataset, ImageBridge
-from .pictures import shortest_side
 
 SMALLEST, LARGEST = 8, 64  # sides in pixels
 LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave beside pictures
@@ -55,8 +54,8 @@ def splits(argument: str) -> Splits:
 
 def common_side(found: Splits) -> int:
     """The shortest side among all pictures of both splits, at most 64; DataError for a picture below 8 pixels."""
-    sides = {file.path: shortest_side(file.path) for classes in found.values() for f in classes.values() for file in f}
-    path, least = min(sides.items(), key=lambda item: item[1])
+    paths = [file.path for classes in found.values() for files in classes.values() for file in files]
+    least, path = min((pictures.shortest_side(path), path) for path in paths)
     if least < SMALLEST:
         raise DataError(f"{path} is {least} pixels wide or high: remove it, or give one of at least {SMALLEST}")
     return min(least, LARGEST)
@@ -118,12 +117,11 @@ def _files(folder: str) -> Iterator[File]:
 def _same_classes(argument: str, found: Splits) -> Splits:
     """`found` itself; DataError naming a class that one split lacks, as its images could be learnt or tested only."""
     for split, other in (("train", "test"), ("test", "train")):
-        for name in found[other]:
-            if name not in found[split]:
-                raise DataError(
-                    f"folder:{argument} has class {name!r} in {other}/ but not in {split}/: "
-                    f"add {split}/{name} with images, or remove {other}/{name}"
-                )
+        for name in sorted(found[other].keys() - found[split].keys()):
+            raise DataError(
+                f"folder:{argument} has class {name!r} in {other}/ but not in {split}/: "
+                f"add {split}/{name} with images, or remove {other}/{name}"
+            )
     return found
 
 
