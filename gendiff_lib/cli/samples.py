@@ -19,7 +19,6 @@ from ..evaluation.uncertainty import estimate
 from ..evaluation.validation import kept_validation, validation_path
 from ..experiments import EXPERIMENTS, get, preset_of, protocol
 from ..experiments.book import book_configs, to_score
-from ..experiments.experiment import Protocol
 from ..experiments.extractors import offline_kind
 from ..runs import files
 from ..runs.publish import publish_validation
@@ -31,7 +30,12 @@ from .words import extractor_of, print_table, protocol_of, refuse, run_of, sampl
 MOST_ON_A_SHEET = 10_000
 
 
-@command(*SNAPSHOT, *SAMPLING, option("--out", default="samples.png", help="PNG to write"))
+@command(
+    *SNAPSHOT,
+    *SAMPLING,
+    lambda sub: sub.set_defaults(n="64"),
+    option("--out", default="samples.png", help="PNG to write (default: samples.png)"),
+)
 def sample_command(args: argparse.Namespace) -> None:
     """Draw samples of a run and write them as a contact sheet."""
     run = run_of(args.run, args)
@@ -40,8 +44,7 @@ def sample_command(args: argparse.Namespace) -> None:
         raise ConfigError(f"--out {out} is no picture that gendiff made, so it stays: name another file")
     if not run.dataset.is_image:
         raise GendiffError(f"{run.id} makes points in the plane: open notebooks/07_live.ipynb to see them")
-    asked = sampling_of(run, args)
-    sampling = run.resolve(asked if args.n is not None else asked.but(n=64))
+    sampling = run.resolve(sampling_of(run, args))
     if sampling.n > MOST_ON_A_SHEET:
         raise ConfigError(f"--n {sampling.n} is more than a contact sheet holds: give at most {MOST_ON_A_SHEET}")
     files.check_writable(out.absolute().parent, "name another file by --out")  # before anything is drawn
@@ -89,7 +92,7 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
         return
     split = args.reference or "train"
     there = data.count(run.config.dataset, split)
-    default = known.reals(there) if (known := protocol_of(run)) else None
+    default = protocol_of(run).reals(there)
     n_real = default if args.n_real is None else args.n_real
     if n_real is not None and n_real > there:
         raise ConfigError(f"--n-real {n_real} is more than the {there:,} {split} images: lower it")
@@ -151,7 +154,7 @@ def calibrate_command(args: argparse.Namespace) -> None:
         raise GendiffError(
             f"{run.id} makes points in the plane, whose scores tell no standard errors: name another run"
         )
-    known = protocol_of(run) or Protocol(Sampling())
+    known = protocol_of(run)
     n_real, sampling = known.reals(len(run.dataset.samples)), known.sampling.but(n=args.pool)
     judge = extractor_of(args, run.config.dataset, preset_of(run.config))
     found = calibrate(run, sampling, judge, n=args.n, draws=args.draws, n_real=n_real)

@@ -38,15 +38,15 @@ def run_of(word: str, args: argparse.Namespace) -> Run:
     return run if epoch is None else run.at(Config().told({"epochs": epoch}).epochs)
 
 
-def protocol_of(run: Run) -> Protocol | None:
-    """The protocol of the run's experiment in its preset; None where it has none."""
+def protocol_of(run: Run) -> Protocol:
+    """The protocol of the run's experiment in its preset; where it has none, the plainest."""
     known = EXPERIMENTS.get(run.config.name)
-    return known.protocols[preset_of(run.config)] if known and known.protocols else None
+    return known.protocols[preset_of(run.config)] if known and known.protocols else Protocol(Sampling())
 
 
 def sampling_of(run: Run, args: argparse.Namespace) -> Sampling:
     """How the run's experiment is sampled in its preset, with what options change."""
-    base = known.sampling if (known := protocol_of(run)) else Sampling()
+    base = protocol_of(run).sampling
     given = {name: getattr(args, name) for name in Sampling.fields() if getattr(args, name) is not None}
     if "sampler" in given:  # another sampler has its own number of steps and eta
         base = base.but(n_steps=None, eta=None)
