@@ -30,12 +30,7 @@ from .words import extractor_of, print_table, protocol_of, refuse, run_of, sampl
 MOST_ON_A_SHEET = 10_000
 
 
-@command(
-    *SNAPSHOT,
-    *SAMPLING,
-    lambda sub: sub.set_defaults(n="64"),
-    option("--out", default="samples.png", help="PNG to write (default: samples.png)"),
-)
+@command(*SNAPSHOT, *SAMPLING, option("--out", default="samples.png", help="PNG to write (default: samples.png)"))
 def sample_command(args: argparse.Namespace) -> None:
     """Draw samples of a run and write them as a contact sheet."""
     run = run_of(args.run, args)
@@ -44,7 +39,7 @@ def sample_command(args: argparse.Namespace) -> None:
         raise ConfigError(f"--out {out} is no picture that gendiff made, so it stays: name another file")
     if not run.dataset.is_image:
         raise GendiffError(f"{run.id} makes points in the plane: open notebooks/07_live.ipynb to see them")
-    sampling = run.resolve(sampling_of(run, args))
+    sampling = run.resolve(sampling_of(run, args) if args.n is not None else sampling_of(run, args).but(n=64))
     if sampling.n > MOST_ON_A_SHEET:
         raise ConfigError(f"--n {sampling.n} is more than a contact sheet holds: give at most {MOST_ON_A_SHEET}")
     files.check_writable(out.absolute().parent, "name another file by --out")  # before anything is drawn
