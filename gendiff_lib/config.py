@@ -77,7 +77,9 @@ class Value(BaseModel):
     def _as_part(self, name: str, value: Any) -> "Value":
         """`value` of the field before the dot in `name`; ConfigError where it is none that has fields of its own."""
         if not isinstance(value, Value):
-            raise ConfigError(f"{name!r} is no field of {type(self).__name__}: {name.partition('.')[0]} has no parts")
+            part = name.partition(".")[0]
+            why = f"{part} has no parts" if part in self.fields() else f"it has {', '.join(self.fields())}"
+            raise ConfigError(f"{name!r} is no field of {type(self).__name__}: {why}")
         return value
 
     def flat(self) -> dict[str, Any]:
