@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gendiff_lib.evaluation.agreement import FEWEST, Agreement, agreements, discordant, scored_sets
 from gendiff_lib.evaluation.calibration import Calibration, published_calibrations
 from gendiff_lib.evaluation.scores import VALUES, Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.parsing import as_text
 
+from ..agreement import FEWEST, Agreement, agreements, discordant, scored_sets
 from ..asking import Asking
 from ..exhibit import Exhibit, banner
 from ..number import Number, command_name, plain

@@ -7,10 +7,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from ..runs import files, layout
-from ..runs.run import Run, all_runs
-from .evaluate import REFERENCE
-from .scores import Scores
+from gendiff_lib.evaluation.evaluate import REFERENCE
+from gendiff_lib.evaluation.scores import Scores
+from gendiff_lib.runs import files, layout
+from gendiff_lib.runs.run import Run, all_runs
 
 FEWEST = 3  # sets of samples: two are ordered alike or not, which is a coin's toss
 

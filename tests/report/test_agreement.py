@@ -4,11 +4,11 @@ import math
 import pytest
 
 from gendiff_lib.config import Sampling
-from gendiff_lib.evaluation.agreement import FEWEST, agreement, agreements, discordant, scored_sets
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.train import train
+from gendiff_report.agreement import FEWEST, agreement, agreements, discordant, scored_sets
 from tests.evaluation.test_metrics import gaussian, scored
 
 ONE = scored(gaussian(60), gaussian(50, seed=5))
