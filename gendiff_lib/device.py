@@ -108,6 +108,11 @@ def device_name(device: torch.device) -> str:
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
+def conditions(device: torch.device) -> dict[str, Any]:
+    """Under which conditions a result is made, as its record tells them: device, threads, packages and commit."""
+    return {"device": device_name(device), "threads": torch.get_num_threads(), "packages": packages(), **commit()}
+
+
 def commit() -> dict[str, Any]:
     """The last commit that touched the library, and whether its sources differ from it.
 

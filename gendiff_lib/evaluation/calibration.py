@@ -11,15 +11,14 @@ import torch
 from .. import paths
 from ..config import Sampling
 from ..data import load
-from ..device import commit, default_device, device_name, packages
+from ..device import conditions, default_device
 from ..errors import ConfigError
-from ..evaluation.evaluate import provenance
 from ..runs import files
 from ..runs.run import Run
 from ..runs.samples import sample
 from ..streams import stream
 from ..versions import result_versions
-from .evaluate import REFERENCE
+from .evaluate import REFERENCE, provenance
 from .features import Extractor, extract
 from .metrics import kept_reference, score
 from .scores import VALUES, Scores
@@ -80,36 +79,29 @@ def calibrate(
     for i in range(draws):
         index = torch.randperm(sampling.n, generator=stream("calibration", 0, i))[:n]
         found.append(score(fakes.cut(index), real, judge, reference=REFERENCE, statistics=whole))
-    made = {
-        **provenance(run, sampling),
-        "seconds": time.monotonic() - started,
-        "device": device_name(default_device()),
-        "threads": torch.get_num_threads(),
-        "versions": result_versions(*VERSIONED),
-        "packages": packages(),
-        **commit(),
-    }
+    made = provenance(run, sampling) | conditions(default_device())
+    made |= {"seconds": time.monotonic() - started, "versions": result_versions(*VERSIONED)}
     return Calibration(n, sampling.n, tuple(found), made)
 
 
 # ---------------------------------------------------------------- kept on disk
 
 
-def path_of(folder: Path, dataset: str, extractor: str) -> Path:
-    """Where the calibration of an extractor on a data set is kept."""
-    return folder / "validation" / f"{dataset.partition(':')[0]}-{extractor}-calibration.json"
+def _path(dataset: str, extractor: str) -> Path:
+    """Where the calibration of an extractor on a data set is published."""
+    return paths.published_dir() / "validation" / f"{dataset.partition(':')[0]}-{extractor}-calibration.json"
 
 
 def publish_calibration(found: Calibration, dataset: str) -> Path:
     """Write it into runs/, where the pages find it; what was there before is replaced."""
-    path = path_of(paths.published_dir(), dataset, found.draws[0].extractor)
+    path = _path(dataset, found.draws[0].extractor)
     files.write_json(path, asdict(found))
     return path
 
 
 def published_calibrations(dataset: str) -> dict[str, Calibration]:
     """The published ones of a data set by extractor; empty where there are none. StoreError for a damaged one."""
-    pattern = path_of(paths.published_dir(), dataset, "*")
+    pattern = _path(dataset, "*")
     several = map(read_calibration, sorted(pattern.parent.glob(pattern.name)))
     return {found.draws[0].extractor: found for found in several}
 

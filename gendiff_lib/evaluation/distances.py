@@ -4,7 +4,7 @@ Both are torch-fidelity's (a test compares them): the first by symmetric eigenva
 subset by subset, in half the time.
 """
 
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,35 +17,32 @@ KERNEL_SUBSETS, KERNEL_SUBSET_SIZE = 100, 1000
 KERNEL_SEED = 2020  # of numpy's RandomState, not of a stream of ours: these subsets are torch-fidelity's
 
 
-class Statistics(Protocol):
-    """Mean (D,) and covariance (D, D), float64, of the features of n images."""
+class Statistics(NamedTuple):
+    """Of the features of n images: mean (D,) and sample covariance (D, D), divided by n - 1, in float64."""
 
-    @property
-    def mean(self) -> Tensor: ...
-    @property
-    def covariance(self) -> Tensor: ...
-    @property
-    def n(self) -> int: ...
+    mean: Tensor
+    covariance: Tensor
+    n: int
 
 
-def moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D) of (N, D), in float64."""
+def moments(features: Tensor) -> Statistics:
+    """Of (N, D)."""
     x = features.double().cpu()
     mean = x.mean(0)
     centred = x - mean
-    return mean, centred.T @ centred / (len(x) - 1)
+    return Statistics(mean, centred.T @ centred / (len(x) - 1), len(x))
 
 
-def frechet_distance(fake: Tensor, groups: Tensor, mean: Tensor, covariance: Tensor) -> Resampled:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of fakes (N, D) and a mean and covariance (Heusel et al. 2017).
+def frechet_distance(fake: Tensor, groups: Tensor, real: Statistics) -> Resampled:
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of fakes (N, D) and the statistics of reals (Heusel et al. 2017).
 
     All in float64. `groups` (N,) are those of the fakes. A group is left out of sums that all cases have in common, so
     that each costs the eigenvalues of one matrix, of N or of D rows: the fewer.
     """
-    x = fake.double().cpu() - mean
+    x = fake.double().cpu() - real.mean
     middle = x.mean(0)  # centred, the sums lose fewer digits
     x = x - middle
-    roots = _root_traces(x @ _factor(covariance), groups)
+    roots = _root_traces(x @ _factor(real.covariance), groups)
     member = torch.nn.functional.one_hot(groups, GROUPS).double().T
     sums, squares, counts = member @ x, member @ x.square().sum(1), member.sum(1)
     rests = torch.cat([sums.sum(0)[None], sums.sum(0) - sums])
@@ -53,7 +50,7 @@ def frechet_distance(fake: Tensor, groups: Tensor, mean: Tensor, covariance: Ten
     n = torch.cat([counts.sum()[None], counts.sum() - counts])
     off = rests / n[:, None]
     variance = (power - n * off.square().sum(1)) / (n - 1)
-    found = (off + middle).square().sum(1) + variance + covariance.trace() - 2 * roots
+    found = (off + middle).square().sum(1) + variance + real.covariance.trace() - 2 * roots
     return Resampled(found[0].item(), found[1:])
 
 
@@ -62,12 +59,6 @@ def _factor(covariance: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
     factor: Tensor = vectors * values.clamp(min=0).sqrt()
     return factor
-
-
-def _root_trace(product: Tensor) -> Tensor:
-    """The sum of the roots of a symmetric matrix's eigenvalues; those below zero are zeros, rounded."""
-    trace: Tensor = torch.linalg.eigvalsh(product).clamp(min=0).sqrt().sum()
-    return trace
 
 
 def _root_traces(y: Tensor, groups: Tensor) -> Tensor:
@@ -83,7 +74,8 @@ def _root_traces(y: Tensor, groups: Tensor) -> Tensor:
         else:
             part = gram[keep][:, keep]
             product = part - part.mean(0) - part.mean(1, keepdim=True) + part.mean()
-        trace.append(_root_trace(product / (keep.sum() - 1)))
+        values = torch.linalg.eigvalsh(product / (keep.sum() - 1))
+        trace.append(values.clamp(min=0).sqrt().sum())  # those below zero are zeros, rounded
     return torch.stack(trace)
 
 

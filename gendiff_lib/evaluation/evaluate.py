@@ -1,42 +1,24 @@
 """Evaluation of a run: its samples against real images in an extractor's space, once, and kept beside the samples."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_type_hints
-
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, create_model
+from typing import Any
 
 from .. import paths
 from ..config import Sampling
 from ..data import load
 from ..device import packages
 from ..runs import files, layout
-from ..runs.record import Told, complaint
 from ..runs.run import Light, Run
 from ..runs.samples import beside, check_drawable, sample, sampling_record
 from ..versions import outdated, result_versions
 from .features import Extractor, extract
 from .metrics import check_enough, kept_reference, score
-from .scores import Scores
+from .scores import ScoreError, Scores
 from .statistics import published_statistics
 
 REFERENCE = "train"  # the split that scores compare with
-
-
-class _Made(Told):
-    """What is read of how samples came about before anything else is: it decides whether scores are outdated."""
-
-    versions: dict[str, int] = Field(default_factory=dict)
-
-
-# The fields of Scores with their types; a whole number counts something, and a value may be any float
-_SCORES: dict[str, Any] = {
-    name: (NonNegativeInt if kind is int else kind, ...) for name, kind in get_type_hints(Scores).items()
-}
-
-_KeptScores: type[BaseModel] = create_model(
-    "_KeptScores", __config__=ConfigDict(strict=True), **(_SCORES | {"made": (_Made, ...)})
-)
 
 
 def outdated_parts(scores: Scores) -> list[str]:
@@ -47,16 +29,9 @@ def outdated_parts(scores: Scores) -> list[str]:
 
 def _read_scores(path: Path) -> Scores | None:
     """Kept scores; None where they are of an earlier form, which is as good as none."""
-    with files.understanding(path):
-        kept = dict(files.read_json(path))
-        if not Scores.fields() <= kept.keys():
-            return None
-        scores = Scores.from_dict(kept)
-    try:
-        _KeptScores.model_validate(vars(scores))
-    except ValidationError as error:
-        raise files.damaged(path, complaint(error, "scores have")) from None
-    return scores
+    with suppress(ScoreError), files.understanding(path):
+        return Scores.from_dict(files.read_json(path))
+    return None
 
 
 def evaluate(
@@ -120,18 +95,10 @@ def provenance(run: Run, sampling: Sampling) -> dict[str, Any]:
         "training_operations": run.training_operations,
         "training_command": run.command,
         "training_commit": run.commit,
-        "weights": sampling.weights,
-        "sampler": sampling.sampler,
-        "n_steps": sampling.n_steps,
-        "eta": sampling.eta,
-        "clip_x0": sampling.clip_x0,
-        "batchnorm": sampling.batchnorm,
-        "batch_size": sampling.batch_size,
         "sampling_seed": sampling.seed,
         "sampling_seconds": record["seconds"],
-        "device": record["device"],
-        "threads": record["threads"],
+        **{k: v for k, v in sampling.to_dict().items() if k not in ("n", "seed")},
+        **{k: record[k] for k in ("device", "threads", "commit")},
         "versions": record["versions"] | result_versions("features", "metrics"),
         "packages": packages(),
-        "commit": record["commit"],
     }

@@ -45,16 +45,17 @@ class Reference(NamedTuple):
     source: str = ""
 
     @property
-    def n(self) -> int:
-        """How many images mean and covariance are of."""
-        return len(self.features)
+    def statistics(self) -> Statistics:
+        """What the Fréchet distance needs of these."""
+        return Statistics(self.mean, self.covariance, len(self.features))
 
     @classmethod
     def of(cls, real: Features) -> "Reference":
         """What scores need to know of real images; ScoreError where there are too few."""
         features = real.in_order().features
         _check_features(features, features.shape[-1])
-        return cls(features, *moments(features), real_balls(features), real.source)
+        found = moments(features)
+        return cls(features, found.mean, found.covariance, real_balls(features), real.source)
 
 
 def kept_reference(extractor: Extractor, images: Tensor) -> Reference:
@@ -177,7 +178,7 @@ def _real_side(
     known = real if isinstance(real, Reference) else Reference.of(real)
     if statistics is not None:
         _check_statistics(statistics, width)
-    return known, statistics or known
+    return known, statistics or known.statistics
 
 
 def _feature_scores(
@@ -186,7 +187,7 @@ def _feature_scores(
     """All values but the classifier score, and the kernel distance's standard deviation over its subsets."""
     kernel, kernel_std = kernel_distance(fake, real.features, groups, KERNEL_SUBSETS, subset)
     values = {
-        "frechet_distance": frechet_distance(fake, groups, to.mean, to.covariance),
+        "frechet_distance": frechet_distance(fake, groups, to),
         "kernel_distance": kernel,
         **neighbour_scores(fake, real.features, real.balls, groups),
     }

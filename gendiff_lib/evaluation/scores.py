@@ -3,10 +3,14 @@
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import field
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from ..errors import GendiffError
+from ..runs.record import complaint
 
 
 class ScoreError(GendiffError):
@@ -16,7 +20,13 @@ class ScoreError(GendiffError):
 VALUES = ("classifier_score", "frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage")
 
 
-@dataclass(frozen=True, kw_only=True)
+def _with_versions(made: dict[str, Any]) -> dict[str, Any]:
+    """`made` itself; ValueError where the versions in it, which decide whether scores are outdated, are none."""
+    TypeAdapter(dict[str, int]).validate_python(made.get("versions", {}), strict=True)
+    return made
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True))
 class Scores:
     """Values of a set of images with their standard errors and their protocol.
 
@@ -35,23 +45,26 @@ class Scores:
     density: float
     coverage: float
     errors: dict[str, float]  # the standard error of each value that there is, from `groups` groups of the fakes
-    n_fake: int
-    n_real: int
-    n_real_frechet: int  # images behind the real side's mean and covariance, which may come without the images
+    n_fake: NonNegativeInt
+    n_real: NonNegativeInt
+    n_real_frechet: (
+        NonNegativeInt  # images behind the real side's mean and covariance, which may come without the images
+    )
     reference: str  # the split that the real images are of
     extractor: str
     extractor_digest: str
-    n_features: int
+    n_features: NonNegativeInt
     resize: str
     dtype: str
-    splits: int
-    neighbours: int
-    density_neighbours: int
-    groups: int
-    kernel_subset_size: int
-    kernel_seed: int
+    splits: NonNegativeInt
+    neighbours: NonNegativeInt
+    density_neighbours: NonNegativeInt
+    groups: NonNegativeInt
+    kernel_subset_size: NonNegativeInt
+    kernel_seed: NonNegativeInt
     shares: tuple[float, ...] = ()  # of the extractor's classes among the fakes, where these are the data set's
-    made: dict[str, Any] = field(default_factory=dict)  # run, epochs, seeds, sampler, seconds, device of the fakes
+    # run, epochs, seeds, sampler, seconds, device of the fakes
+    made: Annotated[dict[str, Any], AfterValidator(_with_versions)] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -91,18 +104,16 @@ class Scores:
         )
 
     @classmethod
-    def fields(cls) -> set[str]:
-        """The names of all fields."""
-        return {f.name for f in dataclasses.fields(cls)}
-
-    @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Scores":
-        """Undo dataclasses.asdict; ScoreError where a field is missing."""
-        known = cls.fields()
+        """Undo dataclasses.asdict; ScoreError where a field is missing, ValueError where one is of another kind."""
+        known = {f.name for f in dataclasses.fields(cls)}
         if missing := known - values.keys():
             raise ScoreError(f"these scores lack {', '.join(sorted(missing))}: compute them again")
         kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
-        return cls(**kept)
+        try:
+            return cls(**kept)
+        except ValidationError as error:
+            raise ValueError(complaint(error, "scores have")) from None
 
 
 # What of `Scores.made` may differ between scores that are averaged: the seeds, and where and when it was computed.

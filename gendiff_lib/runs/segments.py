@@ -7,7 +7,7 @@ import torch
 
 from ..config import Config
 from ..data.dataset import Dataset
-from ..device import commit, device_name, packages
+from ..device import conditions
 from ..learner import Learner
 from ..progress import Progress
 from ..training.operations import operations_per_image
@@ -41,14 +41,8 @@ def new_record(config: Config, dataset: Dataset, learner: Learner, steps_per_epo
 
 def begin_segment(record: dict[str, Any], device: torch.device, engine: str, images: int) -> dict[str, Any]:
     """The segment that begins after so many images, added to the record. One that nothing has changed since goes on."""
-    made = {
-        "device": device_name(device),
-        "threads": torch.get_num_threads(),
-        "engine": engine,
-        "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
-        "packages": packages(),
-        **commit(),
-    }
+    tf32 = device.type == "cuda" and torch.backends.cudnn.allow_tf32
+    made = conditions(device) | {"engine": engine, "tf32": tf32}
     record |= {k: made[k] for k in OF_LAST_SEGMENT}
     last = record["segments"][-1] if record["segments"] else {}
     if any(last.get(k) != v for k, v in made.items()):

@@ -10,7 +10,7 @@ from torch_fidelity import metric_fid, metric_isc, metric_kid, metric_prc
 
 from gendiff_lib.data import load
 from gendiff_lib.evaluation import metrics, neighbours
-from gendiff_lib.evaluation.distances import KERNEL_SEED, frechet_distance, kernel_distance, moments
+from gendiff_lib.evaluation.distances import KERNEL_SEED, Statistics, frechet_distance, kernel_distance, moments
 from gendiff_lib.evaluation.features import Extractor, Features, extract
 from gendiff_lib.evaluation.metrics import Reference, class_shares, classifier_score, kept_reference, score
 from gendiff_lib.evaluation.neighbours import neighbour_scores, real_balls
@@ -60,7 +60,7 @@ def test_the_frechet_distance_of_gaussians_with_common_axes_is_the_closed_form(r
     sd1[rank1:], sd2[: d - rank2] = 0, 0
     mean1, mean2 = torch.randn(2, d, generator=rng(3), dtype=torch.float64)
     fake = exactly(mean1, axes * sd1, 60)
-    found = frechet_distance(fake, draw_groups(60), mean2, axes * sd2**2 @ axes.T).value
+    found = frechet_distance(fake, draw_groups(60), Statistics(mean2, axes * sd2**2 @ axes.T, 60)).value
     expected = (mean1 - mean2).square().sum() + (sd1 - sd2).square().sum()
     assert found == pytest.approx(expected.item(), rel=1e-6)
 
@@ -71,7 +71,7 @@ def test_the_frechet_distance_of_gaussians_without_common_axes_is_the_closed_for
     # tr(A + B - 2 sqrt(AB)) of 2x2: the eigenvalues of AB have sum tr(AB) and product det(AB)
     a, b = turn @ turn.T, torch.diag(torch.tensor([4.0, 0.25], dtype=torch.float64))
     root = math.sqrt(torch.trace(a @ b).item() + 2 * math.sqrt(torch.det(a @ b).item()))
-    found = frechet_distance(exactly(zero, turn, 30), draw_groups(30), zero, b).value
+    found = frechet_distance(exactly(zero, turn, 30), draw_groups(30), Statistics(zero, b, 30)).value
     assert found == pytest.approx(2 + 4.25 - 2 * root, rel=1e-6)
 
 
@@ -84,7 +84,7 @@ def their_frechet(fake, real):
 @pytest.mark.parametrize(("n", "d"), [(400, 30), (60, 30), (60, 90), (50, 50)])
 def test_the_frechet_distance_is_torch_fidelitys_with_and_without_each_group(n, d):
     fake, real, groups = gaussian(n, d, 0.5, 1.3).features, gaussian(500, d, seed=5).features, draw_groups(n)
-    found = frechet_distance(fake, groups, *moments(real))
+    found = frechet_distance(fake, groups, moments(real))
     assert found.value == pytest.approx(their_frechet(fake, real), rel=1e-6)
     for g in range(GROUPS):
         assert found.without[g].item() == pytest.approx(their_frechet(fake[groups != g], real), rel=1e-6)
@@ -97,17 +97,9 @@ def test_the_distance_of_a_set_to_itself_is_rounding_and_not_clamped():
     assert found.kernel_distance < 0  # unbiased: the same images on both sides are too near
 
 
-class Published:
-    """Statistics of more images than are at hand."""
-
-    def __init__(self, features, n):
-        self.mean, self.covariance = moments(features)
-        self.n = n
-
-
 def test_the_frechet_distance_may_be_to_published_statistics():
     fake, here, many = gaussian(200, sd=1.3), gaussian(300, seed=5), gaussian(3000, seed=6)
-    found = score(fake, here, OWN, reference="train", statistics=Published(many.features, 3000))
+    found = score(fake, here, OWN, reference="train", statistics=moments(many.features))
     assert (found.n_real, found.n_real_frechet) == (300, 3000)
     assert found.frechet_distance == pytest.approx(scored(fake, many).frechet_distance, rel=1e-9)
     for name in ("kernel_distance", "precision", "recall", "density", "coverage", "classifier_score"):
@@ -117,7 +109,7 @@ def test_the_frechet_distance_may_be_to_published_statistics():
 
 def test_statistics_of_other_features_are_refused():
     with pytest.raises(ScoreError, match=r"statistics of shapes \(\(5,\), \(5, 5\)\) are not of these 4 features"):
-        score(gaussian(20), gaussian(20), OWN, reference="train", statistics=Published(gaussian(40, 5).features, 40))
+        score(gaussian(20), gaussian(20), OWN, reference="train", statistics=moments(gaussian(40, 5).features))
 
 
 def test_scores_take_moments_in_float64():

@@ -3,11 +3,11 @@ import dataclasses
 import pytest
 
 from gendiff_lib.evaluation.calibration import Calibration, publish_calibration
-from gendiff_lib.evaluation.statistics import PRINTED
 from gendiff_lib.evaluation.validation import UNITS
 from gendiff_report import results, tables
 from gendiff_report.asking import Asking
 from gendiff_report.tables import trust as trust_tables
+from gendiff_report.tables.validation import PRINTED
 from tests.evaluation.test_metrics import gaussian, scored
 
 
@@ -48,6 +48,7 @@ def test_the_distance_of_cifar10s_splits_stands_beside_the_printed_ones(publishe
     text = tables.splits().html
     assert ">3.1508</button>" in text
     assert all(f"<td>{fid}</td>" in text for fid in PRINTED.values())
+    assert list(PRINTED.values()) == pytest.approx([3.1508] * len(PRINTED), abs=0.002)
     assert "10,000 test, 50,000 train" in text
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from gendiff_lib import paths, versions
+from gendiff_lib import device, paths, versions
 from gendiff_lib.classifier import ClassifierConfig
 from gendiff_lib.config import Sampling
 from gendiff_lib.data import load
@@ -19,7 +19,7 @@ from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.progress import TrainingError
-from gendiff_lib.runs import files, layout, locks, segments
+from gendiff_lib.runs import files, layout, locks
 from gendiff_lib.runs import train as recorder
 from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.run import find
@@ -523,7 +523,7 @@ def test_a_record_tells_which_conditions_trained_which_stretch(points, monkeypat
         torch.set_num_threads(2)
         monkeypatch.setattr(engine, "WORTH_A_THREAD", 1.0)  # however small the steps
     if changed == "commit":
-        monkeypatch.setattr(segments, "commit", lambda: {"commit": "another", "dirty": False})
+        monkeypatch.setattr(device, "commit", lambda: {"commit": "another", "dirty": False})
     run = train(points)
     here = (STEPS + 3) * 32
     expected = [(0, 512)] if changed == "nothing" else [(0, here), (here, 512)]
