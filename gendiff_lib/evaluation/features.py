@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from ..data.images import check_images
 from ..device import full_precision
 from ..errors import GendiffError
 from ..paths import cache_dir, named_path
+from ..runs import files
 from ..versions import register
 
 # of what extraction gives: raised when a feature moves, so that what was kept is made anew
@@ -65,11 +65,6 @@ class Extractor:
     has_logits: bool = True  # without them (K is 0) there is no classifier score
     batch_size: int = 250  # images at once: what bounds the memory
 
-    @property
-    def is_inception(self) -> bool:
-        """Whether its scores may be called FID, KID and IS."""
-        return self.name == "inception"
-
 
 def digest_of(state: dict[str, Tensor]) -> str:
     """Twelve hexadecimal digits of SHA-256 over names and weights."""
@@ -103,11 +98,11 @@ def folded(net: Net) -> Net:
 # ---------------------------------------------------------------- extraction, once for each set of images
 
 
-def extract(extractor: Extractor, images: Tensor, batch_size: int = 0) -> Features:
+def extract(extractor: Extractor, images: Tensor) -> Features:
     """Features of uint8 (N, 3, H, W), computed once for each set of images and each extractor, in batches.
 
     They are kept in the user's cache (GENDIFF_CACHE moves it) under a digest of the images themselves. What was
-    interrupted goes on after the last part that was kept. `batch_size` 0 is the extractor's own.
+    interrupted goes on after the last part that was kept.
     """
     check_images(images)
     if images.max() == 1:
@@ -116,7 +111,7 @@ def extract(extractor: Extractor, images: Tensor, batch_size: int = 0) -> Featur
     content = content_digest(images) + ("" if extractor.has_logits else "-features")
 
     def compute() -> dict[str, Tensor]:
-        parts = list(_parts(extractor, images, batch_size or extractor.batch_size, content))
+        parts = list(_parts(extractor, images, content))
         features, logits = (torch.cat([part[name] for part in parts]) for name in ("features", "logits"))
         return {"features": features, "logits": logits, "keys": image_keys(images)}
 
@@ -127,7 +122,7 @@ def extract(extractor: Extractor, images: Tensor, batch_size: int = 0) -> Featur
     return Features(**tensors, source=source_of(extractor, images))
 
 
-def _parts(extractor: Extractor, images: Tensor, batch_size: int, content: str) -> Iterator[dict[str, Tensor]]:
+def _parts(extractor: Extractor, images: Tensor, content: str) -> Iterator[dict[str, Tensor]]:
     """Features and logits part by part, each part that PART_SECONDS made from the cache where it is there.
 
     The last part is not kept by itself: what it completes is.
@@ -137,7 +132,7 @@ def _parts(extractor: Extractor, images: Tensor, batch_size: int, content: str) 
         while start < len(images):
             path = _folder(extractor) / f"{content}-from-{start}.pt"
             kept = _read(path)
-            part = _compute(extractor, images[start:], batch_size, bar) if kept is None else kept
+            part = _compute(extractor, images[start:], bar) if kept is None else kept
             start += len(part["features"])
             if kept is not None:
                 bar.initial = start  # the time left is told from what is computed now
@@ -154,12 +149,12 @@ def _progress(name: str, total: int) -> "tqdm[Any]":
 
 
 @torch.no_grad()
-def _compute(extractor: Extractor, images: Tensor, batch_size: int, bar: "tqdm[Any]") -> dict[str, Tensor]:
+def _compute(extractor: Extractor, images: Tensor, bar: "tqdm[Any]") -> dict[str, Tensor]:
     """Of as many images as PART_SECONDS allow, one batch at least."""
     batches: list[tuple[Tensor, ...]] = []
     started = time.monotonic()
     with full_precision():
-        for batch in images.split(batch_size):
+        for batch in images.split(extractor.batch_size):
             batches.append(tuple(found.float().cpu() for found in extractor.network(batch)))
             bar.update(len(batch))
             if time.monotonic() - started >= PART_SECONDS:
@@ -212,14 +207,8 @@ def _read(path: Path) -> dict[str, Tensor] | None:
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     """Into the cache, whole or not at all: a full or closed one is no loss."""
-    draft = path.with_suffix(f".{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(files.StoreError), files.writing(path) as draft:
         torch.save({"tensors": tensors, "check": digest_of(tensors)}, draft)
-        draft.replace(path)
-    except (OSError, RuntimeError):
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def _folder(extractor: Extractor) -> Path:

@@ -72,20 +72,21 @@ def neighbour_scores(fake: Tensor, real: Tensor, balls: Tensor, groups: Tensor) 
     radii, cases, wider = _fake_balls(x, groups)
     theirs = [_one_hot(case) * (case != groups)[:, None] for case in cases.T]  # a fake that is left out has no ball
     inside, density = torch.zeros(len(x), device=device, dtype=torch.bool), torch.zeros(len(x), device=device)
-    recalled, covered = _Reached(device), _Reached(device)
+    recalled, widened, covered = [], [], []
     for rows, edges in zip(y.split(CHUNK), balls.split(CHUNK), strict=True):
         squares = squared_distances(rows, x)
         inside |= (squares <= edges[:, :1]).any(0)
         near = squares <= edges[:, 1:]
         density += near.sum(0, dtype=torch.int32)  # on a CPU 30 times as fast as the default, int64
-        covered.add(_hits(near, member))
-        widened = [_hits(squares <= radius, cases) for radius, cases in zip(wider.T, theirs, strict=True)]
-        recalled.add(_hits(squares <= radii, member), torch.stack(widened).any(0))
+        covered.append(_hits(near, member))
+        recalled.append(_hits(squares <= radii, member))
+        wide = [_hits(squares <= radius, case) for radius, case in zip(wider.T, theirs, strict=True)]
+        widened.append(torch.stack(wide).any(0))
     return {
         "precision": _mean(inside.double(), member),
-        "recall": recalled.share(len(y)),
+        "recall": _reached(torch.cat(recalled), torch.cat(widened)),
         "density": _mean(density.double() / DENSITY_NEIGHBOURS, member),
-        "coverage": covered.share(len(y)),
+        "coverage": _reached(torch.cat(covered)),
     }
 
 
@@ -98,22 +99,14 @@ def _hits(inside: Tensor, member: Tensor) -> Tensor:
     return (inside.float() @ member) > 0
 
 
-class _Reached:
-    """Counts the reals that some fake reaches: with all fakes, and without each group of them."""
+def _reached(hits: Tensor, widened: Tensor | None = None) -> Resampled:
+    """The share of N reals that some fake reaches.
 
-    def __init__(self, device: torch.device) -> None:
-        self.all = torch.zeros((), device=device, dtype=torch.long)
-        self.without = torch.zeros(GROUPS, device=device, dtype=torch.long)
-
-    def add(self, hits: Tensor, widened: Tensor | None = None) -> None:
-        """Reals that each group reaches (N, GROUPS), and those that others reach once a group is gone."""
-        self.all += hits.any(1).sum()
-        others = (hits.sum(1, keepdim=True) - hits.long()) > 0
-        self.without += (others if widened is None else others | widened).sum(0)
-
-    def share(self, n: int) -> Resampled:
-        """Of n reals."""
-        return Resampled(self.all.item() / n, self.without.cpu().double() / n)
+    `hits` tells which each group reaches, `widened` which others reach only once a group is gone: bool (N, GROUPS).
+    """
+    others = hits.sum(1, keepdim=True) - hits.long() > 0
+    without = others if widened is None else others | widened
+    return Resampled(hits.any(1).sum().item() / len(hits), without.sum(0).cpu().double() / len(hits))
 
 
 def _mean(values: Tensor, member: Tensor) -> Resampled:

@@ -197,7 +197,7 @@ def kept_validation(
 
 
 def read_validation(path: Path) -> Validation:
-    """A validation that was kept; ScoreError where its scores lack what scores have now, StoreError for a damaged one."""
+    """A validation that was kept; ScoreError where its scores lack what scores have now, StoreError where damaged."""
     kept = files.read_json(path)
     with files.understanding(path):
         rows = tuple(Row(**{**row, "scores": Scores.from_dict(row["scores"])}) for row in kept["rows"])

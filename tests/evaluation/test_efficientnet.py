@@ -55,7 +55,6 @@ def test_images_of_any_side_are_brought_to_the_networks_own(extractor, side):
 
 def test_its_frechet_distance_is_never_called_fid(extractor):
     assert EXTRACTORS["efficientnet"]("cifar10", "paper").name == extractor.name == "efficientnet"
-    assert not extractor.is_inception
     assert not extractor.own_classes  # ImageNet's classes are not the data set's
     images = pictures(44)
     real = Reference.of(extract(extractor, images[:22]))

@@ -32,7 +32,7 @@ def images(n=7, seed=0):
 
 
 def test_features_are_extracted_in_batches_and_in_order(network):
-    found = extract(Extractor("test", "d1", network), images(), batch_size=3)
+    found = extract(Extractor("test", "d1", network, batch_size=3), images())
     assert_close(found.features, images().float().flatten(1)[:, :5])
     assert_close(found.logits, images().float().flatten(1)[:, -2:])
 
@@ -77,13 +77,13 @@ def broken_off(monkeypatch, tmp_path):
     """An extraction of 7 images in parts of 2, broken off after 4; gives what lies in its folder."""
     monkeypatch.setattr(features, "PART_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        extract(Extractor("test", "d1", Broken(4)), images(), batch_size=2)
+        extract(Extractor("test", "d1", Broken(4), batch_size=2), images())
     return tmp_path / "cache" / "features" / f"test-d1-v{features.VERSION}"
 
 
 def test_an_interrupted_extraction_goes_on_after_the_last_whole_part(network, broken_off):
     assert len(list(broken_off.iterdir())) == 2
-    found = extract(Extractor("test", "d1", network), images(), batch_size=2)
+    found = extract(Extractor("test", "d1", network, batch_size=2), images())
     assert network.seen == 3
     assert_close(found.features, images().float().flatten(1)[:, :5])
     assert_close(found.logits, images().float().flatten(1)[:, -2:])
@@ -93,14 +93,14 @@ def test_an_interrupted_extraction_goes_on_after_the_last_whole_part(network, br
 
 def test_a_damaged_part_is_made_again(network, broken_off):
     next(broken_off.glob("*-from-2.pt")).write_bytes(b"damaged")
-    found = extract(Extractor("test", "d1", network), images(), batch_size=2)
+    found = extract(Extractor("test", "d1", network, batch_size=2), images())
     assert network.seen == 5
     assert_close(found.features, images().float().flatten(1)[:, :5])
 
 
 def test_parts_are_of_one_set_of_images_and_one_network(network, broken_off):
-    extract(Extractor("test", "d1", network), images(seed=1), batch_size=2)
-    extract(Extractor("test", "d2", network), images(), batch_size=2)
+    extract(Extractor("test", "d1", network, batch_size=2), images(seed=1))
+    extract(Extractor("test", "d2", network, batch_size=2), images())
     assert network.seen == 14
     assert len(list(broken_off.glob("*-from-*"))) == 2
 
@@ -112,7 +112,7 @@ def test_another_version_computes_anew(network, monkeypatch):
     assert network.seen == 14
 
 
-def test_the_extractors_own_batch_size_holds_where_none_is_given():
+def test_the_network_sees_as_many_images_at_once_as_its_extractor_says():
     sizes = []
 
     def network(batch):
@@ -144,7 +144,7 @@ def test_a_terminal_is_shown_how_far_it_is(network, monkeypatch, broken_off):
             return super().update(n)
 
     monkeypatch.setattr(features, "tqdm", Bar)
-    extract(Extractor("test", "d1", network), images(), batch_size=2)
+    extract(Extractor("test", "d1", network, batch_size=2), images())
     assert shown == [(2, 2), (4, 2), (4, 2), (4, 1)]
 
 
@@ -216,11 +216,6 @@ def test_the_digest_is_of_names_and_weights():
     assert digest_of(state) == digest_of(dict(reversed(state.items())))
     assert digest_of(state) != digest_of({"a": torch.zeros(2), "b": torch.ones(2)})
     assert digest_of(state) != digest_of(state | {"b": torch.full((2,), 1e-7)})
-
-
-def test_only_inception_is_inception(network):
-    assert Extractor("inception", "d", network).is_inception
-    assert not Extractor("classifier", "d", network).is_inception
 
 
 def test_keys_are_of_the_bytes_alone():

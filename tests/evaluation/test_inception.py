@@ -94,7 +94,7 @@ def test_weights_are_read_from_the_named_file(tmp_path, monkeypatch, name, width
     )
     passes_for_published(f"GENDIFF_{name.upper()}", tmp_path / "w.pth", monkeypatch)
     extractor = NETWORKS[name][0]()
-    assert extractor.is_inception == (name == "inception")
+    assert extractor.name == name
     assert not extractor.own_classes
     assert extractor.has_logits
     assert "bilinear" in extractor.resize

@@ -365,7 +365,8 @@ def test_scores_of_a_network_do_not_depend_on_its_batches(tmp_path, monkeypatch)
     found = []
     for size in (250, 7, 1):
         monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / f"cache{size}"))
-        found.append(score(extract(judge, fake, size), extract(judge, real, size), judge, reference="train").values)
+        judge = dataclasses.replace(judge, batch_size=size)
+        found.append(score(extract(judge, fake), extract(judge, real), judge, reference="train").values)
     assert found[1] == pytest.approx(found[0], rel=1e-5)
     assert found[2] == pytest.approx(found[0], rel=1e-5)
 

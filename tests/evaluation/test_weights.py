@@ -137,7 +137,7 @@ REFUSED = {
     "no wheel": ({"content": None}, "pip gave no wheel"),
     "full disk": (
         {"content": None, "code": 1, "told": b"ERROR: Could not install: [Errno 28] No space left on device"},
-        "cannot be written .No space left.*XDG_CACHE_HOME",
+        "no space is left to write .*: free some, or set XDG_CACHE_HOME",
     ),
 }
 
