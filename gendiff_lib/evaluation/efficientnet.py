@@ -38,12 +38,10 @@ class _Halving(nn.Conv2d):
 
 
 def _layer(c_in: int, c_out: int, kernel: int, stride: int = 1, *, groups: int = 1, act: bool = True) -> nn.Sequential:
-    if stride == 1:
-        convolution = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=False)
-    else:
-        convolution = _Halving(c_in, c_out, kernel, stride, groups=groups, bias=False)
-    layers: list[nn.Module] = [convolution, nn.BatchNorm2d(c_out, eps=1e-3)]
-    return nn.Sequential(*layers, nn.ReLU6(inplace=True)) if act else nn.Sequential(*layers)
+    convolution, padding = (nn.Conv2d, kernel // 2) if stride == 1 else (_Halving, 0)
+    layers: list[nn.Module] = [convolution(c_in, c_out, kernel, stride, padding, groups=groups, bias=False)]
+    layers += [nn.BatchNorm2d(c_out, eps=1e-3)] + ([nn.ReLU6(inplace=True)] if act else [])
+    return nn.Sequential(*layers)
 
 
 class _Block(nn.Module):

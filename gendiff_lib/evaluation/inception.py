@@ -18,14 +18,15 @@ from ..errors import GendiffError
 from .features import Extractor, digest_of, folded, images_at_once
 from .weights import INCEPTION, INCEPTION_FEATURES, check_sha256, has_sha256, loading, named_file, weights_path
 
+FEATURES = "2048"  # torch-fidelity's name of the layer
 
-def inception(layer: str = "2048") -> Extractor:
+
+def inception() -> Extractor:
     """2048 features, and unbiased logits where the file at hand holds the last layer.
 
-    Other layers ("64", "192", "768") give other scores, under the name inception-LAYER, which are no FID.
     GendiffError where no file of weights is to be had.
     """
-    net, has_logits = load(layer)
+    net, has_logits = load()
     device = default_device()
     fast = folded(net).to(device)
 
@@ -33,14 +34,8 @@ def inception(layer: str = "2048") -> Extractor:
         features, *logits = fast(images.to(device))
         return features, logits[0] if logits else features[:, :0]
 
-    return Extractor(
-        "inception" if layer == "2048" else f"inception-{layer}",
-        digest_of(convolutional(net)),
-        run,
-        "bilinear as in TensorFlow 1, 299 px",
-        has_logits=has_logits,
-        batch_size=images_at_once(device),
-    )
+    digest, resize, n = digest_of(convolutional(net)), "bilinear as in TensorFlow 1, 299 px", images_at_once(device)
+    return Extractor("inception", digest, run, resize, has_logits=has_logits, batch_size=n)
 
 
 def convolutional(net: nn.Module) -> dict[str, Tensor]:
@@ -49,16 +44,16 @@ def convolutional(net: nn.Module) -> dict[str, Tensor]:
     return {k: v for k, v in state.items() if not k.startswith("fc.") and not k.endswith("num_batches_tracked")}
 
 
-def load(layer: str = "2048") -> tuple[nn.Module, bool]:
-    """The network, uint8 images to features of a layer (and to logits after them), and whether it has logits."""
+def load() -> tuple[nn.Module, bool]:
+    """The network, uint8 images to features (and to logits after them), and whether it has logits."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     path, whole = _weights()
     if whole:
         with loading(path, INCEPTION.remedy):
-            return FeatureExtractorInceptionV3("inception", [layer, "logits_unbiased"], str(path)), True
+            return FeatureExtractorInceptionV3("inception", [FEATURES, "logits_unbiased"], str(path)), True
     with loading(path, INCEPTION_FEATURES.remedy):
-        return _fill(_unfilled(layer), path), False
+        return _fill(_unfilled(), path), False
 
 
 def _weights() -> tuple[Path, bool]:
@@ -78,7 +73,7 @@ def _weights() -> tuple[Path, bool]:
         raise GendiffError(f"{error}, or run `{features.command}`, whose file gives all but IS") from None
 
 
-def _unfilled(layer: str) -> nn.Module:
+def _unfilled() -> nn.Module:
     """torch-fidelity's network without weights, which its constructor would load from a file."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -89,7 +84,7 @@ def _unfilled(layer: str) -> nn.Module:
     nothing = io.BytesIO()
     torch.save({}, nothing)
     nothing.seek(0)
-    return Unfilled("inception", [layer], nothing)
+    return Unfilled("inception", [FEATURES], nothing)
 
 
 def _fill(net: nn.Module, path: Path) -> nn.Module:

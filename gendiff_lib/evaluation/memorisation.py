@@ -92,27 +92,21 @@ def memorisation(fake: Tensor, training: Tensor, test: Tensor, extractor: Extrac
             sizes = f"{tuple(images.shape[1:])} and {tuple(training.shape[1:])}"
             raise GendiffError(f"images of shape {sizes} have no distance: bring them to one size")
     features = [extract(extractor, images).features for images in (fake, training, test)]
-    pixel, feature = nearest(fake, training), nearest(features[0], features[1])
+    spaces = {"pixel": [fake, training, test], "feature": features}
+    found = {space: nearest(of_fake, seen) for space, (of_fake, seen, _) in spaces.items()}
 
     def of_test() -> dict[str, Tensor]:
-        found = nearest(test, training), nearest(features[2], features[1])
-        return {"pixel": found[0].distance, "feature": found[1].distance}
+        return {space: nearest(held_out, seen).distance for space, (_, seen, held_out) in spaces.items()}
 
     # the test images' own distances are the same for every model of this data set
     known = keep(extractor, f"{content_digest(test)}-{content_digest(training)}-nearest-{VERSION}", of_test)
 
-    def closest(found: Nearest) -> Tensor:
-        first = found.distance.argsort()[:shown]
-        return torch.stack([fake[first].cpu(), training[found.place[first]].cpu()], 1)
+    def closest(space: str) -> Tensor:
+        first = found[space].distance.argsort()[:shown]
+        return torch.stack([fake[first].cpu(), training[found[space].place[first]].cpu()], 1)
 
-    return Memorisation(
-        pixel.distance,
-        feature.distance,
-        known["pixel"],
-        known["feature"],
-        closest(pixel),
-        closest(feature),
-    )
+    distances = found["pixel"].distance, found["feature"].distance, known["pixel"], known["feature"]
+    return Memorisation(*distances, closest("pixel"), closest("feature"))
 
 
 def neighbours_of(run: Run, sampling: Sampling, extractor: Extractor, n: int = 1000) -> Memorisation:

@@ -22,7 +22,7 @@ from .distances import (
 )
 from .features import Extractor, Features, content_digest, extract, keep, source_of
 from .neighbours import DENSITY_NEIGHBOURS, NEIGHBOURS, neighbour_scores, real_balls
-from .scores import VALUES, ScoreError, Scores
+from .scores import ScoreError, Scores
 from .uncertainty import GROUPS, Resampled, count_error, draw_groups
 
 # of all that turns features into scores and errors: raised whenever one of these numbers moves
@@ -84,12 +84,6 @@ def _check_features(features: Tensor, width: int) -> None:
         raise ScoreError("features hold values that are not finite: the images or the extractor's weights are damaged")
 
 
-def _check_statistics(statistics: Statistics, width: int) -> None:
-    shapes = tuple(statistics.mean.shape), tuple(statistics.covariance.shape)
-    if shapes != ((width,), (width, width)):
-        raise ScoreError(f"statistics of shapes {shapes} are not of these {width} features: use those of one extractor")
-
-
 # ---------------------------------------------------------------- scores
 
 
@@ -136,15 +130,10 @@ def score(
     known, to = _real_side(fake, real, statistics)
     fake = fake.in_order()
     groups, subset = draw_groups(len(fake.features)), min(KERNEL_SUBSET_SIZE, len(fake.features), len(known.features))
-    values, kernel_std = _feature_scores(fake.features, known, to, groups, subset)
-    splits, splits_std = classifier_score(fake.logits, groups) if fake.logits.shape[1] else (None, None)
-    if splits:
-        values["classifier_score"] = splits
+    values, deviations = _values(fake, known, to, groups, subset)
     return Scores(
-        **{name: values[name].value for name in VALUES if name != "classifier_score"},
-        classifier_score=splits.value if splits else None,
-        classifier_score_std=splits_std,
-        kernel_distance_std=kernel_std,
+        **{name: found.value for name, found in values.items()},
+        **deviations,
         errors=_errors(values, len(fake.features)),
         n_fake=len(fake.features),
         n_real=len(known.features),
@@ -176,22 +165,25 @@ def _real_side(
     if fake.source and real.source and fake.source != real.source:
         raise ScoreError(f"features of {fake.source} and of {real.source} do not compare: use one extractor, one size")
     known = real if isinstance(real, Reference) else Reference.of(real)
-    if statistics is not None:
-        _check_statistics(statistics, width)
-    return known, statistics or known.statistics
+    to = statistics or known.statistics
+    shapes = tuple(to.mean.shape), tuple(to.covariance.shape)
+    if shapes != ((width,), (width, width)):
+        raise ScoreError(f"statistics of shapes {shapes} are not of these {width} features: use those of one extractor")
+    return known, to
 
 
-def _feature_scores(
-    fake: Tensor, real: Reference, to: Statistics, groups: Tensor, subset: int
-) -> tuple[dict[str, Resampled], float]:
-    """All values but the classifier score, and the kernel distance's standard deviation over its subsets."""
-    kernel, kernel_std = kernel_distance(fake, real.features, groups, KERNEL_SUBSETS, subset)
-    values = {
-        "frechet_distance": frechet_distance(fake, groups, to),
-        "kernel_distance": kernel,
-        **neighbour_scores(fake, real.features, real.balls, groups),
-    }
-    return values, kernel_std
+def _values(
+    fake: Features, real: Reference, to: Statistics, groups: Tensor, subset: int
+) -> tuple[dict[str, Resampled], dict[str, float]]:
+    """All values that there are, and the standard deviations over subsets and splits, by the names of their fields."""
+    x = fake.features
+    kernel, kernel_std = kernel_distance(x, real.features, groups, KERNEL_SUBSETS, subset)
+    values = {"frechet_distance": frechet_distance(x, groups, to), "kernel_distance": kernel}
+    values |= neighbour_scores(x, real.features, real.balls, groups)
+    deviations = {"kernel_distance_std": kernel_std}
+    if fake.logits.shape[1]:
+        values["classifier_score"], deviations["classifier_score_std"] = classifier_score(fake.logits, groups)
+    return values, deviations
 
 
 def _errors(values: dict[str, Resampled], n_fake: int) -> dict[str, float]:

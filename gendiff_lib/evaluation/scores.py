@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from dataclasses import field
 from typing import Annotated, Any
 
@@ -35,8 +34,8 @@ class Scores:
     may come out at -1e-6, which is rounding, and the kernel distance, being unbiased, below zero by chance.
     """
 
-    classifier_score: float | None
-    classifier_score_std: float | None  # over the splits
+    classifier_score: float | None = None
+    classifier_score_std: float | None = None  # over the splits
     frechet_distance: float
     kernel_distance: float
     kernel_distance_std: float  # over the subsets
@@ -128,12 +127,5 @@ def protocol_of(s: Scores, *, made: bool = True) -> str:
     skip = {*VALUES, "classifier_score_std", "kernel_distance_std", "errors", "shares", "made"}
     fields = {f.name: getattr(s, f.name) for f in dataclasses.fields(s) if f.name not in skip}
     how = {k: v for k, v in s.made.items() if k not in _FREE} if made else {}
-    return json.dumps(
-        [fields, how], sort_keys=True, default=str
-    )  # the same for what was kept as for what was just made
-
-
-def check_alike(one: Sequence[Scores], other: Sequence[Scores]) -> None:
-    """ScoreError where two sides were scored by unlike protocols."""
-    if protocol_of(one[0], made=False) != protocol_of(other[0], made=False):
-        raise ScoreError("these scores do not compare: they have another n, reference or extractor")
+    # text is the same for what was kept as for what was just made
+    return json.dumps([fields, how], sort_keys=True, default=str)

@@ -99,7 +99,7 @@ def thinned(labels: Tensor, dropped: int, n: int, n_classes: int) -> Tensor:
     return torch.cat(picks)
 
 
-def validate(judge: Extractor, dataset: str, n_train: int | None = None, n_test: int | None = None) -> Validation:
+def validate(judge: Extractor, dataset: str, n_train: int | None, n_test: int | None) -> Validation:
     """Score sets of real images with `judge`: floors, corruptions, dropped classes, sizes, and independent sets.
 
     n_train and n_test (None for all) cut the splits. References are the train split, and, where train images themselves
@@ -175,18 +175,14 @@ def _independent(held_out: Features) -> Iterator[Unscored]:
 # ---------------------------------------------------------------- kept on disk
 
 
-def validation_path(
-    folder: Path, judge: Extractor, dataset: str, n_train: int | None = None, n_test: int | None = None
-) -> Path:
+def validation_path(folder: Path, judge: Extractor, dataset: str, n_train: int | None, n_test: int | None) -> Path:
     """Where it is kept: named by the extractor, its weights, the data set's content and how it was cut."""
     content = load(dataset, "test").digest
     cut = "-".join("all" if n is None else str(n) for n in (n_train, n_test))
     return folder / "validation" / f"{judge.name}-{judge.digest}-{content}-{cut}.json"
 
 
-def kept_validation(
-    judge: Extractor, dataset: str, n_train: int | None = None, n_test: int | None = None
-) -> Validation:
+def kept_validation(judge: Extractor, dataset: str, n_train: int | None, n_test: int | None) -> Validation:
     """`validate`, from disk where it was done before: the published one first."""
     places = (paths.published_dir(), paths.runs_dir())
     candidates = [validation_path(folder, judge, dataset, n_train, n_test) for folder in places]

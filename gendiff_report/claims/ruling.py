@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from gendiff_lib.evaluation.scores import Scores, check_alike
+from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import Estimate, differ, estimate
 from gendiff_lib.runs.run import Run
 
 from ..number import Number, merged, score_number, spanned
 from ..provenance import training_protocol
-from ..tables.rows import HIGHER_IS_BETTER
+from ..tables.rows import HIGHER_IS_BETTER, check_alike
 
 REPLICATED, NOT_REPLICATED, UNTOLD = "replicated", "not replicated", "cannot be told"
 VERDICTS = (REPLICATED, NOT_REPLICATED, UNTOLD)

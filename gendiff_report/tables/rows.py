@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gendiff_lib.evaluation.scores import VALUES, Scores, check_alike
+from gendiff_lib.evaluation.scores import VALUES, ScoreError, Scores, protocol_of
 from gendiff_lib.evaluation.uncertainty import differ, estimate, noise
 
 from ..number import Number, over, plain, score_number, score_protocol
@@ -54,6 +54,12 @@ def operations(run_operations: int, protocol: Mapping[str, str]) -> Number:
     """The operations of a training, in 10^15."""
     what = {"what": "operations of the training, forward and backward, counted, in 10^15"}
     return Number(f"{run_operations / 1e15:.3g}", run_operations / 1e15, what | dict(protocol))
+
+
+def check_alike(one: Sequence[Scores], other: Sequence[Scores]) -> None:
+    """ScoreError where two sides were scored by unlike protocols."""
+    if protocol_of(one[0], made=False) != protocol_of(other[0], made=False):
+        raise ScoreError("these scores do not compare: they have another n, reference or extractor")
 
 
 def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scores]]) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def found(tmp_path_factory, scored_keys):
         assert kept_validation(judge, "shapes", 600, 300) == first
         (kept,) = (place / "runs" / "validation").iterdir()
         assert kept == validation_path(place / "runs", judge, "shapes", 600, 300)
-        assert validation_path(place, judge, "shapes").name.endswith("-all-all.json")
+        assert validation_path(place, judge, "shapes", None, None).name.endswith("-all-all.json")
     return first
 
 
