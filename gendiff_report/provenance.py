@@ -3,10 +3,12 @@
 from typing import Any
 
 from gendiff_lib.config import Sampling
-from gendiff_lib.evaluation.validation import Validation
+from gendiff_lib.evaluation.calibration import Calibration
+from gendiff_lib.evaluation.validation import VERSIONED, Validation
 from gendiff_lib.experiments import train_command
 from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.samples import sampling_record
+from gendiff_lib.versions import result_versions
 
 from .number import Number, command_name
 
@@ -46,6 +48,11 @@ def drawn(run: Run, sampling: Sampling) -> dict[str, Any]:
     record = sampling_record(run, sampling)
     shown = {k: v for k, v in record["sampling"].items() if v is not None}
     return {"run": run.id, **shown, "seconds": record["seconds"], "device": record["device"]}
+
+
+def is_stale(found: Validation | Calibration) -> bool:
+    """Whether extraction or scores have changed since."""
+    return bool(found.made.get("versions") != result_versions(*VERSIONED))
 
 
 def validation_protocol(found: Validation, preset: str) -> dict[str, str]:

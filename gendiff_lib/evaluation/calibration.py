@@ -47,16 +47,6 @@ class Calibration:
         """The root mean square of the standard errors that the draws tell."""
         return math.sqrt(sum(s.errors[value] ** 2 for s in self.draws) / len(self.draws))
 
-    @property
-    def stale(self) -> bool:
-        """Whether extraction or scores have changed since."""
-        return bool(self.made.get("versions") != result_versions(*VERSIONED))
-
-    @property
-    def doubt(self) -> float:
-        """By what share of itself a spread over so few draws is off, as a standard deviation (of a normal value)."""
-        return 1 / math.sqrt(2 * (len(self.draws) - 1))
-
     def ratios(self) -> dict[str, float]:
         """Told over measured, for each value that there is: 1 would be exact; nan where a value never changes."""
         there = [v for v in VALUES if getattr(self.draws[0], v) is not None]

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,6 @@ from .metrics import Reference, kept_reference, score
 from .scores import Scores
 
 VERSIONED = ("features", "metrics")  # the results that a validation rests on
-UNITS = {
-    "blur": "deviation in pixels",
-    "noise": "deviation in bytes",
-    "jpeg": "100 - quality",
-    "quantisation": "bits taken",
-    "dropped classes": "classes dropped",
-}
 INDEPENDENT = 10  # disjoint sets, whose spread shows how good the standard errors are
 STREAM = 2  # of "validation" the first of the permutations' indices: 0 is of choices, 1 of corruptions
 PERMUTATIONS = 10  # of the images, each cut into such sets: the spread that one of them shows is half an accident
@@ -69,25 +61,6 @@ class Validation:
         rows = self.family(family)
         errors = [r.scores.errors.get(value, math.nan) for r in rows]
         return [r.level for r in rows], [getattr(r.scores, value) for r in rows], errors
-
-    def calibration(self, value: str) -> tuple[float, float]:
-        """How much a value (a field of Scores) varies over disjoint sets, and the standard error that a set tells.
-
-        The root of the mean variance within each permutation, and the root of the mean square of the errors told.
-        """
-        levels, values, errors = self.response("independent sets", value)
-        cuts = torch.tensor(values, dtype=torch.float64).reshape(len(set(levels)), -1)
-        told = torch.tensor(errors, dtype=torch.float64).square().mean()
-        return cuts.var(1).mean().sqrt().item(), told.sqrt().item()
-
-    @property
-    def stale(self) -> bool:
-        """Whether extraction or scores have changed since."""
-        return bool(self.made.get("versions") != result_versions(*VERSIONED))
-
-    def ordered(self, value: str) -> dict[str, bool]:
-        """For each kind of damage: whether the value grows strictly with every level."""
-        return {name: all(a < b for a, b in pairwise(self.response(name, value)[1])) for name in UNITS}
 
 
 def thinned(labels: Tensor, dropped: int, n: int, n_classes: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Whether scores can be trusted: told against measured standard errors, and how alike two feature spaces order."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..agreement import FEWEST, Agreement, agreements, discordant, scored_sets
 from ..asking import Asking
 from ..exhibit import Exhibit, banner
 from ..number import Number, command_name, plain
+from ..provenance import is_stale
 from .rows import NO_LOGITS, label_of
 from .table import filed
 
@@ -26,7 +28,7 @@ def errors(asked: Asking) -> Exhibit[dict[str, dict[str, float]]]:
     if not several:
         text = f"<p>No calibration on {dataset} is published: <code>gendiff calibrate</code> makes one.</p>"
         return Exhibit(text, {})
-    stale = [name for name, found in several.items() if found.stale]
+    stale = [name for name, found in several.items() if is_stale(found)]
     told = f"The calibrations by {', '.join(stale)} are older than the code that computes scores now."
     rows: list[dict[str, Any]] = [
         {"": label, **{name: _ratio(found, value) for name, found in several.items()}}
@@ -65,10 +67,15 @@ def _draws(several: Mapping[str, Calibration]) -> str:
     """What was drawn for each extractor, and how well a spread over so few draws is known."""
     of = "; ".join(
         f"by {name}: {len(c.draws)} draws of {c.n:,} from {c.pool:,} samples of {c.made['run']}, a spread known to "
-        f"{c.doubt:.0%}"
+        f"{doubt(len(c.draws)):.0%}"
         for name, c in several.items()
     )
     return of[0].upper() + of[1:] + "."
+
+
+def doubt(draws: int) -> float:
+    """By what share of itself a spread over so few draws is off, as a standard deviation (of a normal value)."""
+    return 1 / math.sqrt(2 * (draws - 1))
 
 
 def _ratio(found: Calibration, value: str) -> Number | str:

@@ -5,13 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from gendiff_lib.evaluation.statistics import record_path
-from gendiff_lib.evaluation.validation import PERMUTATIONS, UNITS, Validation
+from gendiff_lib.evaluation.validation import PERMUTATIONS, Validation
 from gendiff_lib.runs import files
 
 from ..asking import Asking
 from ..exhibit import Exhibit, banner
 from ..number import Number, plain, score_number
-from ..provenance import validation_protocol
+from ..provenance import is_stale, validation_protocol
+from ..validated import UNITS, ordered
+from ..validated import calibration as calibrated
 from .table import filed
 
 # The distance of CIFAR-10's training images to its test images, as the table in the README of the package
@@ -34,7 +36,7 @@ def validation(asked: Asking, found: Validation, *families: str) -> Exhibit[Vali
     ]
     one = found.rows[0].scores
     seconds = f"{found.made['seconds']:.0f} s on {found.made['device']}, {found.made['threads']} threads"
-    old = banner("These scores are older than the code that computes scores now.") if found.stale else ""
+    old = banner("These scores are older than the code that computes scores now.") if is_stale(found) else ""
     caption = f"Extractor {one.extractor} ({one.extractor_digest}) on {found.dataset}; {seconds}."
     return Exhibit(old + filed(rows, caption), found)
 
@@ -48,7 +50,7 @@ def calibration(asked: Asking, found: Validation) -> Exhibit[dict[str, float]]:
     """The spread of disjoint sets beside the standard errors that each of them shows alone; found are their ratios."""
     rows, ratios, how = [], {}, validation_protocol(found, asked.preset)
     for value, name in found.rows[0].scores.labels.items():
-        spread, told = found.calibration(value)
+        spread, told = calibrated(found, value)
         ratios[name] = told / spread
         shown = {"spread of sets": spread, "standard error told": told, "told / spread": ratios[name]}
         rows.append({"": name} | {k: Number(plain(v), v, how) for k, v in shown.items()})
@@ -71,14 +73,14 @@ def damage(asked: Asking, several: Mapping[str, Validation]) -> Exhibit[dict[str
         for family, unit in UNITS.items()
     ]
     caption = "The fd to the training images from no damage to the greatest, and whether each level has more."
-    ordered = {name: sum(found.ordered("frechet_distance").values()) for name, found in several.items()}
-    return Exhibit(filed(rows, caption), ordered)
+    in_order = {name: sum(ordered(found, "frechet_distance").values()) for name, found in several.items()}
+    return Exhibit(filed(rows, caption), in_order)
 
 
 def _growth(asked: Asking, found: Validation, family: str) -> Number:
     """From the least to the greatest damage, and whether it grows throughout; opens to every level's value."""
     levels, values, _ = found.response(family, "frechet_distance")
-    grows = "grows" if found.ordered("frechet_distance")[family] else "does not always grow"
+    grows = "grows" if ordered(found, "frechet_distance")[family] else "does not always grow"
     how = {"what": f"fd at the levels {', '.join(f'{level:g}' for level in levels)}", "fd": plain(values)}
     told = f"{grows}: {plain(values[0])} to {plain(values[-1])}"
     return Number(told, values[-1], how | validation_protocol(found, asked.preset))

@@ -12,13 +12,10 @@ from gendiff_lib.evaluation.calibration import read_calibration
 from gendiff_lib.evaluation.corruptions import CORRUPTIONS, corrupted
 from gendiff_lib.evaluation.features import image_keys
 from gendiff_lib.evaluation.metrics import score
-from gendiff_lib.evaluation.scores import VALUES, ScoreError
+from gendiff_lib.evaluation.scores import ScoreError
 from gendiff_lib.evaluation.validation import (
     INDEPENDENT,
     PERMUTATIONS,
-    UNITS,
-    Row,
-    Validation,
     kept_validation,
     read_validation,
     thinned,
@@ -26,7 +23,9 @@ from gendiff_lib.evaluation.validation import (
 )
 from gendiff_lib.experiments.extractors import offline, own_classifier
 from gendiff_lib.runs import files
-from gendiff_lib.versions import VERSIONS, result_versions
+from gendiff_lib.versions import result_versions
+
+DAMAGES = [*CORRUPTIONS, "dropped classes"]
 
 
 def images(n=6):
@@ -95,12 +94,12 @@ def found(tmp_path_factory, scored_keys):
 
 def test_the_offline_extractor_is_a_measure(found):
     """On shapes, by the smallest classifier: real beside real is near, damage is ordered as far as n tells."""
-    for name in UNITS:
+    for name in DAMAGES:
         _, values, errors = found.response(name, "frechet_distance")
         steps = zip(pairwise(values), pairwise(errors), strict=True)
         assert all(b > a - math.hypot(*error) for (a, b), error in steps), name
     floor = found.family("floor")[1].scores.frechet_distance
-    assert all(found.response(name, "frechet_distance")[1][-1] > 3 * floor for name in UNITS)
+    assert all(found.response(name, "frechet_distance")[1][-1] > 3 * floor for name in DAMAGES)
 
 
 def test_dropping_classes_costs_recall_not_precision(found):
@@ -142,26 +141,9 @@ def test_independent_sets_are_disjoint_within_a_permutation_alone(found, scored_
     assert len(firsts) == PERMUTATIONS
 
 
-def test_the_spread_of_sets_is_pooled_within_permutations(found):
-    one = found.rows[0].scores
-    values = {0: (1.0, 2.0, 3.0), 1: (11.0, 13.0, 15.0)}  # variances 1 and 4
-    rows = [
-        Row("independent sets", level, "", dataclasses.replace(one, recall=v, errors={"recall": error}))
-        for level, several in values.items()
-        for v, error in zip(several, (0.0, 1.0, 2.0), strict=True)
-    ]
-    spread, told = Validation("shapes", tuple(rows), {}).calibration("recall")
-    assert (spread, told) == pytest.approx((2.5**0.5, (5 / 3) ** 0.5))
-    for name in VALUES:
-        spread, told = found.calibration(name)
-        assert 0.4 < told / spread < 2.5, name  # 30 images a set, of one classifier of 2 epochs
-
-
-def test_it_is_stale_once_a_version_is_raised(found, monkeypatch):
+def test_it_tells_the_versions_that_it_rests_on(found):
     assert found.made["versions"] == result_versions("metrics", "features")
-    assert not found.stale
-    monkeypatch.setitem(VERSIONS, "metrics", VERSIONS["metrics"] + 1)
-    assert found.stale
+    assert {"device", "threads", "commit", "packages", "seconds"} <= found.made.keys()
 
 
 def test_scores_of_an_earlier_version_are_refused(found, tmp_path):
@@ -181,17 +163,6 @@ def test_the_classifier_of_cifar10_is_published_with_its_validation():
     assert sum(path.name.startswith(f"{judge.name}-{judge.digest}-") for path in PUBLISHED) == 1
 
 
-@pytest.mark.parametrize("path", PUBLISHED, ids=lambda p: p.stem)
-def test_a_published_extractor_is_a_measure(path):
-    found = read_validation(path)
-    assert found.ordered("frechet_distance") == dict.fromkeys(UNITS, True)
-    assert {f"{row.scores.extractor}-{row.scores.extractor_digest}" for row in found.rows} == {
-        path.stem.rsplit("-", 3)[0]
-    }
-    assert len(found.rows) == 135
-    assert not found.stale
-
-
 CALIBRATED = sorted((paths.published_dir() / "validation").glob("*-calibration.json"))
 
 
@@ -199,5 +170,5 @@ CALIBRATED = sorted((paths.published_dir() / "validation").glob("*-calibration.j
 def test_published_standard_errors_are_near_the_spread_of_draws(path):
     found = read_calibration(path)
     assert len(found.draws) >= 10
-    assert not found.stale
+    assert found.made["versions"] == result_versions("metrics", "features")
     assert all(0.7 <= ratio <= 1.5 for ratio in found.ratios().values()), found.ratios()

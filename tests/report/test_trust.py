@@ -1,13 +1,14 @@
 import dataclasses
 
 import pytest
+import torch
 
 from gendiff_lib.evaluation.calibration import Calibration, publish_calibration
-from gendiff_lib.evaluation.validation import UNITS
 from gendiff_report import results, tables
 from gendiff_report.asking import Asking
 from gendiff_report.tables import trust as trust_tables
 from gendiff_report.tables.validation import PRINTED
+from gendiff_report.validated import UNITS, ordered
 from tests.evaluation.test_metrics import gaussian, scored
 
 
@@ -40,6 +41,12 @@ def test_told_errors_stand_beside_their_spread_a_column_an_extractor(published):
     assert "6 draws of 60 from 1,000,000,000,000 samples of a-run, a spread known to 32%" in text
     assert "gendiff calibrate a-run --epoch 2 --n 60 --pool 1000000000000 --draws 6 --extractor pixels" in text
     assert "The calibrations by inception, pixels are older than the code" in text
+
+
+def test_the_doubt_about_a_spread_is_that_of_normal_values():
+    rng = torch.Generator().manual_seed(0)
+    spreads = torch.randn(4000, 10, generator=rng, dtype=torch.float64).std(1)
+    assert trust_tables.doubt(10) == pytest.approx(spreads.std().item(), rel=0.05)
 
 
 def test_the_distance_of_cifar10s_splits_stands_beside_the_printed_ones(published, monkeypatch):
@@ -87,7 +94,7 @@ def test_damage_is_told_in_order_or_not():
     asked = Asking(preset="smoke")
     (found,) = results.validations(asked).values()
     table = tables.damage(asked, {"mine": found})
-    assert table.found == {"mine": sum(found.ordered("frechet_distance").values())}
+    assert table.found == {"mine": sum(ordered(found, "frechet_distance").values())}
     assert table.html.count("</button>") == len(UNITS)
     spoilt = dataclasses.replace(found, rows=tuple(dataclasses.replace(r, level=-r.level) for r in found.rows))
     table = tables.damage(asked, {"mine": spoilt})

@@ -1,0 +1,54 @@
+import dataclasses
+
+import pytest
+
+from gendiff_lib.evaluation.scores import VALUES
+from gendiff_lib.evaluation.validation import VERSIONED, Row, Validation, read_validation
+from gendiff_lib.versions import VERSIONS, result_versions
+from gendiff_report import results
+from gendiff_report.asking import Asking
+from gendiff_report.provenance import is_stale
+from gendiff_report.validated import UNITS, calibration, ordered
+from tests.evaluation.test_metrics import gaussian, scored
+from tests.evaluation.test_validation import DAMAGES, PUBLISHED
+
+
+def test_the_spread_of_sets_is_pooled_within_permutations():
+    one = scored(gaussian(60), gaussian(50, seed=5))
+    values = {0: (1.0, 2.0, 3.0), 1: (11.0, 13.0, 15.0)}  # variances 1 and 4
+    rows = [
+        Row("independent sets", level, "", dataclasses.replace(one, recall=v, errors={"recall": error}))
+        for level, several in values.items()
+        for v, error in zip(several, (0.0, 1.0, 2.0), strict=True)
+    ]
+    spread, told = calibration(Validation("shapes", tuple(rows), {}), "recall")
+    assert (spread, told) == pytest.approx((2.5**0.5, (5 / 3) ** 0.5))
+
+
+def test_told_errors_come_near_to_the_spread_of_sets():
+    (found,) = results.validations(Asking(preset="smoke")).values()
+    for name in VALUES:
+        spread, told = calibration(found, name)
+        assert 0.4 < told / spread < 2.5, name  # few images a set, of one classifier of 2 epochs
+
+
+def test_it_is_outlived_once_a_version_is_raised(monkeypatch):
+    found = Validation("shapes", (), {"versions": result_versions(*VERSIONED)})
+    assert not is_stale(found)
+    monkeypatch.setitem(VERSIONS, "metrics", VERSIONS["metrics"] + 1)
+    assert is_stale(found)
+
+
+def test_every_kind_of_damage_has_a_unit():
+    assert list(UNITS) == DAMAGES
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda p: p.stem)
+def test_a_published_extractor_is_a_measure(path):
+    found = read_validation(path)
+    assert ordered(found, "frechet_distance") == dict.fromkeys(UNITS, True)
+    assert {f"{row.scores.extractor}-{row.scores.extractor_digest}" for row in found.rows} == {
+        path.stem.rsplit("-", 3)[0]
+    }
+    assert len(found.rows) == 135
+    assert not is_stale(found)
