@@ -3,7 +3,6 @@
 import html
 
 from gendiff_lib.data import count
-from gendiff_lib.evaluation.evaluate import kept_scores
 from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments import PAPER_PAIR, get, protocol
@@ -22,6 +21,7 @@ from .figures.style import svg
 from .number import score_number
 from .provenance import training_protocol
 from .reading import FAMOUS
+from .scored import kept_scores
 from .tables.rows import NO_BETTER, cell, lead_rows, operations
 
 MODELS = ("the paper's DCGAN", "its diffusion model")

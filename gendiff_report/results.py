@@ -13,7 +13,7 @@ from gendiff_lib.config import Sampling
 from gendiff_lib.data import count, images
 from gendiff_lib.diffusion.likelihood import Bits
 from gendiff_lib.evaluation.bits import bits_of
-from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
+from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.memorisation import Memorisation, neighbours_of
 from gendiff_lib.evaluation.scores import ScoreError, Scores
@@ -29,6 +29,7 @@ from gendiff_lib.runs.samples import trajectory as kept_trajectory
 from .asking import Asking
 from .pairs import Pairs, blind
 from .reading import LACKING, READ, Unpublished
+from .scored import kept_scores
 
 COPIES = 1000  # samples that are compared with training images overnight, where bits are computed of fewer
 FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .. import paths
 from ..config import Sampling
 from ..data import load
 from ..device import packages
@@ -27,7 +26,7 @@ def outdated_parts(scores: Scores) -> list[str]:
     return (["samples"] if "sampling" in raised else []) + (["scores"] if {"metrics", "features"} & {*raised} else [])
 
 
-def _read_scores(path: Path) -> Scores | None:
+def read_scores(path: Path) -> Scores | None:
     """Kept scores; None where they are of an earlier form, which is as good as none."""
     with suppress(ScoreError), files.understanding(path):
         return Scores.from_dict(files.read_json(path))
@@ -50,7 +49,7 @@ def evaluate(
     """
     sampling = run.resolve(sampling)
     path, there = beside(run, sampling, layout.scores(extractor.name, extractor.digest, reference, n_real))
-    kept = _read_scores(path) if there else None
+    kept = read_scores(path) if there else None
     if kept and not (again and outdated_parts(kept)):
         return kept
     if there and run.folder in path.parents and run.published:
@@ -69,18 +68,6 @@ def evaluate(
     scores = score(fake, real, extractor, reference=reference, statistics=whole, made=made)
     files.write_json(path, asdict(scores))
     return scores
-
-
-def kept_scores(
-    run: Run, sampling: Sampling, extractor: str, n_real: int | None = None, reference: str = REFERENCE
-) -> Scores | None:
-    """Scores by an extractor that need not be at hand, if they were computed before by this very protocol."""
-    part = layout.samples(run.images, run.resolve(sampling).digest)
-    name = layout.scores(extractor, "*", reference, n_real)
-    places = (paths.runs_dir() / run.id / part, run.folder / part)
-    kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
-    found = [scores for path in reversed(kept) if (scores := _read_scores(path))]
-    return next((scores for scores in found if not outdated_parts(scores)), found[0] if found else None)
 
 
 def provenance(run: Run, sampling: Sampling) -> dict[str, Any]:

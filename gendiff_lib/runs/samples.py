@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..config import Sampling
 from ..data import images
-from ..device import check_precision, conditions
+from ..device import check_precision, commit, device_name, packages
 from ..errors import ConfigError, GendiffError
 from ..learner import Method
 from ..streams import stream
@@ -95,8 +95,9 @@ def _make(run: Run, sampling: Sampling) -> Tensor:
         with files.writing(path.with_name(layout.SHEET)) as draft:
             images.save_png(images.sheet(made[:40], columns=10), draft)
     files.write_tensors(path, {"samples": made})
-    record = {"sampling": sampling.to_dict(), "seconds": seconds, "versions": result_versions("sampling")}
-    record |= {"sha256": files.sha256(path)} | conditions(run.learner.device)
+    record = {"sampling": sampling.to_dict(), "seconds": seconds, "device": device_name(run.learner.device)}
+    record |= {"threads": torch.get_num_threads(), "versions": result_versions("sampling"), **commit()}
+    record |= {"packages": packages(), "sha256": files.sha256(path)}
     files.write_json(path.with_name(layout.SAMPLING), record)
     drawing.forget_stream(path.parent / layout.DRAWING)
     for name in ("trajectory-*", "neighbours-*"):  # of what older samplers drew; scores tell it themselves

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gendiff_lib.errors import GendiffError
-from gendiff_lib.evaluation.evaluate import kept_scores, outdated_parts
+from gendiff_lib.evaluation.evaluate import outdated_parts
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.experiments import get, protocol
 from gendiff_lib.experiments.book import CLAIM_SEEDS, equal_n
 from gendiff_lib.runs.run import Run, siblings
 
 from ..number import command_name
+from ..scored import kept_scores
 
 
 class Missing(GendiffError):

@@ -15,7 +15,7 @@ from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.evaluation import evaluate as evaluate_module
 from gendiff_lib.evaluation import memorisation as memorisation_module
 from gendiff_lib.evaluation.bits import bits_of
-from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
+from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.memorisation import memorisation, neighbours_of
 from gendiff_lib.evaluation.points import evaluate_points
@@ -197,9 +197,6 @@ def test_scores_against_the_test_split_are_others_and_carry_how_the_fakes_were_m
     extractor = Extractor("pixels", "d1", pixels)
     scores = {split: evaluate(run, sampling, extractor, 20, split) for split in ("train", "test")}
     assert scores["train"].frechet_distance != scores["test"].frechet_distance
-    assert kept_scores(run, sampling, "pixels", 20, "test") == scores["test"]
-    evaluate(run, sampling, Extractor("pixels-64", "d2", pixels), 20, "test")
-    assert kept_scores(run, sampling, "pixels", 20, "test") == scores["test"]  # not the other extractor's
     made = scores["test"].made
     assert (made["run"], made["training_seed"], made["sampling_seed"], made["n_steps"]) == (run.id, 0, 4, 3)
     assert made["sampler"] == "ddpm"
@@ -413,21 +410,6 @@ def test_a_way_of_fewer_than_two_frames_is_refused(conv):
         trajectory(train(conv), Sampling(n=2, n_steps=2), frames=1)
 
 
-def test_of_several_kept_scores_those_of_the_present_code_count(gan, published, monkeypatch):
-    run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
-    with monkeypatch.context() as patch:
-        patch.setitem(versions.VERSIONS, "metrics", 0)
-        evaluate(run, sampling, judge, n_real=20)
-    publish_module.publish(run)
-    light = find(gan, published=True)
-    assert kept_scores(light, sampling, "pixels", 20).made["versions"]["metrics"] == 0
-    for path in run.folder.glob("samples/*/scores-*"):
-        path.unlink()
-    made = evaluate(run, sampling, judge, n_real=20).made
-    assert kept_scores(light, sampling, "pixels", 20).made["versions"] == made["versions"]
-    assert made["versions"]["metrics"] == versions.VERSIONS["metrics"] > 0
-
-
 @pytest.mark.parametrize(
     ("field", "value"), [("snapshots", {}), ("snapshots", {"x": {}}), ("seconds", "a"), ("config", {"lr": "a"})]
 )
@@ -516,7 +498,6 @@ def test_scores_of_an_earlier_form_are_computed_again_and_of_another_are_named(g
     scores = evaluate(run, sampling, judge, n_real=20)
     (path,) = run.folder.glob("samples/*/scores-*")
     files.write_json(path, {k: v for k, v in json.loads(path.read_text()).items() if k != "density"})
-    assert kept_scores(run, sampling, "pixels", 20) is None
     assert evaluate(run, sampling, judge, n_real=20) == scores
     path.write_text("[1]")
     with pytest.raises(StoreError, match=f"{path.name} is damaged"):

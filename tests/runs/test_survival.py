@@ -15,7 +15,7 @@ from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.evaluation.bits import bits_of
-from gendiff_lib.evaluation.evaluate import evaluate, kept_scores
+from gendiff_lib.evaluation.evaluate import evaluate, read_scores
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.runs import drafts, files, layout, locks
 from gendiff_lib.runs import drawing as drawing_module
@@ -180,7 +180,7 @@ def test_what_is_made_while_a_longer_training_goes_on_survives_it(conv, lost):
     again = find(conv.but(epochs=1))
     assert torch.equal(sample(again, sampling), before)
     assert torch.equal(sample(again, sampling.but(seed=1)), drawn)
-    assert kept_scores(again, sampling, "pixels", 24) == scores
+    assert [read_scores(path) for path in again.folder.glob("samples/*/scores-*")] == [scores]
     assert bits_of(again, 2) == bits
     assert again.learner
     assert len(again.history["loss"]) == 4

@@ -1,0 +1,52 @@
+import json
+
+from gendiff_lib import versions
+from gendiff_lib.config import Sampling
+from gendiff_lib.evaluation.evaluate import evaluate
+from gendiff_lib.evaluation.features import Extractor
+from gendiff_lib.runs import files
+from gendiff_lib.runs.publish import publish
+from gendiff_lib.runs.run import find
+from gendiff_lib.runs.train import train
+from gendiff_report.scored import kept_scores
+
+
+def pixels(images):
+    x = images.float().flatten(1)
+    return x[:, :4], x[:, -3:]
+
+
+JUDGE = Extractor("pixels", "d1", pixels)
+
+
+def test_kept_scores_are_of_the_very_split_and_extractor(gan):
+    run, sampling = train(gan), Sampling(n=24)
+    scores = {split: evaluate(run, sampling, JUDGE, 20, split) for split in ("train", "test")}
+    evaluate(run, sampling, Extractor("pixels-64", "d2", pixels), 20, "test")
+    for split, found in scores.items():
+        assert kept_scores(run, sampling, "pixels", 20, split) == found
+    assert kept_scores(run, sampling, "pixels", 21) is None
+    assert kept_scores(run, sampling.but(seed=1), "pixels", 20) is None
+
+
+def test_scores_of_an_earlier_form_are_as_good_as_none(gan):
+    run, sampling = train(gan), Sampling(n=24)
+    evaluate(run, sampling, JUDGE, 20)
+    (path,) = run.folder.glob("samples/*/scores-*")
+    files.write_json(path, {k: v for k, v in json.loads(path.read_text()).items() if k != "density"})
+    assert kept_scores(run, sampling, "pixels", 20) is None
+
+
+def test_of_several_kept_scores_those_of_the_present_code_count(gan, published, monkeypatch):
+    run, sampling = train(gan), Sampling(n=24)
+    with monkeypatch.context() as patch:
+        patch.setitem(versions.VERSIONS, "metrics", 0)
+        evaluate(run, sampling, JUDGE, n_real=20)
+    publish(run)
+    light = find(gan, published=True)
+    assert kept_scores(light, sampling, "pixels", 20).made["versions"]["metrics"] == 0
+    for path in run.folder.glob("samples/*/scores-*"):
+        path.unlink()
+    made = evaluate(run, sampling, JUDGE, n_real=20).made
+    assert kept_scores(light, sampling, "pixels", 20).made["versions"] == made["versions"]
+    assert made["versions"]["metrics"] == versions.VERSIONS["metrics"] > 0
