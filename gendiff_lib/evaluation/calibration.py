@@ -74,31 +74,13 @@ def calibrate(
     return Calibration(n, sampling.n, tuple(found), made)
 
 
-# ---------------------------------------------------------------- kept on disk
-
-
-def _path(dataset: str, extractor: str) -> Path:
+def calibration_path(dataset: str, extractor: str) -> Path:
     """Where the calibration of an extractor on a data set is published."""
     return paths.published_dir() / "validation" / f"{dataset.partition(':')[0]}-{extractor}-calibration.json"
 
 
 def publish_calibration(found: Calibration, dataset: str) -> Path:
     """Write it into runs/, where the pages find it; what was there before is replaced."""
-    path = _path(dataset, found.draws[0].extractor)
+    path = calibration_path(dataset, found.draws[0].extractor)
     files.write_json(path, asdict(found))
     return path
-
-
-def published_calibrations(dataset: str) -> dict[str, Calibration]:
-    """The published ones of a data set by extractor; empty where there are none. StoreError for a damaged one."""
-    pattern = _path(dataset, "*")
-    several = map(read_calibration, sorted(pattern.parent.glob(pattern.name)))
-    return {found.draws[0].extractor: found for found in several}
-
-
-def read_calibration(path: Path) -> Calibration:
-    """One that was kept; StoreError where it is damaged."""
-    kept = files.read_json(path)
-    with files.understanding(path):
-        draws = tuple(Scores.from_dict(s) for s in kept["draws"])
-        return Calibration(kept["n"], kept["pool"], draws, kept["made"])

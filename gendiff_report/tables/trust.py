@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gendiff_lib.evaluation.calibration import Calibration, published_calibrations
+from gendiff_lib.evaluation.calibration import Calibration
 from gendiff_lib.evaluation.scores import VALUES, Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.parsing import as_text
@@ -14,6 +14,7 @@ from ..asking import Asking
 from ..exhibit import Exhibit, banner
 from ..number import Number, command_name, plain
 from ..provenance import is_stale
+from ..validated import published_calibrations
 from .rows import NO_LOGITS, label_of
 from .table import filed
 

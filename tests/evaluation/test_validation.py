@@ -8,7 +8,6 @@ import torch
 from gendiff_lib import paths
 from gendiff_lib.data import load
 from gendiff_lib.evaluation import validation
-from gendiff_lib.evaluation.calibration import read_calibration
 from gendiff_lib.evaluation.corruptions import CORRUPTIONS, corrupted
 from gendiff_lib.evaluation.features import image_keys
 from gendiff_lib.evaluation.metrics import score
@@ -161,14 +160,3 @@ PUBLISHED = sorted((paths.published_dir() / "validation").glob("*-????????????-?
 def test_the_classifier_of_cifar10_is_published_with_its_validation():
     judge = own_classifier("cifar10")
     assert sum(path.name.startswith(f"{judge.name}-{judge.digest}-") for path in PUBLISHED) == 1
-
-
-CALIBRATED = sorted((paths.published_dir() / "validation").glob("*-calibration.json"))
-
-
-@pytest.mark.parametrize("path", CALIBRATED, ids=lambda p: p.stem)
-def test_published_standard_errors_are_near_the_spread_of_draws(path):
-    found = read_calibration(path)
-    assert len(found.draws) >= 10
-    assert found.made["versions"] == result_versions("metrics", "features")
-    assert all(0.7 <= ratio <= 1.5 for ratio in found.ratios().values()), found.ratios()

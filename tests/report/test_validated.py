@@ -2,13 +2,16 @@ import dataclasses
 
 import pytest
 
+from gendiff_lib.evaluation.calibration import Calibration, calibration_path, publish_calibration
 from gendiff_lib.evaluation.scores import VALUES
 from gendiff_lib.evaluation.validation import VERSIONED, Row, Validation, read_validation
+from gendiff_lib.runs import files
+from gendiff_lib.runs.files import StoreError
 from gendiff_lib.versions import VERSIONS, result_versions
 from gendiff_report import results
 from gendiff_report.asking import Asking
 from gendiff_report.provenance import is_stale
-from gendiff_report.validated import UNITS, calibration, ordered
+from gendiff_report.validated import UNITS, calibration, ordered, published_calibrations, read_calibration
 from tests.evaluation.test_metrics import gaussian, scored
 from tests.evaluation.test_validation import DAMAGES, PUBLISHED
 
@@ -52,3 +55,30 @@ def test_a_published_extractor_is_a_measure(path):
     }
     assert len(found.rows) == 135
     assert not is_stale(found)
+
+
+def test_what_is_published_comes_back_by_extractor(published):
+    one = scored(gaussian(60), gaussian(50, seed=5))
+    found = Calibration(60, 1000, (one, one, one), {"run": "r"})
+    assert published_calibrations("shapes:16") == {}
+    publish_calibration(found, "shapes:16")
+    assert published_calibrations("shapes:16") == {one.extractor: found}
+    assert published_calibrations("cifar10") == {}
+
+
+def test_a_damaged_calibration_is_named(published):
+    path = published / "validation" / "shapes-pixels-calibration.json"
+    files.write_json(path, {"n": 1, "pool": 2, "made": {}})
+    with pytest.raises(StoreError, match=r"shapes-pixels-calibration.json is damaged"):
+        published_calibrations("shapes:16")
+
+
+CALIBRATED = sorted(calibration_path("cifar10", "*").parent.glob("*-calibration.json"))
+
+
+@pytest.mark.parametrize("path", CALIBRATED, ids=lambda p: p.stem)
+def test_published_standard_errors_are_near_the_spread_of_draws(path):
+    found = read_calibration(path)
+    assert len(found.draws) >= 10
+    assert not is_stale(found)
+    assert all(0.7 <= ratio <= 1.5 for ratio in found.ratios().values()), found.ratios()
