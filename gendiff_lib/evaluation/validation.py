@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def validate(judge: Extractor, dataset: str, n_train: int | None, n_test: int | 
     against_train = kept_reference(judge, train.samples)
     held_out, seen = extract(judge, test.samples), extract(judge, train.samples)
     rows = _floors(judge, seen.cut(_balanced(train)), held_out, against_train, kept_reference(judge, test.samples))
-    for family, level, what, images in (*_corruptions(judge, test), *_dropped(test, held_out), *_independent(held_out)):
+    sets = chain(_corruptions(judge, test), _dropped(test, held_out), _independent(held_out))  # one at a time
+    for family, level, what, images in sets:
         rows.append(Row(family, level, what, score(images, against_train, judge, reference="train")))
     made = {"seconds": time.monotonic() - started, "versions": result_versions(*VERSIONED)}
     return Validation(dataset, tuple(rows), made | conditions(default_device()))
