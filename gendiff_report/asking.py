@@ -13,11 +13,11 @@ from gendiff_lib.errors import ConfigError
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.experiments import classifier_for, get, paper_pair, protocol
 from gendiff_lib.experiments import reals as realsheets
-from gendiff_lib.experiments.book import COLLAPSE, COMPARED, LIVE_POINTS, POINT_SEEDS, sampler_grid
+from gendiff_lib.experiments.book import COLLAPSE, COMPARED, LIVE_POINTS, LONG_TO_TRAIN, POINT_SEEDS, sampler_grid
 from gendiff_lib.experiments.budget import TooLong, check_patience
 from gendiff_lib.experiments.experiment import Protocol, check_preset
 from gendiff_lib.experiments.extractors import INSTRUMENTS, classifier_name, offline, offline_name, own_classifier
-from gendiff_lib.experiments.queue import EARLY_N, OTHERS
+from gendiff_lib.experiments.queue import EARLY_N, OTHERS, TRIALS
 from gendiff_lib.experiments.reals import Reals
 from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run, find, folders
@@ -69,9 +69,15 @@ class Asking:
         """The experiments that stand in one table."""
         return tuple(dict.fromkeys((*COMPARED, *OTHERS))) if self.preset == "overnight" else COMPARED
 
+    @property
+    def tried(self) -> dict[str, tuple[str, ...]]:
+        """The settings that were tried for the best pair, by side; where there were no trials, the paper's own."""
+        return TRIALS if self.preset == "overnight" else dict(zip(TRIALS, ((name,) for name in self.pair), strict=True))
+
     def reads(self, name: str) -> bool:
         """Whether this page only reads what is there of an experiment."""
-        return self.preset in READ and name not in PLANE and not training_allowed()
+        long = self.preset == "laptop" and name in LONG_TO_TRAIN
+        return (long or (self.preset in READ and name not in PLANE)) and not training_allowed()
 
     def config(self, name: str, **overrides: Any) -> Config:
         """The configuration that this page asks for, with `overrides` on top of its own parameters."""
@@ -104,7 +110,8 @@ class Asking:
     def lacking(self, config: Config) -> str:
         """How far a run is that is not there at these epochs, and what would train it here."""
         if not (epochs := _epochs_of(config)):
-            return "still in training"
+            left = f"not trained in a book of this size (`{self._trains(config)}` does)"
+            return "still in training" if self.preset in READ else left
         told = ", ".join(f"{e:.6g}" for e in epochs)
         return f"there at epochs {told}, not at {config.epochs:.6g} (`{self._trains(config)}` trains it here)"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..config import Config, Sampling
 from ..runs.run import Run, siblings
-from . import classifier_for, get, paper_pair, protocol
+from . import classifier_for, get, paper_pair, protocol, studies
 from .experiment import check_preset
 
 # The collapse page compares two snapshots of one run of `dcgan`: the paper's 30 and 100 epochs, or the same ratio.
@@ -42,6 +42,12 @@ CODED = (
     "ddpm-transformer",
     "ddpm-mlp",
 )  # those whose path has steps of its own, so that they give bits
+# What pages hold beside the DCGAN at 32x32 pixels, at equal operations: other GANs, one part of it, one setting.
+STABILISERS = ("dcgan-clipped", "dcgan-augmented", "sngan", "sagan", "wgan-gp", "progressive", "r3gan", "sngan-cond")
+PARTS = ("dcgan-minimax", "dcgan-plain", "dcgan-plain-d", "dcgan-relu", "dcgan-leaky", "dcgan-pool")
+SETTINGS = (*studies.RATES, *studies.BATCHES)
+# A laptop's book goes without these, which would take it longer than all the rest.
+LONG_TO_TRAIN = (*STABILISERS, *PARTS, *SETTINGS)
 POINT_SEEDS = (0, 1, 2)
 # What verdicts on the paper's claims look at: experiment and epochs, in the preset `paper` alone.
 CLAIMED = (
@@ -57,6 +63,7 @@ def page_configs(preset: str, *, dataset: str = "", epochs: float | None = None)
     chosen = {"epochs": epochs} if epochs else {}
     configs = [get(paper_pair(preset)[0], preset, dataset=dataset, epochs=epochs or COLLAPSE[preset][1])]
     configs += [get(name, preset, dataset=dataset, **chosen) for name in COMPARED]
+    configs += [get(name, preset, dataset=dataset, **chosen) for name in LONG_TO_TRAIN if preset == "smoke"]
     configs += live_configs(preset, **chosen)
     judged = dict.fromkeys(c.dataset for c in configs if c.dataset not in ("gaussians", "moons"))
     configs += [classifier_for(d, preset) for d in judged]

@@ -23,9 +23,9 @@ _LAPTOP: dict[str, Any] = {"n_train": 10_000, "batch_size": 64, "epochs": 3, "sn
 
 def altered_dcgan(title: str, name: str, *, petaflops: float = 1 / 8, changes: dict[str, Any]) -> Experiment:
     """The paper's DCGAN with one thing changed, at every size."""
-    laptop = {**_SMALL_GAN, "epochs": 3, "snapshots": (3,)}
+    laptop = {**_SMALL_GAN, "epochs": 3, "snapshots": (3,), **changes}
     paper, night = (base.but(name=name, **changes) for base in (DCGAN, NIGHT_GAN))
-    return Experiment(title, presets_of(paper, laptop, TINY_GAN, night), GENERATOR, petaflops=petaflops)
+    return Experiment(title, presets_of(paper, laptop, {**TINY_GAN, **changes}, night), GENERATOR, petaflops=petaflops)
 
 
 def _named(title: str, paper: GANConfig, small: dict[str, Any], tiny: dict[str, Any], **night: Any) -> Experiment:
@@ -40,6 +40,7 @@ def _named(title: str, paper: GANConfig, small: dict[str, Any], tiny: dict[str, 
 # SNGAN's own settings (Miyato et al. 2018, table 3, setting C; 50,000 updates of the generator, each after five).
 SNGAN = GANConfig(
     name="sngan",
+    image_size=32,
     network=ResNetGANNetwork(),
     nz=128,
     loss="hinge",
@@ -77,6 +78,7 @@ WGAN_GP = SNGAN.but(  # Gulrajani et al. 2017, appendix C: a plain residual crit
 # the one, so that 250 million of theirs are 500 of ours.
 R3GAN = GANConfig(
     name="r3gan",
+    image_size=32,
     network=R3GANNetwork(),
     nz=64,
     conditional=True,
@@ -109,6 +111,7 @@ NIGHT_R3GAN: dict[str, Any] = {
 }
 PROGRESSIVE = GANConfig(  # Karras et al. 2018, appendix A
     name="progressive",
+    image_size=32,
     network=ProgressiveNetwork(ngf=512, ndf=512, fade=600_000),
     nz=512,
     loss="wasserstein",
@@ -184,7 +187,6 @@ EXPERIMENTS: dict[str, Experiment] = {
     "dcgan-augmented": altered_dcgan(
         "the DCGAN whose discriminator sees augmented images",
         "dcgan-augmented",
-        petaflops=1 / 32,
         changes={"augment": ("color", "translation", "cutout")},
     ),
     "sngan": _named("residual players, the critic's weights spectrally normalised", SNGAN, _SMALL_RESNET, _TINY_RESNET),

@@ -20,17 +20,15 @@ from ..runs.run import Run, find
 from ..runs.samples import trajectory
 from ..runs.train import OutOfTime, train
 from . import PAPER_PAIR, get, protocol
-from .book import CODED, live_configs, sampler_grid
+from .book import CODED, PARTS, SETTINGS, live_configs, sampler_grid
 from .extractors import extractor
-from .studies import BATCHES, RATES
 
 OTHERS = (
     "flow-transformer", "flow-unet", "ddpm-unet", "ddpm-transformer", "ddpm-mlp",
     "dcgan-minimax", "dcgan-plain", "dcgan-clipped", "dcgan",
 )  # fmt: skip
-# The GANs that the paper names and does not show, in order of worth, and one thing at a time of its own.
+# The GANs that the paper names and does not show, in order of worth.
 GANS = ("r3gan", "sngan", "sagan", "wgan-gp", "progressive", "sngan-cond")
-PARTS = ("dcgan-plain-d", "dcgan-relu", "dcgan-leaky", "dcgan-pool", "dcgan-augmented")
 # Settings tried for the best pair, as many on either side; those of longer runs count by their first snapshot.
 TRIALS: dict[str, tuple[str, ...]] = {
     "GAN": (
@@ -53,7 +51,8 @@ def study() -> list[Config]:
     pair, others = [get(n, night) for n in PAPER_PAIR], [get(n, night) for n in OTHERS]
     long = [get(n, night, epochs=100.0) for n in PAPER_PAIR]
     trials = [get(n, night) for names in TRIALS.values() for n in names if n.startswith("trial-")]
-    gans, parts = [get(n, night) for n in GANS], [get(n, night) for n in (*PARTS, *RATES, *BATCHES)]
+    gans = [get(n, night) for n in GANS]
+    parts = [get(n, night) for n in (*PARTS, "dcgan-augmented", *SETTINGS) if n not in OTHERS]
     fresh = [c.but(seed=s) for s in SEEDS for c in pair]
     live = [c for c in live_configs(night) if c.dataset == "shapes"]
     return [*pair, *others, *live, *trials, *gans[:3], *long, *gans[3:], *fresh, *parts]

@@ -1,7 +1,7 @@
 """Figures of the report: plots of data, and views of runs that a reader moves through."""
 
-from .plots import bars, curves, distributions, pixels, points, responses, scatter, side_by_side, spread, strip
-from .views import before_after, denoising, filmstrip, losses, two_ways
+from .plots import bars, curves, distributions, pixels, points, responses, scatter, side_by_side, spread, strip, traces
+from .views import before_after, denoising, filmstrip, losses, sheets, two_ways
 
 __all__ = [
     "bars",
@@ -15,8 +15,10 @@ __all__ = [
     "points",
     "responses",
     "scatter",
+    "sheets",
     "side_by_side",
     "spread",
     "strip",
+    "traces",
     "two_ways",
 ]

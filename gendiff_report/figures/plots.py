@@ -21,8 +21,10 @@ def pixels(image: Tensor, zoom: int = 2) -> Image.Image:
     return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
 
 
-def loss_curves(history: Mapping[str, Sequence[float]], marks: Sequence[float] = ()) -> Figure:
-    """Every loss of a run's history against epochs; `marks` are epochs to point out."""
+def loss_curves(
+    history: Mapping[str, Sequence[float]], marks: Sequence[float] = (), *, collapse: float | None = None
+) -> Figure:
+    """Every loss of a run's history against epochs; `marks` are epochs to point out, and shaded is a `collapse`."""
     figure, axes = plt.subplots()
     for name, values in history.items():
         if name in COLOURS and name != "error":
@@ -33,8 +35,28 @@ def loss_curves(history: Mapping[str, Sequence[float]], marks: Sequence[float] =
         axes.annotate(
             f"epoch {epoch:.4g}", (epoch, 1), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90
         )
-    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    if collapse is not None:
+        axes.axvspan(collapse, history["epoch"][-1], color="tab:red", alpha=0.12, linewidth=0, label="collapsed")
+    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None) if min(_losses(history)) >= 0 else None)
     axes.legend()
+    return figure
+
+
+def _losses(history: Mapping[str, Sequence[float]]) -> list[float]:
+    return [v for name, values in history.items() if name in COLOURS and name != "error" for v in values]
+
+
+def traces(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str, log: str | None = None
+) -> Figure:
+    """Lines by name, each of an x and a y of its own; `log` as in `curves`."""
+    figure, axes = plt.subplots()
+    for name, (x, y) in lines.items():
+        axes.plot(x, y, label=name, linewidth=1.2)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    for axis in log or ():
+        _logarithmic(axes, axis)
+    axes.legend(fontsize=8)
     return figure
 
 
@@ -115,6 +137,19 @@ def side_by_side(pictures: Mapping[str, Tensor], *, width: float = 9.0) -> Figur
         ax.axis("off")
         tallest = max(tallest, picture.shape[1] / picture.shape[2])
     figure.set_size_inches(width, width / len(pictures) * tallest + 0.35)
+    return figure
+
+
+def gallery(pictures: Mapping[str, Tensor], *, columns: int = 3, width: float = 9.0) -> Figure:
+    """Images uint8 (3, H, W) of one size in rows under their names, never smoothed."""
+    rows, side = -(-len(pictures) // columns), width / columns
+    _, h, w = next(iter(pictures.values())).shape
+    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * (side * h / w + 0.3)), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
+        ax.imshow(picture.permute(1, 2, 0).numpy(), interpolation="none")
+        ax.set_title(name, fontsize=10)
     return figure
 
 

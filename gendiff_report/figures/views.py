@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
+from gendiff_lib.data.images import sheet
 from gendiff_lib.errors import GendiffError
+from gendiff_lib.gan.collapse import collapsed
 from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.samples import Trajectory
 
@@ -14,18 +17,26 @@ from ..downloads import download
 from ..exhibit import Exhibit
 from ..provenance import epoch
 from ..results import FEW, few
-from .plots import loss_curves
+from ..verdict import said
+from .plots import gallery, loss_curves
 from .style import LABELS, svg
 
 
 def losses(run: Run, marks: Sequence[float] = ()) -> Exhibit[None]:
-    """The run's losses over training, `marks` being epochs to point out, and their points as a file."""
+    """The run's losses over training, `marks` being epochs to point out, and their points as a file.
+
+    Of a GAN, with the verdict on whether it has collapsed.
+    """
+    verdict = collapsed(run.history) if run.config.kind == "gan" else None
     names = [name for name in run.history if name in LABELS and name != "error"]
     text, every = viewers.columns_csv(run.history)
     link = download(f"{run.id}-losses.csv", text)
     note = f"Every point: {link}" if every == 1 else f"One point in {every}, the last among them: {link}"
     alt = f"Loss of {' and '.join(LABELS[name] for name in names)} over epochs, to {epoch(run)}"
-    return Exhibit(viewers.plot(svg(loss_curves(run.history, marks)), alt, note), None)
+    if run.config.kind == "gan":
+        note += f". By the rule of the method's page: {said(verdict, run)}"
+    drawn = loss_curves(run.history, marks, collapse=verdict.epoch if verdict else None)
+    return Exhibit(viewers.plot(svg(drawn), alt, note), None)
 
 
 def denoising(way: Trajectory, n_steps: int | None) -> Exhibit[None]:
@@ -67,6 +78,11 @@ def filmstrip(*runs: Run, beside: Mapping[str, Tensor] | None = None) -> Exhibit
     start = epochs.index(min(epochs, key=lambda e: abs(e - runs[0].config.epochs)))
     strip = viewers.frames(tracks, [*shown_at, *extra], name="Epoch", alt=alt, columns=5, start=start)
     return Exhibit(strip, None)
+
+
+def sheets(runs: Mapping[str, Run]) -> Figure:
+    """The first samples of each run's sheet, under its name."""
+    return gallery({name: sheet(few(run), columns=5) for name, run in runs.items()})
 
 
 def before_after(run: Run, epochs: tuple[float, float]) -> Exhibit[None]:

@@ -1,10 +1,11 @@
 """Tables of the report: functions from what is asked of a page, and its runs, to what a notebook's cell shows."""
 
+from .collapse import collapse, gan_setting
 from .likelihood import bits, lowest
 from .memorisation import memorisation
 from .paper import printed, table1
 from .points import POINT_COLUMNS, points
-from .rows import told_apart
+from .rows import ranked, told_apart
 from .scores import SEEDS_NOTE, famous, leads, scores, seeds
 from .speed import measured, scoring, speed
 from .table import of_rows
@@ -17,9 +18,11 @@ __all__ = [
     "agreement",
     "bits",
     "calibration",
+    "collapse",
     "damage",
     "errors",
     "famous",
+    "gan_setting",
     "leads",
     "lowest",
     "measured",
@@ -27,6 +30,7 @@ __all__ = [
     "of_rows",
     "points",
     "printed",
+    "ranked",
     "scores",
     "scoring",
     "seeds",

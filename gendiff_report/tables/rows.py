@@ -1,12 +1,13 @@
 """Rows that show scores: made from `Scores` alone, so that no number loses its protocol."""
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gendiff_lib.evaluation.scores import VALUES, ScoreError, Scores, protocol_of
 from gendiff_lib.evaluation.uncertainty import differ, estimate, noise
 
-from ..number import Number, over, plain, score_number, score_protocol
+from ..number import Number, over, plain, score_number, score_protocol, value
 
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
 NOT_COMPUTED = "not computed"
@@ -87,6 +88,18 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
             }
         )
     return rows
+
+
+def ranked(found: Mapping[str, Scores], name: str) -> str:
+    """A sentence: the lowest and the highest of a value by model, and whether the lowest is beyond the noise."""
+    order = sorted(found, key=lambda label: getattr(found[label], name))
+    told = [f"{value(found[label], name)} of {html.escape(label)}" for label in order]
+    title = found[order[0]].labels[name]
+    if len(order) == 1:
+        return f"There is one {title}: {told[0]}."
+    apart = told_apart(found[order[0]], found[order[1]], name)
+    worst = f" The highest is {told[-1]}." if len(order) > 2 else ""
+    return f"The lowest {title} is {told[0]}, then {told[1]}, which is {apart}.{worst}"
 
 
 def told_apart(a: Scores, b: Scores, name: str) -> str:

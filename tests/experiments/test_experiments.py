@@ -54,7 +54,7 @@ def test_fig17_field_by_field():
     assert (config.schedule, config.network.type) == ("linear", "conv")
 
 
-TRIALS = {name for name in EXPERIMENTS if name.startswith(("trial-", "study-"))}
+TRIALS = {name for name in EXPERIMENTS if name.startswith("trial-")}
 WITHOUT_NIGHT = {"classifier", "ddpm-unet-full"}
 
 

@@ -32,7 +32,7 @@ PAIRED = GANConfig(
     network=TINY["r3gan"], nz=6, loss="relativistic", penalty="r1+r2", gamma=0.3, lrG=1e-3, lrD=2e-3, beta1=0.0
 )
 GANS = [n for n, e in EXPERIMENTS.items() if "smoke" in e.presets and e.presets["smoke"].kind == "gan"]
-GANS = [name for name in GANS if not name.startswith("live-")]
+GANS = [name for name in GANS if not name.startswith(("live-", "study-"))]  # studies change a number alone
 
 
 def rng(seed=0):
