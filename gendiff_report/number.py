@@ -109,6 +109,7 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
         "weights": several("weights"),
         "sampler": several("sampler"),
         "steps": several("n_steps"),
+        "grid of steps": several("grid"),
         "eta": several("eta"),
         "clip x0": several("clip_x0"),
         "batch statistics": several("batchnorm"),
@@ -177,7 +178,7 @@ def _packages(s: Scores) -> str | None:
 def _command(s: Scores) -> str:
     words = ["gendiff", "score", str(s.made["run"]), "--epoch", as_text(s.made.get("epochs")), "--n", str(s.n_fake)]
     options = {"batch_size": "batch-size", "sampling_seed": "seed", "sampler": "sampler", "n_steps": "n-steps"}
-    options |= {"eta": "eta", "clip_x0": "clip-x0", "weights": "weights", "batchnorm": "batchnorm"}
+    options |= {"grid": "grid", "eta": "eta", "clip_x0": "clip-x0", "weights": "weights", "batchnorm": "batchnorm"}
     for key, flag in options.items():
         if (value := s.made.get(key)) is not None:
             words += [f"--{flag}", as_text(value)]

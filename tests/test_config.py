@@ -263,7 +263,7 @@ OTHER = {  # where a field takes words, or is bound to another one
     "resampling": "pool", "penalty": "wgan-gp", "augment": ("color",), "blocks": (2, 2, 2, 2), "weights": "raw",
     "batchnorm": "batch",
     "sampler": "ddim", "flip": True, "clip_x0": True, "beta_minmax": (0.2, 0.3), "name": "other", "attention": (0,),
-    "widths": (16, 16), "snapshots": (7.0,), "timestep_embedding_dim": 64, "hidden_dim": 64, "eta": 0.25,
+    "grid": "rho", "widths": (16, 16), "snapshots": (7.0,), "timestep_embedding_dim": 64, "hidden_dim": 64, "eta": 0.25,
     "real_label": 0.75, "beta1": 0.25, "label_smoothing": 0.25, "dropout": 0.25, "lr": 0.25,
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import torch
 
 from gendiff_lib.data import load
 from gendiff_lib.diffusion import likelihood
-from gendiff_lib.diffusion.samplers import Estimate as Denoised
+from gendiff_lib.diffusion.estimate import Estimate as Denoised
 from gendiff_lib.diffusion.schedules import SCHEDULES
 from gendiff_lib.evaluation import memorisation, metrics
 from gendiff_lib.evaluation.features import Extractor, Features

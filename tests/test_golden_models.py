@@ -21,10 +21,11 @@ from gendiff_lib.data import load
 from gendiff_lib.diffusion import model as diffusion
 from gendiff_lib.diffusion import samplers
 from gendiff_lib.diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork, TransformerNetwork, UNetNetwork
+from gendiff_lib.diffusion.estimate import Estimate
 from gendiff_lib.diffusion.model import denoiser
 from gendiff_lib.diffusion.objectives import PREDICTIONS, TIMES, WEIGHTINGS
-from gendiff_lib.diffusion.samplers import SAMPLERS, Estimate
-from gendiff_lib.diffusion.schedules import SCHEDULES
+from gendiff_lib.diffusion.samplers import SAMPLERS
+from gendiff_lib.diffusion.schedules import GRIDS, SCHEDULES
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.gan import model as gan
 from gendiff_lib.gan.config import DCGANNetwork, GANConfig, PointGANNetwork
@@ -210,7 +211,7 @@ def classifier_numbers():
     }
 
 
-GRIDS = {
+WALKED = {
     "linear": SCHEDULES["linear"](10, (0.02, 0.6)),
     "cosine": SCHEDULES["cosine"](8, None),
     "flow": SCHEDULES["flow"](None, None),
@@ -232,7 +233,7 @@ def run_sampler(name, schedule, n_steps, **more):
 def sampler_numbers():
     numbers = {}
     for name, sampler in SAMPLERS.items():
-        for process, schedule in GRIDS.items():
+        for process, schedule in WALKED.items():
             if sampler.own_steps_only and schedule.n_timesteps is None:
                 continue
             for n_steps in (schedule.n_timesteps,) if sampler.own_steps_only else (3, 8, 15):
@@ -267,8 +268,12 @@ def batchnorm_numbers():
 
 def sampling_numbers():
     streams = {p: torch.randn(2, generator=stream(p, 1, 2)).tolist() for p in PURPOSES}
-    steps = {name: {str(n): schedule.steps(n).tolist() for n in (3, 8, 15)} for name, schedule in GRIDS.items()}
-    return sampler_numbers() | resolved_numbers() | batchnorm_numbers() | {"streams": streams, "steps": steps}
+    steps, quadratic, rho = (
+        {name: {str(n): grid(schedule, n).tolist() for n in (3, 8, 15)} for name, schedule in WALKED.items()}
+        for grid in GRIDS.values()
+    )
+    numbers = sampler_numbers() | resolved_numbers() | batchnorm_numbers()
+    return numbers | {"streams": streams, "steps": steps, "quadratic steps": quadratic, "rho steps": rho}
 
 
 PINNED = {
@@ -304,6 +309,8 @@ def compare(known, found):
 
 def merged(found, known):
     """`known`, and of `found` what is not in it."""
+    if isinstance(found, list) and isinstance(known, list) and len(found) == len(known):
+        return [merged(v, k) for v, k in zip(found, known, strict=True)]
     if not isinstance(found, dict) or not isinstance(known, dict):
         return known
     return known | {k: merged(v, known.get(k, v)) for k, v in found.items()}

@@ -8,7 +8,7 @@ from .. import data
 from ..diffusion.model import DENOISERS
 from ..diffusion.objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from ..diffusion.samplers import SAMPLERS
-from ..diffusion.schedules import SCHEDULES
+from ..diffusion.schedules import GRIDS, SCHEDULES
 from ..experiments import EXPERIMENTS, get
 from ..experiments.budget import seconds_of_image
 from ..experiments.cost import operations, samples_of
@@ -40,6 +40,7 @@ def list_command(args: argparse.Namespace) -> None:
         "times": TIMES,
         "denoisers": DENOISERS,
         "samplers": SAMPLERS,
+        "grids": GRIDS,
         "extractors": EXTRACTORS,
     }
     for title, names in registries.items():

@@ -48,8 +48,8 @@ def sampling_of(run: Run, args: argparse.Namespace) -> Sampling:
     """How the run's experiment is sampled in its preset, with what options change."""
     base = protocol_of(run).sampling
     given = {name: getattr(args, name) for name in Sampling.fields() if getattr(args, name) is not None}
-    if "sampler" in given:  # another sampler has its own number of steps and eta
-        base = base.but(n_steps=None, eta=None)
+    if "sampler" in given:  # another sampler has its own number of steps, grid and eta
+        base = base.but(n_steps=None, grid=None, eta=None)
     return base.told(given)
 
 

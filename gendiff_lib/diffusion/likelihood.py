@@ -15,7 +15,8 @@ from torch import Tensor
 from ..data.images import to_images, to_model
 from ..errors import ConfigError, GendiffError
 from ..versions import register
-from .samplers import Denoise, noise, posterior_std, reverse
+from .estimate import Denoise
+from .samplers import noise, posterior_std, reverse
 from .schedules import Schedule, like
 
 VERSION = register("likelihood", 1)  # of the bound: raised whenever one of its numbers moves

@@ -19,9 +19,10 @@ from ..progress import Progress
 from ..versions import register
 from . import samplers
 from .config import DiffusionConfig
+from .estimate import Denoise, Estimate
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
-from .samplers import SAMPLERS, Denoise, Estimate
-from .schedules import SCHEDULES, Schedule, like
+from .samplers import SAMPLERS
+from .schedules import GRIDS, SCHEDULES, OnGrid, Schedule, like
 
 T = TypeVar("T")
 
@@ -134,13 +135,14 @@ class Diffusion(Method):
         """See Method.sample; yields n_steps + 1 states."""
         sampling = self.resolve(sampling)
         sampler = SAMPLERS[sampling.sampler or ""]
+        schedule = OnGrid(self.schedule, GRIDS[sampling.grid]) if sampling.grid else self.schedule
         x = torch.randn(n, *self.shape, generator=rng, device=rng.device).to(self.device)
         eta = {"eta": sampling.eta} if sampler.takes_eta else {}
         modes = {module: module.training for module in self.modules.values()}
         for module in modes:
             module.eval()
         try:
-            yield from sampler.run(self.denoise(sampling), self.schedule, x, n_steps=sampling.n_steps, rng=rng, **eta)
+            yield from sampler.run(self.denoise(sampling), schedule, x, n_steps=sampling.n_steps, rng=rng, **eta)
         finally:
             for module, mode in modes.items():
                 module.train(mode)

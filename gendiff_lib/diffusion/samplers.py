@@ -15,20 +15,11 @@ from ..config import Sampling
 from ..errors import ConfigError
 from ..learner import Step
 from ..versions import register
-from .schedules import Schedule, like
+from .estimate import Denoise
+from .schedules import GRIDS, Schedule, like
+from .solvers import dpmpp_2m, heun, unipc
 
 VERSION = register("sampling", 1)  # of what sampling computes: raised when the same noise gives other samples
-
-
-class Estimate(NamedTuple):
-    """What a denoiser makes of a state: the clean sample `x0`, and the variance of the step back (the logarithm that
-    the network gives is resolved inside) where it learns one, else None."""
-
-    x0: Tensor
-    variance: Tensor | None = None
-
-
-Denoise = Callable[[Tensor, Tensor], Estimate]
 
 
 def noise(x: Tensor, rng: torch.Generator) -> Tensor:
@@ -131,6 +122,8 @@ class Sampler:
     takes_eta: bool = False
     clips_x0: bool = True
     own_steps_only: bool = False
+    n_steps: int | None = None  # where none are asked for; None: those of the schedule
+    evaluations: Callable[[int], int] = int  # of the network, in so many steps
 
 
 SAMPLERS: dict[str, Sampler] = {
@@ -138,7 +131,15 @@ SAMPLERS: dict[str, Sampler] = {
     "ddpm-large": Sampler(ddpm_large),
     "ddim": Sampler(ddim, takes_eta=True),
     "tutorial": Sampler(tutorial, clips_x0=False, own_steps_only=True),
+    "heun": Sampler(heun, n_steps=18, evaluations=lambda n_steps: 2 * n_steps - 1),  # 18: EDM's for CIFAR-10
+    "dpmpp-2m": Sampler(dpmpp_2m, n_steps=20),
+    "unipc": Sampler(unipc, n_steps=20),
 }
+
+
+def evaluations(sampling: Sampling) -> int:
+    """How often the network is evaluated for a sample, by a resolved sampling."""
+    return SAMPLERS[sampling.sampler or ""].evaluations(sampling.n_steps or 0)
 
 
 def resolve(sampling: Sampling, schedule: Schedule, *, is_image: bool, has_ema: bool) -> Sampling:
@@ -147,13 +148,17 @@ def resolve(sampling: Sampling, schedule: Schedule, *, is_image: bool, has_ema: 
     if name not in SAMPLERS:
         raise ConfigError(f"sampler {name!r} is unknown: there are {', '.join(SAMPLERS)}")
     sampler = SAMPLERS[name]
-    n_steps = sampling.n_steps or schedule.n_timesteps or 50
+    n_steps = sampling.n_steps or sampler.n_steps or schedule.n_timesteps or 50
     if sampler.own_steps_only and schedule.n_timesteps is None:
         raise ConfigError(f"sampler {name!r} needs a schedule with steps of its own, linear or cosine: use ddim")
     if sampler.own_steps_only and n_steps != schedule.n_timesteps:
         raise ConfigError(
             f"n_steps={n_steps} does not fit sampler {name!r}: it runs the schedule's own {schedule.n_timesteps}"
         )
+    if sampling.grid is not None and sampling.grid not in GRIDS:
+        raise ConfigError(f"grid {sampling.grid!r} is unknown: there are {', '.join(GRIDS)}")
+    if sampler.own_steps_only and sampling.grid not in (None, "trailing"):
+        raise ConfigError(f"grid={sampling.grid} does not apply to sampler {name!r}: it walks the schedule's own steps")
     if sampling.eta is not None and not sampler.takes_eta:
         raise ConfigError(f"eta={sampling.eta} does not apply to sampler {name!r}: only ddim takes it")
     if sampling.clip_x0 and not sampler.clips_x0:
@@ -167,6 +172,7 @@ def resolve(sampling: Sampling, schedule: Schedule, *, is_image: bool, has_ema: 
     return sampling.but(
         sampler=name,
         n_steps=n_steps,
+        grid=None if sampling.grid == "trailing" else sampling.grid,  # None: so that what was drawn before answers
         eta=(sampling.eta or 0.0) if sampler.takes_eta else None,
         clip_x0=(is_image if sampling.clip_x0 is None else sampling.clip_x0) if sampler.clips_x0 else False,
         weights=sampling.weights or ("ema" if has_ema else "raw"),

@@ -17,7 +17,7 @@ from ..device import default_device
 from ..errors import ConfigError, GendiffError
 from ..learner import Learner, Method
 from ..parsing import as_text
-from ..training.build import from_dict, make, resolve
+from ..training.build import evaluations, from_dict, make, resolve
 from ..versions import outdated
 from . import files, layout
 from .record import images_seen, read_record
@@ -156,6 +156,10 @@ class Run:
     def resolve(self, sampling: Sampling) -> Sampling:
         """`sampling` with every None replaced by what this run's method does; see build.resolve."""
         return resolve(sampling, self.config, self.shape)
+
+    def evaluations(self, sampling: Sampling) -> int:
+        """How often the network is evaluated for a sample."""
+        return evaluations(sampling, self.config, self.shape)
 
     @cached_property
     def method(self) -> Method:

@@ -10,6 +10,7 @@ from ..data import load
 from ..data.dataset import Dataset
 from ..device import check_precision, default_device
 from ..diffusion import model as diffusion
+from ..diffusion import samplers
 from ..diffusion.config import DiffusionConfig
 from ..diffusion.model import Diffusion
 from ..errors import ConfigError, DataError
@@ -58,6 +59,12 @@ def resolve(sampling: Sampling, config: Config, shape: tuple[int, ...]) -> Sampl
             return diffusion.resolve(sampling, config, shape)
         case _:
             raise ConfigError(f"a {config.kind} makes no samples: name a GAN or a diffusion model")
+
+
+def evaluations(sampling: Sampling, config: Config, shape: tuple[int, ...]) -> int:
+    """How often a method of this configuration evaluates its network for a sample; ConfigError as `resolve`."""
+    resolved = resolve(sampling, config, shape)
+    return samplers.evaluations(resolved) if isinstance(config, DiffusionConfig) else 1
 
 
 def training_data(config: Config) -> Dataset:

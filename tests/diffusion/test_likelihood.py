@@ -7,8 +7,8 @@ from torch.testing import assert_close
 
 from gendiff_lib.data.images import to_model
 from gendiff_lib.diffusion import likelihood
+from gendiff_lib.diffusion.estimate import Estimate
 from gendiff_lib.diffusion.likelihood import log_prob, prior_kl, step_kl
-from gendiff_lib.diffusion.samplers import Estimate
 from gendiff_lib.diffusion.schedules import SCHEDULES, VariancePreserving
 from gendiff_lib.errors import ConfigError, GendiffError
 

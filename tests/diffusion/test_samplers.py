@@ -3,8 +3,10 @@ import torch
 from torch.testing import assert_close
 
 from gendiff_lib.config import Sampling
-from gendiff_lib.diffusion.samplers import SAMPLERS, Estimate, ddim, ddpm, ddpm_large, resolve, tutorial
-from gendiff_lib.diffusion.schedules import SCHEDULES
+from gendiff_lib.diffusion.estimate import Estimate
+from gendiff_lib.diffusion.samplers import SAMPLERS, ddim, ddpm, ddpm_large, evaluations, resolve, tutorial
+from gendiff_lib.diffusion.schedules import GRIDS, SCHEDULES, OnGrid
+from gendiff_lib.diffusion.solvers import dpmpp_2m, heun, unipc
 from gendiff_lib.errors import ConfigError
 
 LINEAR = SCHEDULES["linear"](10, (0.01, 0.5))
@@ -18,6 +20,9 @@ CLEAN = {
     "ddim": (ddim, {}),
     "ddim-half": (ddim, {"eta": 0.5}),
     "ddim-1": (ddim, {"eta": 1.0}),
+    "heun": (heun, {}),
+    "dpmpp-2m": (dpmpp_2m, {}),
+    "unipc": (unipc, {}),
 }
 
 
@@ -40,10 +45,8 @@ def estimating(denoise):
 
 
 def test_every_clean_sampler_is_in_the_table():
-    assert {s for s, kind in SAMPLERS.items() if not kind.own_steps_only} == {"ddpm", "ddpm-large", "ddim"}
-    assert SAMPLERS["ddpm"].run is ddpm
-    assert SAMPLERS["ddpm-large"].run is ddpm_large
-    assert SAMPLERS["ddim"].run is ddim
+    clean = {s: kind.run for s, kind in SAMPLERS.items() if not kind.own_steps_only}
+    assert clean == {name: run for name, (run, more) in CLEAN.items() if not more}
     assert SAMPLERS["tutorial"].run is tutorial
 
 
@@ -76,6 +79,34 @@ def test_the_exact_minimiser_for_a_small_data_set_reproduces_its_points(schedule
     nearest = torch.cdist(end, data).min(1)
     assert nearest.values.max() < 1e-3
     assert torch.bincount(nearest.indices, minlength=3).min() > 10
+
+
+@ALL_SCHEDULES
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("name", CLEAN)
+def test_a_grid_is_walked_from_the_end_to_the_data(schedule, grid, name):
+    target = noise(4, 3, seed=2)
+    walked = OnGrid(schedule, GRIDS[grid])
+    run, more = CLEAN[name]
+    states = list(run(estimating(lambda x, t: target), walked, noise(4, 3), n_steps=7, rng=rng(), **more))
+    assert [s.t for s in states] == walked.steps(7).tolist()
+    assert_close(states[-1].x, target)
+
+
+@ALL_SCHEDULES
+@pytest.mark.parametrize("n_steps", [1, 2, 9])
+@pytest.mark.parametrize("name", [name for name, sampler in SAMPLERS.items() if not sampler.own_steps_only])
+def test_evaluations_of_the_network_are_counted_as_they_are_done(schedule, n_steps, name):
+    seen = []
+
+    def denoise(x, t):
+        seen.append(t.item())
+        return x
+
+    last(SAMPLERS[name].run, denoise, schedule, noise(2, 3), n_steps)
+    assert len(seen) == evaluations(resolved(Sampling(sampler=name, n_steps=n_steps), schedule))
+    assert len(seen) == (2 * n_steps - 1 if name == "heun" else n_steps)
+    assert min(seen) > 0  # at the data there is nothing to be told
 
 
 def test_ddim_with_all_its_noise_is_ancestral_sampling():
@@ -181,6 +212,15 @@ def test_what_is_left_open_is_resolved():
     assert resolved(own) == own
     assert resolved(Sampling(clip_x0=False)).clip_x0 is False
     assert resolved(Sampling(weights="raw"), has_ema=True).weights == "raw"
+    assert [resolved(Sampling(sampler=s)).n_steps for s in ("ddim", "heun", "dpmpp-2m", "unipc")] == [10, 18, 20, 20]
+
+
+def test_an_even_grid_is_what_was_drawn_by_before_there_were_others():
+    plain, even, other = (resolved(Sampling(sampler="ddim", grid=g)) for g in (None, "trailing", "rho"))
+    assert plain.grid is None
+    assert even == plain
+    assert even.digest == plain.digest != other.digest
+    assert "grid" not in plain.identity()
 
 
 @pytest.mark.parametrize(
@@ -190,6 +230,9 @@ def test_what_is_left_open_is_resolved():
         (Sampling(sampler="ddpm", eta=0.5), "eta=0.5 does not apply"),
         (Sampling(sampler="tutorial", clip_x0=True), "clip_x0=true does not apply"),
         (Sampling(weights="ema"), "averaged weights"),
+        (Sampling(sampler="heun", eta=0.5), "eta=0.5 does not apply to sampler 'heun'"),
+        (Sampling(grid="leading"), "grid 'leading' is unknown: there are trailing, quadratic, rho"),
+        (Sampling(sampler="tutorial", grid="rho"), "grid=rho does not apply to sampler 'tutorial'"),
     ],
 )
 def test_what_a_sampler_cannot_honour_is_refused(sampling, words):

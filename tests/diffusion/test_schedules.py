@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gendiff_lib.diffusion.schedules import SCHEDULES, VariancePreserving, like
+from gendiff_lib.diffusion.schedules import GRIDS, SCHEDULES, OnGrid, VariancePreserving, like, time_at
 from gendiff_lib.errors import ConfigError
 
 ARGUMENTS = {"linear": (10, (0.01, 0.5)), "cosine": (10, None), "flow": (None, None)}
@@ -154,3 +154,61 @@ def test_half_a_percent_above_the_bound_is_too_much_and_half_a_percent_below_is_
     assert SCHEDULES["linear"](1, beta_of(0.04975))
     with pytest.raises(ConfigError, match=r"at most 0\.05 may be left"):
         SCHEDULES["linear"](1, beta_of(0.05025))
+
+
+# ---------------------------------------------------------------- time grids
+
+
+FLOW = SCHEDULES["flow"](None, None)
+ALL = {"linear": SCHEDULES["linear"](1000, (1e-4, 2e-2)), "cosine": SCHEDULES["cosine"](1000, None), "flow": FLOW}
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("n", [1, 2, 9, 50, 1000, 1300])
+def test_a_grid_falls_from_the_end_to_the_data_by_whole_steps_where_there_are_enough(name, grid, n):
+    schedule, times = ALL[name], GRIDS[grid](ALL[name], n)
+    assert times.shape == (n + 1,)
+    assert times.dtype == torch.float64
+    assert (times[0], times[-1]) == (schedule.end, 0)
+    assert (times.diff() < 0).all()
+    if schedule.n_timesteps and n <= schedule.n_timesteps:
+        assert torch.equal(times, times.round())
+
+
+def test_the_even_grid_is_the_schedules_own():
+    for schedule in ALL.values():
+        assert torch.equal(GRIDS["trailing"](schedule, 7), schedule.steps(7))
+        walked = OnGrid(schedule, GRIDS["rho"])
+        assert torch.equal(walked.steps(7), GRIDS["rho"](schedule, 7))
+        assert not torch.equal(walked.steps(7), schedule.steps(7))
+        t = torch.tensor([0.25, 0.75], dtype=torch.float64) * schedule.end
+        assert torch.equal(walked.std(t), schedule.std(t))
+        assert (walked.end, walked.n_timesteps) == (schedule.end, schedule.n_timesteps)
+
+
+def test_quadratic_steps_are_ddims():
+    assert GRIDS["quadratic"](ALL["linear"], 5).tolist() == [1000, 640, 360, 160, 40, 0]
+    assert GRIDS["quadratic"](FLOW, 2).tolist() == [1, 0.25, 0]
+    assert GRIDS["quadratic"](ALL["linear"], 100)[-4:].tolist() == [3, 2, 1, 0]  # 0.9, 0.4 and 0.1, none twice
+
+
+def test_rho_steps_are_edms():
+    n = 18
+    powers = [80 ** (1 / 7) + i / (n - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7)) for i in range(n)]
+    sigma = torch.tensor([p**7 for p in powers], dtype=torch.float64)
+    times = GRIDS["rho"](FLOW, n)
+    assert_close(times[1:-1], (sigma / (1 + sigma))[1:])  # t = 1 stands for 80 of them: pure noise
+    linear = ALL["linear"]
+    assert GRIDS["rho"](linear, n)[-2] == 1  # the least noise that it was trained on
+    found = GRIDS["rho"](linear, 2000)[1:-1]
+    least = linear.std(torch.ones(1).double()) / linear.scale(torch.ones(1).double())
+    roots = (linear.std(found) / linear.scale(found)) ** (1 / 7)
+    assert_close(roots, torch.linspace(80 ** (1 / 7), least.item() ** (1 / 7), 2000, dtype=torch.float64)[1:])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_time_is_found_by_its_sigma(name):
+    schedule, sigma = ALL[name], torch.tensor([0.02, 0.5, 3.0, 70.0], dtype=torch.float64)
+    t = time_at(schedule, sigma)
+    assert_close(schedule.std(t) / schedule.scale(t), sigma)

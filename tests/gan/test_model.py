@@ -167,7 +167,9 @@ def test_the_planes_gan_refuses_images(gan):
         GAN(gan.but(network=PointGANNetwork()), SHAPE)
 
 
-@pytest.mark.parametrize("asked", [{"sampler": "ddim"}, {"n_steps": 2}, {"eta": 0.0}, {"clip_x0": False}])
+@pytest.mark.parametrize(
+    "asked", [{"sampler": "ddim"}, {"n_steps": 2}, {"grid": "rho"}, {"eta": 0.0}, {"clip_x0": False}]
+)
 def test_a_sampling_that_means_nothing_to_a_gan_is_refused(gan, asked):
     learner = make(gan, SHAPE, 10)
     with pytest.raises(ConfigError, match=f"{next(iter(asked))}=.* does not apply to a GAN"):
