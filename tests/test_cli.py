@@ -135,6 +135,19 @@ def test_train_sample_score_publish_and_runs(capsys, monkeypatch, tmp_path):
     assert get("dcgan", "smoke").digest in out  # missing
 
 
+def test_solvers_and_grids_are_words_of_sampling(trained, capsys, tmp_path):
+    out = tmp_path / "samples.png"
+    for sampler, grid in (("heun", "rho"), ("dpmpp-2m", "quadratic"), ("unipc", "trailing")):
+        words = ["--sampler", sampler, "--grid", grid, "--n-steps", "4", "--n", "4"]
+        assert main(["sample", "ddpm-conv", *SMOKE, *words, "--out", str(out)]) == 0
+        drawn = [json.loads(p.read_text())["sampling"] for p in trained.glob("ddpm-conv-*/samples/*/sampling.json")]
+        (mine,) = [d for d in drawn if d["sampler"] == sampler]
+        assert (mine["n_steps"], mine["grid"]) == (4, None if grid == "trailing" else grid)
+    capsys.readouterr()
+    assert main(["sample", "ddpm-conv", *SMOKE, "--sampler", "heun", "--grid", "even"]) == 2
+    assert "grid 'even' is unknown: there are trailing, quadratic, rho" in one_sentence(capsys)
+
+
 def test_score_prints_values_with_their_protocol(trained, capsys):
     assert main(["score", "dcgan", "--preset", "smoke", "--n", "50"]) == 0
     out = capsys.readouterr().out

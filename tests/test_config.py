@@ -24,6 +24,7 @@ from gendiff_lib.gan.config import (
 )
 from gendiff_lib.parsing import as_text
 from gendiff_lib.paths import published_dir
+from gendiff_lib.runs.run import Run
 from gendiff_lib.training.build import CONFIGS, from_dict
 
 CONV = DiffusionConfig(network=ConvNetwork(), n_timesteps=1000, beta_minmax=(1e-4, 2e-2), lr=5e-5)
@@ -248,6 +249,15 @@ def test_fields_of_a_network_are_changed_in_order_with_the_network_itself():
 )
 def test_digests_are_pinned(value, digest):
     assert value.digest == digest
+
+
+def test_published_samples_are_found_by_the_digest_in_their_folders_name():
+    records = list(published_dir().glob("*/samples/*/sampling.json"))
+    assert records
+    for path in records:
+        sampling = Sampling(**json.loads(path.read_text())["sampling"])
+        assert path.parent.name.endswith(f"-{sampling.digest}")
+        assert Run.read(path.parents[2]).resolve(sampling) == sampling
 
 
 def test_the_published_classifier_has_the_digest_in_its_folders_name():

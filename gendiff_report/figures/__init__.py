@@ -1,11 +1,13 @@
 """Figures of the report: plots of data, and views of runs that a reader moves through."""
 
+from .convergence import convergence
 from .plots import bars, curves, distributions, pixels, points, responses, scatter, side_by_side, spread, strip, traces
 from .views import before_after, denoising, filmstrip, losses, sheets, two_ways
 
 __all__ = [
     "bars",
     "before_after",
+    "convergence",
     "curves",
     "denoising",
     "distributions",

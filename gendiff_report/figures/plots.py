@@ -75,12 +75,12 @@ def curves(
         axes.plot(x[: len(y)], y, marker="o" if markers else None, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     for axis in log or ():
-        _logarithmic(axes, axis)
+        logarithmic(axes, axis)
     axes.legend()
     return figure
 
 
-def _logarithmic(axes: Axes, name: str) -> None:
+def logarithmic(axes: Axes, name: str) -> None:
     """Labels at 1, 2, 5, 10, ... or, over more than two decades, at the powers of ten: few enough not to collide."""
     axes.set(**{f"{name}scale": "log"})
     axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
@@ -102,7 +102,7 @@ def scatter(
         for _, label, x, y in mine:
             axes.annotate(label, (x, y), textcoords="offset points", xytext=(4, 4), fontsize=8)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    _logarithmic(axes, "x")
+    logarithmic(axes, "x")
     axes.margins(x=0.15)
     axes.legend()
     return figure

@@ -87,3 +87,15 @@ def test_a_logarithmic_axis_has_few_labels_in_plain_digits(x, labels):
     shown = [(t.get_text(), v) for t, v in zip(axis.get_majorticklabels(), axis.get_majorticklocs(), strict=True)]
     assert [text for text, v in shown if low <= v <= high] == labels
     assert {text.get_text() for text in axis.get_minorticklabels()} <= {""}
+
+
+def test_convergence_is_measured_at_the_orders_of_the_solvers():
+    axes = figures.convergence(["trailing", "rho"]).axes
+    assert [a.get_title() for a in axes] == ["grid trailing", "grid rho"]
+    lines = {line.get_label().split(", slope ")[0]: line for line in axes[1].lines}
+    slopes = {name: float(line.get_label().split(" ")[-1]) for name, line in lines.items()}
+    assert slopes == pytest.approx({"ddim": 1, "heun": 2, "dpmpp-2m": 2, "unipc": 3}, abs=0.3)
+    assert lines["ddim"].get_xdata().tolist() == [5, 10, 20, 40, 80]
+    assert lines["heun"].get_xdata().tolist() == [9, 19, 39, 79, 159]  # two evaluations a step, one in the last
+    assert min(lines["unipc"].get_ydata()) < min(lines["ddim"].get_ydata()) / 20
+    assert [a.get_yscale() for a in axes] == ["log", "log"]

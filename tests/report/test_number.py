@@ -36,12 +36,20 @@ def test_a_number_without_a_protocol_is_text():
 
 def test_a_score_opens_to_its_whole_protocol():
     how = {"training_command": "gendiff train dcgan", "epochs": 3, "sampler": "ddim", "n_steps": 5, "clip_x0": True}
-    how |= {"batch_size": 60, "weights": "ema", "training_operations": 2e12, "device": "CPU", "threads": 1}
+    how |= {
+        "batch_size": 60,
+        "grid": "rho",
+        "weights": "ema",
+        "training_operations": 2e12,
+        "device": "CPU",
+        "threads": 1,
+    }
     several = [made(1.0, 0, 0), made(2.0, 0, 1)]
     several = [dataclasses.replace(s, made=s.made | how) for s in several]
     number = score_number(several, "frechet_distance")
     shown = number.protocol
     assert (str(number), number.value) == ("1.50 ± 0.71", 1.5)
+    assert shown["grid of steps"] == "rho"
     assert shown["± is"] == "the std over 2 sampling seeds"
     assert (shown["n"], shown["real images"], shown["training TFLOP"]) == ("60", "50 train", "2")
     assert (shown["sampling seeds"], shown["sampled on"], shown["train"]) == (
@@ -51,7 +59,7 @@ def test_a_score_opens_to_its_whole_protocol():
     )
     assert not any(value.startswith("none") for value in shown.values())
     command = next(v for k, v in shown.items() if k.startswith("score the first"))
-    assert "score r-1 --epoch 3 --n 60 --batch-size 60 --seed 0 --sampler ddim --n-steps 5" in command
+    assert "score r-1 --epoch 3 --n 60 --batch-size 60 --seed 0 --sampler ddim --n-steps 5 --grid rho" in command
     parser().parse_args(shlex.split(command)[1:])  # a command that the command line knows
 
 

@@ -201,6 +201,15 @@ def test_scores_against_the_test_split_are_others_and_carry_how_the_fakes_were_m
     assert (made["run"], made["training_seed"], made["sampling_seed"], made["n_steps"]) == (run.id, 0, 4, 3)
     assert made["sampler"] == "ddpm"
     assert made["sampling_seconds"] > 0
+    assert "grid" not in made  # as in scores of before there were grids, with which these are averaged
+    assert evaluate(run, sampling.but(grid="rho"), extractor, 20).made["grid"] == "rho"
+
+
+def test_evaluations_of_the_network_for_a_sample(conv, gan):
+    run = train(conv)
+    asked = (Sampling(), Sampling(n_steps=7), Sampling(sampler="heun", n_steps=7), Sampling(sampler="unipc", n_steps=7))
+    assert [run.evaluations(sampling) for sampling in asked] == [conv.n_timesteps, 7, 13, 7]
+    assert train(gan).evaluations(Sampling()) == 1
 
 
 def test_bits_per_dimension_are_kept_with_their_terms(conv, monkeypatch):
