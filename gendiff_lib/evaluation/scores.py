@@ -126,6 +126,7 @@ def protocol_of(s: Scores, *, made: bool = True) -> str:
     """All that scores must share to be averaged, as text; without `made`, to be compared."""
     skip = {*VALUES, "classifier_score_std", "kernel_distance_std", "errors", "shares", "made"}
     fields = {f.name: getattr(s, f.name) for f in dataclasses.fields(s) if f.name not in skip}
-    how = {k: v for k, v in s.made.items() if k not in _FREE} if made else {}
+    # of a field that did not exist when it was scored, a score has none
+    how = {k: v for k, v in s.made.items() if k not in _FREE and v is not None} if made else {}
     # text is the same for what was kept as for what was just made
     return json.dumps([fields, how], sort_keys=True, default=str)

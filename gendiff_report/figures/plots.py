@@ -55,7 +55,7 @@ def traces(
         axes.plot(x, y, label=name, linewidth=1.2)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     for axis in log or ():
-        _logarithmic(axes, axis)
+        logarithmic(axes, axis)
     axes.legend(fontsize=8)
     return figure
 

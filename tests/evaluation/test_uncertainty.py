@@ -105,6 +105,10 @@ def test_scores_from_disk_average_with_fresh_ones():
     fresh = [seeded(1.0, 0, i, made={"sampler": "ddim", "eta": None, "sources": ["a", "b"]}) for i in range(2)]
     kept = Scores.from_dict(json.loads(json.dumps(dataclasses.asdict(fresh[0]), sort_keys=True)))
     assert estimate([kept, fresh[1]], "frechet_distance").n == 2
+    newer = seeded(1.0, 0, 1, made={**fresh[1].made, "sampling_seed": 1, "grid": None})  # a field of later on
+    assert estimate([kept, newer], "frechet_distance").n == 2
+    with pytest.raises(ScoreError, match="unlike n"):
+        estimate([kept, seeded(1.0, 0, 1, made={**newer.made, "grid": "rho"})], "frechet_distance")
 
 
 def test_one_set_of_samples_does_not_count_twice():

@@ -201,7 +201,7 @@ def test_scores_against_the_test_split_are_others_and_carry_how_the_fakes_were_m
     assert (made["run"], made["training_seed"], made["sampling_seed"], made["n_steps"]) == (run.id, 0, 4, 3)
     assert made["sampler"] == "ddpm"
     assert made["sampling_seconds"] > 0
-    assert "grid" not in made  # as in scores of before there were grids, with which these are averaged
+    assert made["grid"] is None
     assert evaluate(run, sampling.but(grid="rho"), extractor, 20).made["grid"] == "rho"
 
 
