@@ -17,7 +17,7 @@ from gendiff_lib.experiments.book import COLLAPSE, COMPARED, LIVE_POINTS, LONG_T
 from gendiff_lib.experiments.budget import TooLong, check_patience
 from gendiff_lib.experiments.experiment import Protocol, check_preset
 from gendiff_lib.experiments.extractors import INSTRUMENTS, classifier_name, offline, offline_name, own_classifier
-from gendiff_lib.experiments.queue import EARLY_N, OTHERS, TRIALS
+from gendiff_lib.experiments.queue import EARLY_N, OTHERS
 from gendiff_lib.experiments.reals import Reals
 from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run, find, folders
@@ -68,11 +68,6 @@ class Asking:
     def compared(self) -> tuple[str, ...]:
         """The experiments that stand in one table."""
         return tuple(dict.fromkeys((*COMPARED, *OTHERS))) if self.preset == "overnight" else COMPARED
-
-    @property
-    def tried(self) -> dict[str, tuple[str, ...]]:
-        """The settings that were tried for the best pair, by side; where there were no trials, the paper's own."""
-        return TRIALS if self.preset == "overnight" else dict(zip(TRIALS, ((name,) for name in self.pair), strict=True))
 
     def reads(self, name: str) -> bool:
         """Whether this page only reads what is there of an experiment."""
