@@ -10,6 +10,7 @@ from . import diffusion, gan, studies, toy, trials
 from .cost import at_petaflops
 from .experiment import Experiment, Protocol, check_preset
 
+_SMALL_CLASSIFIER = ClassifierConfig(name="classifier", dataset="shapes", width=8, epochs=2, schedule_epochs=2)
 EXPERIMENTS: dict[str, Experiment] = {
     **gan.EXPERIMENTS,
     **diffusion.EXPERIMENTS,
@@ -17,10 +18,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         "the classifier that counts classes, and judges generated data",
         {
             "paper": ClassifierConfig(name="classifier", flip=True, precision="bf16", epochs=24, schedule_epochs=24),
-            "laptop": ClassifierConfig(name="classifier", dataset="shapes", width=8, epochs=2, schedule_epochs=2),
-            "smoke": ClassifierConfig(
-                name="classifier", dataset="shapes", n_train=2000, width=8, batch_size=50, epochs=2, schedule_epochs=2
-            ),
+            "laptop": _SMALL_CLASSIFIER,
+            "smoke": _SMALL_CLASSIFIER.but(n_train=2000, batch_size=50),
         },
         {},
     ),
@@ -51,12 +50,11 @@ def get(name: str, preset: str = "laptop", *, dataset: str = "", **overrides: An
     if preset not in known.presets:
         raise ConfigError(f"experiment {name!r} has no preset {preset}: it has {', '.join(known.presets)}")
     config = known.presets[preset].but(**({"dataset": dataset} if dataset else {}), **overrides)
-    if preset != "overnight" or config.kind == "classifier" or name.startswith("live-"):
+    if preset != "overnight" or name.startswith("live-"):
         return config
     named = PAPER_EPOCHS if name in PAPER_PAIR else ()
     marks = tuple(sorted({*(at_petaflops(config, p) for p in BUDGETS), *named}))
-    length = {} if "epochs" in overrides else {"epochs": at_petaflops(config, known.petaflops)}
-    return config.but(**{"snapshots": marks, **length, **{k: overrides[k] for k in ("snapshots",) if k in overrides}})
+    return config.but(**{"snapshots": marks, "epochs": at_petaflops(config, known.petaflops), **overrides})
 
 
 def paper_pair(preset: str) -> tuple[str, str]:

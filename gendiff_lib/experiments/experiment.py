@@ -17,10 +17,7 @@ class Protocol:
     n_real: int | None = None  # None for the whole split
     seeds: int = 1  # sampling seeds, from sampling.seed on: one large set, or several small ones
     n_checked: int = 1000  # images whose bits per dimension and nearest neighbours are looked at
-    validated: tuple[int | None, int | None] = (
-        None,
-        None,
-    )  # train and test images that the extractor is validated with
+    validated: tuple[int | None, int | None] = (None, None)  # train and test images that validate the extractor
 
     def reals(self, there: int) -> int | None:
         """How many of the images that are there the fakes are compared with; None for all."""
@@ -44,34 +41,24 @@ def presets_of(
     """The paper's configuration in every size: `laptop` are changes of it, `smoke` changes of that one."""
     tiny: dict[str, Any] = {"dataset": "shapes", "n_train": 400, "batch_size": 50, "epochs": 2, "snapshots": (1, 2, 4)}
     night = {"overnight": overnight.but(name=paper.name, seed=0, snapshots=())} if overnight else {}
-    return {
-        "smoke": paper.but(**{**laptop, **tiny, **smoke}),
-        "laptop": paper.but(**laptop),
-        **night,
-        "paper": paper,
-    }
+    return {"smoke": paper.but(**{**laptop, **tiny, **smoke}), "laptop": paper.but(**laptop), **night, "paper": paper}
 
 
 def protocols_of(
-    paper: Sampling, laptop: dict[str, Any], smoke: dict[str, Any], overnight: Sampling | None = None
+    paper: Sampling, laptop_steps: int | None = None, smoke_steps: int | None = None
 ) -> dict[str, Protocol]:
-    """The paper's way of sampling in every size, as presets_of has it."""
+    """The paper's way of sampling in every size."""
+    laptop = paper.but(n=500, batch_size=100, n_steps=laptop_steps)
     return {
         "paper": Protocol(paper),
-        "overnight": Protocol(overnight or paper.but(n=5000), 10_000, n_checked=100),
-        "laptop": Protocol(paper.but(n=500, batch_size=100, **laptop), 5000, seeds=3, n_checked=500),
-        "smoke": Protocol(
-            paper.but(n=100, batch_size=100, **{**laptop, **smoke}), 500, seeds=2, n_checked=50, validated=(1000, 400)
-        ),
+        "overnight": Protocol(paper.but(n=5000), 10_000, n_checked=100),
+        "laptop": Protocol(laptop, 5000, seeds=3, n_checked=500),
+        "smoke": Protocol(laptop.but(n=100, n_steps=smoke_steps), 500, seeds=2, n_checked=50, validated=(1000, 400)),
     }
 
 
-GENERATOR = protocols_of(Sampling(n=50_000, batch_size=500), {}, {})
-DDIM = protocols_of(Sampling(n=50_000, batch_size=500, sampler="ddim", n_steps=50), {"n_steps": 20}, {"n_steps": 4})
-
-# The laptop's processes keep the shape of the paper's: the same sum of betas in a twentieth of the steps.
-SHORT_SCHEDULE: dict[str, Any] = {"n_timesteps": 50, "beta_minmax": (2e-3, 4e-1)}
-TINY_SCHEDULE: dict[str, Any] = {"n_timesteps": 20, "beta_minmax": (5e-3, 0.5)}
+GENERATOR = protocols_of(Sampling(n=50_000, batch_size=500))
+DDIM = protocols_of(Sampling(n=50_000, batch_size=500, sampler="ddim", n_steps=50), laptop_steps=20, smoke_steps=4)
 
 
 def check_preset(preset: str) -> None:
