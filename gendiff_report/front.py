@@ -8,7 +8,6 @@ from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments import PAPER_PAIR, get, protocol
 from gendiff_lib.experiments.book import COMPARED
 from gendiff_lib.experiments.extractors import classifier_name
-from gendiff_lib.experiments.paper import TABLE1
 from gendiff_lib.experiments.queue import EARLY_N
 from gendiff_lib.runs.run import Run, find, siblings
 
@@ -19,6 +18,7 @@ from .claims.stated import SPACES, audit
 from .figures.plots import scatter
 from .figures.style import svg
 from .number import score_number
+from .printed import TABLE1
 from .provenance import training_protocol
 from .reading import FAMOUS
 from .scored import kept_scores

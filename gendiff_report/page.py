@@ -9,9 +9,9 @@ from typing import Any
 
 from IPython.display import HTML, Markdown, display
 
-from gendiff_lib.config import Sampling
+from gendiff_lib.config import Config, Sampling
 from gendiff_lib.evaluation.validation import Validation
-from gendiff_lib.experiments import EXPERIMENTS, shrunk
+from gendiff_lib.experiments import EXPERIMENTS
 from gendiff_lib.experiments.budget import PATIENCE
 from gendiff_lib.experiments.experiment import PRESETS
 from gendiff_lib.runs.run import Run
@@ -125,3 +125,10 @@ class Page:
     def _data_row(self, name: str) -> dict[str, Any]:
         data = self.asked.reals()
         return {"data": name, "split": "train", "images": data.sizes["train"], "digest": data.digests["train"]}
+
+
+def shrunk(config: Config, name: str) -> dict[str, tuple[Any, Any]]:
+    """The fields in which `config` differs from the experiment's `paper` preset: name -> (paper's, its own)."""
+    paper, mine = EXPERIMENTS[name].presets["paper"].flat(), config.flat()
+    skip = ("name", "snapshots", "seed")
+    return {k: (v, mine[k]) for k, v in paper.items() if k not in skip and k in mine and v != mine[k]}

@@ -1,11 +1,11 @@
 """How runs, samples and validations came about, in the words that a reader sees."""
 
+import shlex
 from typing import Any
 
-from gendiff_lib.config import Sampling
-from gendiff_lib.evaluation.calibration import Calibration
-from gendiff_lib.evaluation.validation import VERSIONED, Validation
-from gendiff_lib.experiments import train_command
+from gendiff_lib.config import Config, Sampling
+from gendiff_lib.evaluation.validation import Validation
+from gendiff_lib.experiments import EXPERIMENTS, get, preset_of
 from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.samples import sampling_record
 from gendiff_lib.versions import result_versions
@@ -31,6 +31,17 @@ def training_protocol(run: Run) -> dict[str, str]:
         "commit": run.commit,
         "train": train_command(run.config) or run.command,
     }
+
+
+def train_command(config: Config) -> str:
+    """The command that trains exactly this configuration, though it be published; "" for one of no experiment."""
+    if config.name not in EXPERIMENTS:
+        return ""
+    preset = preset_of(config)
+    base, words = get(config.name, preset), ["gendiff", "train", config.name, "--preset", preset]
+    for name, text in config.but(snapshots=base.snapshots).words(base).items():
+        words += [f"--{name}", text] if name in ("dataset", "epochs", "seed") else ["--set", f"{name}={text}"]
+    return shlex.join([*words, "--again"])
 
 
 def epoch(run: Run) -> str:

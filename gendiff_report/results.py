@@ -19,8 +19,8 @@ from gendiff_lib.evaluation.memorisation import Memorisation, neighbours_of
 from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.evaluation.validation import Validation, kept_validation, read_validation
 from gendiff_lib.experiments import protocol
-from gendiff_lib.experiments import reals as realsheets
 from gendiff_lib.experiments.extractors import classifier_name, offline_name
+from gendiff_lib.experiments.reals import floors as floors_of
 from gendiff_lib.runs import layout
 from gendiff_lib.runs.run import Light, Run, siblings
 from gendiff_lib.runs.samples import Trajectory, sample_sheet
@@ -29,7 +29,7 @@ from gendiff_lib.runs.samples import trajectory as kept_trajectory
 from .asking import Asking
 from .pairs import Pairs, blind
 from .reading import LACKING, READ, Unpublished
-from .scored import kept_scores
+from .reals import kept_floors
 
 COPIES = 1000  # samples that are compared with training images overnight, where bits are computed of fewer
 FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small
@@ -96,11 +96,11 @@ def floors(asked: Asking, run: Run) -> dict[str, Scores]:
     Untouched, and sent to 64 pixels and back, by what the images are.
     """
     n, n_real, dataset = asked.sampling(run).n, _n_real(asked, run), run.config.dataset
-    if asked.preset in READ and (found := realsheets.kept_floors(dataset, n, n_real)):
+    if asked.preset in READ and (found := kept_floors(dataset, n, n_real)):
         return found
     if asked.reads(run.config.name):
         raise Unpublished(f"no scores of {n:,} real images of {dataset} are published")
-    return realsheets.floors(dataset, asked.judge(run), n, n_real)
+    return floors_of(dataset, asked.judge(run), n, n_real)
 
 
 def _n_real(asked: Asking, run: Run, reference: str = "train") -> int | None:

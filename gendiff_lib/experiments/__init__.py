@@ -1,6 +1,5 @@
 """The experiments by name, each as a value in its presets."""
 
-import shlex
 from typing import Any
 
 from ..classifier import ClassifierConfig
@@ -79,26 +78,8 @@ def preset_of(config: Config) -> str:
     return next(iter(known)) if len(known) == 1 else "laptop"
 
 
-def train_command(config: Config) -> str:
-    """The command that trains exactly this configuration, though it be published; "" for one of no experiment."""
-    if config.name not in EXPERIMENTS:
-        return ""
-    preset = preset_of(config)
-    base, words = get(config.name, preset), ["gendiff", "train", config.name, "--preset", preset]
-    for name, text in config.but(snapshots=base.snapshots).words(base).items():
-        words += [f"--{name}", text] if name in ("dataset", "epochs", "seed") else ["--set", f"{name}={text}"]
-    return shlex.join([*words, "--again"])
-
-
 def classifier_for(dataset: str, preset: str) -> Config:
     """The classifier that judges samples of `dataset`: for CIFAR-10 the published one, in every preset."""
     if dataset == "cifar10":
         return get("classifier", "paper")
     return get("classifier", "smoke" if preset == "smoke" else "laptop", dataset=dataset)
-
-
-def shrunk(config: Config, name: str) -> dict[str, tuple[Any, Any]]:
-    """The fields in which `config` differs from the experiment's `paper` preset: name -> (paper's, its own)."""
-    paper, mine = experiment(name).presets["paper"].flat(), config.flat()
-    skip = ("name", "snapshots", "seed")
-    return {k: (v, mine[k]) for k, v in paper.items() if k not in skip and k in mine and v != mine[k]}

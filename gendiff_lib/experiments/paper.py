@@ -1,42 +1,7 @@
-"""What the paper printed, and its two models as configurations."""
-
-from typing import Any
+"""The paper's two models as configurations."""
 
 from ..diffusion.config import DiffusionConfig
 from ..gan.config import DCGANNetwork, GANConfig
-
-FIG16: dict[str, Any] = {  # hyper-parameters of its DCGAN
-    "batch_size": 128,
-    "image_size": 64,
-    "nc": 3,
-    "nz": 100,
-    "ngf": 64,
-    "ndf": 64,
-    "num_epochs": 30,
-    "lrG": 1e-4,
-    "lrD": 4e-4,
-    "beta1": 0.5,
-    "ngpu": 1,
-}
-FIG17: dict[str, Any] = {  # hyper-parameters of its diffusion model
-    "timestep_embedding_dim": 256,
-    "n_layers": 8,
-    "hidden_dim": 256,
-    "n_timesteps": 1000,
-    "beta_minmax": (1e-4, 2e-2),
-    "train_batch_size": 128,
-    "inference_batch_size": 64,
-    "lr": 5e-5,
-    "epochs": 40,
-    "seed": 1234,
-}
-# Table 1 (Fig. 5), cell by cell as printed; the Inception Score of the DCGAN really reads so.
-TABLE1: dict[str, tuple[str, str]] = {
-    "Inception Score": ("(2.50)(3)", "1.75"),
-    "FID": ("20", "30"),
-    "precision": ("0.64", "0.78"),
-    "recall": ("0.60", "0.56"),
-}
 
 DCGAN = GANConfig(
     name="dcgan",

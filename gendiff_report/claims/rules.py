@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import Estimate, estimate
-from gendiff_lib.experiments.paper import TABLE1
 
+from ..printed import TABLE1
 from .evidence import Missing, Seen
 from .ruling import (
     NOT_REPLICATED,

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from gendiff_lib.evaluation.scores import Scores
-from gendiff_lib.experiments.paper import FIG16, FIG17, TABLE1
-from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run
 
 from .. import results
 from ..asking import Asking
 from ..exhibit import Exhibit, details
 from ..number import over, plain, score_number
+from ..printed import FIG16, FIG17, TABLE1
 from ..provenance import training_protocol
 from .rows import NOISE_NOTE, cell, operations, protocol_row
 from .table import filed, table

@@ -1,11 +1,6 @@
-import shlex
-
 import pytest
 
-from gendiff_lib import cli
-from gendiff_lib.cli import training
-from gendiff_lib.diffusion.config import TransformerNetwork
-from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.errors import ConfigError
 from gendiff_lib.experiments import (
     BUDGETS,
     EXPERIMENTS,
@@ -14,13 +9,13 @@ from gendiff_lib.experiments import (
     get,
     paper_pair,
     protocol,
-    shrunk,
-    train_command,
 )
 from gendiff_lib.experiments.book import COLLAPSE, COMPARED, book_configs, sampler_grid
 from gendiff_lib.experiments.cost import operations, training_operations
 from gendiff_lib.experiments.experiment import PRESETS
-from gendiff_lib.experiments.paper import FIG16, FIG17
+from gendiff_lib.training.build import images_at
+from gendiff_report.page import shrunk
+from gendiff_report.printed import FIG16, FIG17
 
 # A digest that changes orphans every published run of its experiment: add an `absent` value instead of editing these.
 PINNED = {
@@ -150,46 +145,9 @@ def test_cifar10_is_judged_by_the_published_classifier_in_every_preset():
     assert classifier_for("shapes", "laptop").dataset == "shapes"
 
 
-def test_shrunk_names_what_differs_from_the_paper():
-    changes = shrunk(get("ddpm-conv", "laptop"), "ddpm-conv")
-    assert changes["network.hidden_dim"] == (256, get("ddpm-conv", "laptop").network.hidden_dim)
-    assert not shrunk(get("ddpm-conv", "paper"), "ddpm-conv")
-
-
 def test_sampler_page_compares_at_equal_n_and_the_tutorial_at_its_own_steps():
     for preset in PRESETS:
         grid = sampler_grid(preset)
         assert len({s.n for s in grid.values()}) == 1
         tutorial = next(s for s in grid.values() if s.sampler == "tutorial")
         assert tutorial.n_steps == get("ddpm-conv", preset).n_timesteps
-
-
-def _changed():
-    for name, experiment in EXPERIMENTS.items():
-        for preset in experiment.presets:
-            yield get(name, preset)
-            yield get(name, preset).but(seed=7, epochs=9, dataset="moons" if name.endswith("2d") else "cifar10")
-    small = {"network.widths": (8, 16), "network.attention": ()}
-    yield get("ddpm-unet", "laptop").but(**small, flip=True, lr=1.5e-4, epochs=2.125)
-    yield get("ddpm-unet", "paper").but(network=TransformerNetwork(n_layers=2))
-    yield get("trial-gan-rates", "overnight").but(lrG=1e-3)
-    yield get("ddpm-conv", "paper").but(beta_minmax=(1e-4, 1e-2))
-
-
-@pytest.mark.parametrize("config", list(_changed()), ids=lambda c: f"{c.name}-{c.digest}")
-def test_the_command_that_trains_a_configuration_gives_it_again(config, monkeypatch):
-    asked = []
-
-    def find(config):
-        asked.append(config)
-        raise GendiffError("seen")
-
-    monkeypatch.setattr(training, "find", find)
-    monkeypatch.setattr(training, "check_patience", lambda *_: None)
-    program, *words = shlex.split(train_command(config))
-    assert (program, cli.main(words)) == ("gendiff", 2)
-    assert [(c.digest, c.epochs) for c in asked] == [(config.digest, config.epochs)]
-
-
-def test_a_configuration_of_no_experiment_has_no_command():
-    assert train_command(get("dcgan").but(name="mine")) == ""

@@ -2,10 +2,11 @@ import re
 
 import pytest
 
+from gendiff_lib.experiments import get
 from gendiff_report import page as report
 from gendiff_report import provenance, tables
 from gendiff_report.asking import Asking
-from gendiff_report.page import Page
+from gendiff_report.page import Page, shrunk
 from gendiff_report.reading import Unpublished
 
 
@@ -58,3 +59,9 @@ def test_an_exhibit_is_its_html_and_each_table_has_files_of_its_own():
     names = [re.search(r'download="(table-\d+)\.csv"', each.html)[1] for each in (one, other)]
     assert names[0] != names[1]
     assert one.found == [{"a": 1.5}]
+
+
+def test_shrunk_names_what_differs_from_the_paper():
+    changes = shrunk(get("ddpm-conv", "laptop"), "ddpm-conv")
+    assert changes["network.hidden_dim"] == (256, get("ddpm-conv", "laptop").network.hidden_dim)
+    assert not shrunk(get("ddpm-conv", "paper"), "ddpm-conv")
