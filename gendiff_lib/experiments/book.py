@@ -13,14 +13,16 @@ COLLAPSE: dict[str, tuple[int, int]] = {"paper": (30, 100), "overnight": (30, 10
 
 def sampler_grid(preset: str) -> dict[str, Sampling]:
     """The samplers that their page compares, by label; equal n for all, so that no distance owes anything to n."""
-    n_timesteps = {"paper": 1000, "overnight": 1000, "laptop": 50, "smoke": 20}[preset]
-    steps = {"paper": (10, 20, 50, 100), "overnight": (10, 20, 50), "laptop": (5, 10, 20), "smoke": (2, 5)}[preset]
-    n = {"paper": 2048, "overnight": 500, "laptop": 256, "smoke": 50}[preset]
-    base = Sampling(n=n, batch_size=min(n, 100 if preset == "overnight" else 64))
-    grid = {f"ddim {s}": base.but(sampler="ddim", n_steps=s) for s in steps}
-    grid |= {f"ddim-eta1 {s}": base.but(sampler="ddim", eta=1.0, n_steps=s) for s in steps[1:2]}
-    whole = base.but(n_steps=n_timesteps)
-    return grid | {
+    n, batch_size, n_timesteps, steps = {
+        "paper": (2048, 64, 1000, (10, 20, 50, 100)),
+        "overnight": (500, 100, 1000, (10, 20, 50)),
+        "laptop": (256, 64, 50, (5, 10, 20)),
+        "smoke": (50, 50, 20, (2, 5)),
+    }[preset]
+    whole = Sampling(n=n, batch_size=batch_size, n_steps=n_timesteps)
+    return {
+        **{f"ddim {s}": whole.but(sampler="ddim", n_steps=s) for s in steps},
+        f"ddim-eta1 {steps[1]}": whole.but(sampler="ddim", eta=1.0, n_steps=steps[1]),
         f"ddpm {n_timesteps}": whole.but(sampler="ddpm"),
         f"ddpm-large {n_timesteps}": whole.but(sampler="ddpm-large"),
         # what the tutorial's sampler would be without its quirks: it does not clip x0 either
@@ -36,18 +38,7 @@ WORTH = (
     "dcgan-minimax", "dcgan-plain", "ddpm-unet-64", "ddpm-unet-full", "ddpm-conv 100",
 )  # fmt: skip
 COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "ddpm-transformer", "flow-unet", "ddpm-mlp")
-CODED = (
-    "ddpm-conv",
-    "ddpm-unet",
-    "ddpm-transformer",
-    "ddpm-mlp",
-)  # those whose path has steps of its own, so that they give bits
-# What pages hold beside the DCGAN at 32x32 pixels, at equal operations: other GANs, one part of it, one setting.
-STABILISERS = ("dcgan-clipped", "dcgan-augmented", "sngan", "sagan", "wgan-gp", "progressive", "r3gan", "sngan-cond")
-PARTS = ("dcgan-minimax", "dcgan-plain", "dcgan-plain-d", "dcgan-relu", "dcgan-leaky", "dcgan-pool")
-SETTINGS = (*studies.RATES, *studies.BATCHES)
-# A laptop's book goes without these, which would take it longer than all the rest.
-LONG_TO_TRAIN = (*STABILISERS, *PARTS, *SETTINGS)
+CODED = ("ddpm-conv", "ddpm-unet", "ddpm-transformer", "ddpm-mlp")  # of steps of their own, so that they give bits
 POINT_SEEDS = (0, 1, 2)
 # What verdicts on the paper's claims look at: experiment and epochs, in the preset `paper` alone.
 CLAIMED = (
@@ -57,8 +48,11 @@ CLAIMED = (
 CLAIM_SEEDS = 3  # fewer training seeds give no verdict
 
 
-def page_configs(preset: str, *, dataset: str = "", epochs: float | None = None) -> list[Config]:
-    """Every training that the pages show, the longest of each identity first. `epochs` None: the preset's own."""
+def book_configs(preset: str, *, dataset: str = "", epochs: float | None = None) -> list[Config]:
+    """Every training the book needs in a preset: what its pages show, and at the paper's size what its claims need.
+
+    The longest of each identity comes first. `epochs` None: the preset's own.
+    """
     check_preset(preset)
     chosen = {"epochs": epochs} if epochs else {}
     configs = [get(paper_pair(preset)[0], preset, dataset=dataset, epochs=epochs or COLLAPSE[preset][1])]
@@ -67,14 +61,8 @@ def page_configs(preset: str, *, dataset: str = "", epochs: float | None = None)
     configs += live_configs(preset, **chosen)
     judged = dict.fromkeys(c.dataset for c in configs if c.dataset not in ("gaussians", "moons"))
     configs += [classifier_for(d, preset) for d in judged]
+    configs += claim_configs() if preset == "paper" and not epochs and not dataset else []
     return list(dict.fromkeys(configs))
-
-
-def book_configs(preset: str, *, dataset: str = "", epochs: float | None = None) -> list[Config]:
-    """Every training the book needs in a preset: what its pages show, and at the paper's size what its claims need."""
-    configs = page_configs(preset, dataset=dataset, epochs=epochs)
-    claims = claim_configs() if preset == "paper" and not epochs and not dataset else []
-    return list(dict.fromkeys(configs + claims))
 
 
 LIVE_IMAGES = ("live-gan", "live-diffusion")
@@ -87,10 +75,8 @@ LIVE_POINTS: dict[str, dict[str, str]] = {
 
 def claim_configs() -> list[Config]:
     """The trainings that the claims need, each as long as the longest of its snapshots that is looked at."""
-    longest: dict[str, int] = {}
-    for name, epochs in CLAIMED:
-        longest[name] = max(epochs, longest.get(name, 0))
-    return [get(name, "paper", epochs=epochs) for name, epochs in longest.items()]
+    longest = dict(sorted(CLAIMED, key=lambda claimed: claimed[1]))
+    return [get(name, "paper", epochs=longest[name]) for name in dict.fromkeys(name for name, _ in CLAIMED)]
 
 
 def live_configs(preset: str, **chosen: Any) -> list[Config]:

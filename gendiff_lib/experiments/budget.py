@@ -5,7 +5,6 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from .. import paths
 from ..config import Config
@@ -44,18 +43,12 @@ def seconds_left(config: Config) -> float:
     if find(config):
         return 0.0
     target = images_at(config.epochs, max(samples_of(config) // config.batch_size, 1), config.batch_size)
-    done = [images_in(checkpoint) for checkpoint in _checkpoints(config)]
+    places = (paths.runs_dir() / layout.training(config.digest), *folders(config))
+    done = [images_in(place / layout.CHECKPOINT) for place in places]
     images = target - max((n for n in done if n <= target), default=0)
     if images * operations(config) < SLOWEST * PATIENCE:
         return images * operations(config) / SLOWEST
     return images * seconds_of_image(config)
-
-
-def _checkpoints(config: Config) -> list[Path]:
-    """Where a training that was interrupted, or is to go on for longer, has left what it goes on from."""
-    places = [paths.runs_dir() / layout.training(config.digest)]
-    places += [folder for folder in folders(config) if folder.parent == paths.runs_dir()]
-    return [place / layout.CHECKPOINT for place in places]
 
 
 def check_patience(config: Config, hours: float | None, remedy: str) -> None:
@@ -69,13 +62,12 @@ def check_patience(config: Config, hours: float | None, remedy: str) -> None:
     build(config, training_data(config))  # what is refused is refused before anything is measured or told
     seconds = seconds_left(config)
     allowed = PATIENCE if hours is None else hours * 3600
-    if seconds > min(allowed, 60.0):
-        told = f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.0f} minutes"
-        if seconds > allowed:
-            enough = math.ceil(ROOM * seconds / 3600)
-            mend = remedy.format(hours=enough)
-            raise TooLong(f"{config.name} to {config.epochs:.5g} epochs takes about {told} here: {mend}")
-        print(f"{config.name} to {config.epochs:.5g} epochs takes about {told} here", file=sys.stderr)
+    span = f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.0f} minutes"
+    told = f"{config.name} to {config.epochs:.5g} epochs takes about {span} here"
+    if seconds > allowed:
+        raise TooLong(f"{told}: {remedy.format(hours=math.ceil(ROOM * seconds / 3600))}")
+    if seconds > 60.0:
+        print(told, file=sys.stderr)
 
 
 def by_worth(configs: Sequence[Config], seeds: int = 1) -> list[Config]:

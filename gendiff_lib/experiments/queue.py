@@ -119,13 +119,12 @@ def complete(run: Run) -> Iterator[str]:
     if run.config.kind == "classifier":
         return
     known = protocol(run.config.name, "overnight")
-    asked = known.sampling
+    asked, real = known.sampling, known.reals(count(run.config.dataset))
     judges = [j for name in EXTRACTORS if (j := _at_hand(name, run))]
-    real = known.reals(count(run.config.dataset))
+    offline = [j for j in judges if j.name != "inception"]
     yield from _scored(run, asked, judges, real)
     for epochs in (e for e in run.epochs if e <= run.config.epochs):  # the last too: one n for all
-        early = asked.but(n=min(EARLY_N, asked.n))
-        yield from _scored(run.at(epochs), early, [j for j in judges if j.name != "inception"], real)
+        yield from _scored(run.at(epochs), asked.but(n=min(EARLY_N, asked.n)), offline, real)
     if run.config.name in CODED:
         for split in ("test", "train"):
             found = bits_of(run, known.n_checked, split)
@@ -133,21 +132,19 @@ def complete(run: Run) -> Iterator[str]:
     if run.dataset.is_image:
         neighbours_of(run, asked, judges[0], min(1000, asked.n))
         yield f"{run.id}: nearest training images found"
-    if run.config.name in PAPER_PAIR and run.config.seed == 0:
-        yield from _pair(run, asked, judges, real)
-
-
-def _pair(run: Run, asked: Sampling, judges: Sequence[Any], real: int | None) -> Iterator[str]:
-    """What pages ask of the paper's two models alone: how samples are drawn, each way by one n."""
-    offline = [j for j in judges if j.name != "inception"]
-    if run.config.name == "dcgan-32":
-        for which in ("batch", "running"):
-            yield from _scored(run, asked.but(n=EARLY_N, batchnorm=which), offline, real)
-        return
-    for label, sampling in sampler_grid("overnight").items():
+    for sampling in _ways(run, asked):
         yield from _scored(run, sampling, offline, real)
-        if label.startswith(("ddpm ", "tutorial ")):
+        if sampling.sampler in ("ddpm", "tutorial"):
             trajectory(run, sampling.but(n=4, batch_size=4))
+
+
+def _ways(run: Run, asked: Sampling) -> list[Sampling]:
+    """The ways of drawing samples that pages compare, of the paper's two models alone, each by one n."""
+    if run.config.name not in PAPER_PAIR or run.config.seed:
+        return []
+    if run.config.kind == "gan":
+        return [asked.but(n=EARLY_N, batchnorm=which) for which in ("batch", "running")]
+    return list(sampler_grid("overnight").values())
 
 
 def _scored(run: Run, sampling: Sampling, judges: Sequence[Any], real: int | None) -> Iterator[str]:
