@@ -60,7 +60,7 @@ def read(dataset: str) -> Reals:
     told = files.read_json(path)
     with files.understanding(path):
         known = {f.name: told[f.name] for f in fields(Reals) if f.name not in ("by_class", "few")}
-        by_class, few = (images.read_png(sheet_path(dataset, part)) for part in ("classes", "few"))
+        by_class, few = (files.read_picture(sheet_path(dataset, part)) for part in ("classes", "few"))
         return Reals(**known, by_class=by_class, few=images.cells(few, (known["side"], known["side"])))
 
 

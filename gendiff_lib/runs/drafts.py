@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .files import HOST
+from .files import HOST, draft_of
 
 _DRAFT = re.compile(rf"\..+\.{re.escape(HOST)}\.(\d+)")
 
@@ -32,19 +32,10 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def replace_folder(new: Path, old: Path) -> None:
-    """Put folder `new` in the place of `old`, which may exist."""
-    grave = old.with_name(f".{old.name}.old.{HOST}.{os.getpid()}")
-    if old.exists():
-        os.replace(old, grave)
-    os.replace(new, old)
-    shutil.rmtree(grave, ignore_errors=True)
-
-
 @contextmanager
 def removing(folder: Path) -> Iterator[None]:
     """Take a folder away, and remove it at the end: who is interrupted leaves a draft, which is swept."""
-    grave = folder.with_name(f".{folder.name}.{HOST}.{os.getpid()}")
+    grave = draft_of(folder)
     os.replace(folder, grave)
     try:
         yield
@@ -54,10 +45,14 @@ def removing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def drafting(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`, removed at the end; what is to stay is put in its place before."""
-    draft = folder.with_name(f".{folder.name}.{HOST}.{os.getpid()}")
+    """A temporary folder beside `folder` that takes its place when the block ends well, and is removed when not."""
+    draft, grave = draft_of(folder), draft_of(folder, ".old")
     shutil.rmtree(draft, ignore_errors=True)
     try:
         yield draft
+        if folder.exists():
+            os.replace(folder, grave)
+        os.replace(draft, folder)
+        shutil.rmtree(grave, ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

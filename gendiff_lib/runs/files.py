@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .. import paths
+from ..data.images import read_png
 from ..errors import GendiffError
 from . import layout
 
@@ -35,46 +36,51 @@ ELSEWHERE = "set GENDIFF_RUNS to a folder that can"
 TRACKED = "give yourself the right to"  # published runs are of the checkout: no variable moves them
 
 
+# what torch and safetensors say where the system has said that the disk is full
+_FULL = ("No space left", "unexpected pos", "file write failed")
+
+
+def draft_of(path: Path, what: str = "") -> Path:
+    """The hidden name beside `path` of what this process makes, or takes away, in its place; see drafts.sweep."""
+    return path.with_name(f".{path.name}{what}.{HOST}.{os.getpid()}")
+
+
 @contextmanager
 def writing(path: Path, remedy: str = ELSEWHERE) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends well, and is removed when it does not.
 
     A full disk or a folder that cannot be written is a StoreError that names the folder, and `remedy`.
     """
-    draft = path.with_name(f".{path.name}.{HOST}.{os.getpid()}")
+    draft = draft_of(path)
+    with explained(path, remedy):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield draft
+            os.replace(draft, path)
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def explained(path: Path, remedy: str = ELSEWHERE) -> Iterator[None]:
+    """Turn what the system or a library says of a failed write into a StoreError with the remedy."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        os.replace(draft, path)
-    except BaseException as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        if isinstance(error, (OSError, SafetensorError, RuntimeError)):
-            raise _explained(error, path, remedy) from error
-        raise
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise StoreError(_failure(error, path, remedy)) from error
 
 
-def _explained(error: Exception, path: Path, remedy: str = ELSEWHERE) -> GendiffError:
-    text = str(error)
+def _failure(error: Exception, path: Path, remedy: str) -> str:
+    text, code = str(error), getattr(error, "errno", None)
     if remedy == ELSEWHERE and paths.published_dir() in path.parents:
         remedy = TRACKED
-    code = error.errno if isinstance(error, OSError) else None
-    # torch and safetensors wrap the system's error in their own, so its words are looked for too
-    if (
-        code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        or "No space left" in text
-        or "unexpected pos" in text
-        or "file write failed" in text
-    ):
-        other = {ELSEWHERE: ", or set GENDIFF_RUNS to a folder on another disk", TRACKED: ""}.get(
-            remedy, f", or {remedy}"
-        )
-        return StoreError(f"no space is left to write {path}: free some{other}")
+    if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(words in text for words in _FULL):
+        others = {ELSEWHERE: ", or set GENDIFF_RUNS to a folder on another disk", TRACKED: ""}
+        return f"no space is left to write {path}: free some{others.get(remedy, f', or {remedy}')}"
     if isinstance(error, OSError):
-        return StoreError(f"{path.parent} cannot be written ({error.strerror}): {remedy}")
-    if isinstance(error, GendiffError):
-        return error
-    return StoreError(f"{path} could not be written ({text.splitlines()[0]}): {remedy}")
+        return f"{path.parent} cannot be written ({error.strerror}): {remedy}"
+    return f"{path} could not be written ({text.splitlines()[0]}): {remedy}"
 
 
 def sha256(path: Path, remedy: str = "") -> str:
@@ -128,6 +134,17 @@ def unreadable(path: Path) -> StoreError | None:
     return None
 
 
+@contextmanager
+def _reading(path: Path, why: str = "") -> Iterator[None]:
+    """While `path` is read: StoreError where it is missing, or is damaged (`why`, else in the reader's words)."""
+    try:
+        yield
+    except OSError:
+        raise unreadable(path) or damaged(path, "it is missing") from None
+    except (TypeError, ValueError, AttributeError, RecursionError, csv.Error, SafetensorError) as error:
+        raise damaged(path, why or str(error)) from None
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON."""
     with writing(path) as draft:
@@ -136,12 +153,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read JSON; StoreError where it is missing or damaged."""
-    try:
+    with _reading(path, "it is no JSON"):  # or too deep to be anything of ours
         return json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise unreadable(path) or damaged(path, "it is missing") from None
-    except (ValueError, RecursionError):  # too deep to be anything of ours
-        raise damaged(path, "it is no JSON") from None
 
 
 def write_table(path: Path, rows: list[dict[str, float]]) -> None:
@@ -158,13 +171,9 @@ def read_table(path: Path, n_rows: int) -> list[dict[str, float]]:
 
     StoreError where it is missing, damaged or has fewer rows.
     """
-    try:
+    with _reading(path, "a value is no number"):
         text = path.read_text(encoding="utf-8")
         rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(text.splitlines())]
-    except FileNotFoundError:
-        raise damaged(path, "it is missing") from None
-    except (TypeError, ValueError, AttributeError, csv.Error):
-        raise damaged(path, "a value is no number") from None
     if not text.endswith("\n"):
         raise damaged(path, "its last line is cut")
     if len(rows) < n_rows:
@@ -181,32 +190,16 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read safetensors; StoreError where the file is missing or damaged."""
-    try:
+    with _reading(path):
         return load_file(path)
+
+
+def read_picture(path: Path) -> Tensor:
+    """Read a PNG as uint8 (3, H, W); StoreError where it is missing or damaged."""
+    try:
+        return read_png(path)
     except OSError:
-        raise unreadable(path) or damaged(path, "it is missing") from None
-    except (SafetensorError, ValueError) as error:
-        raise damaged(path, str(error)) from None
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what the system says of a failed write into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise _explained(error, path) from error
-
-
-def tensor_names(path: Path) -> list[str]:
-    """The names in a safetensors file; StoreError where it is missing or damaged."""
-    try:
-        with safe_open(path, "pt") as file:
-            return list(file.keys())
-    except FileNotFoundError:
-        raise damaged(path, "it is missing") from None
-    except (SafetensorError, ValueError, OSError) as error:
-        raise damaged(path, str(error)) from None
+        raise damaged(path, "it is no picture" if path.exists() else "it is missing") from None
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:

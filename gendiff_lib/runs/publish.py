@@ -1,21 +1,25 @@
 """Publishing: the light half of a run goes into runs/, tracked, with everything its pages show."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from .. import paths
-from ..data.images import read_png
 from ..errors import GendiffError
 from . import drafts, files, layout
 from .record import read_record
 from .run import Run
 
+READERS: dict[str, Callable[[Path], Any]] = {
+    ".json": files.read_json, ".png": files.read_picture, ".safetensors": files.read_tensors
+}  # fmt: skip
 BUDGET = 29 * 2**20  # bytes of everything in runs/: the tracked tree stays under 30 MiB
 
 
 def publish(run: Run, *, weights: bool = False) -> Path:
-    """Copy the light half of `run` into runs/ and read it back; what was published of it before is replaced.
+    """Read the light half of `run` and copy it into runs/; what was published of it before is replaced.
 
     `weights` adds the last snapshot's in half precision, the averaged ones alone where there are such; those that
     were published before stay in any case. GendiffError for a run that is a published one itself, for one that lacks
@@ -24,32 +28,35 @@ def publish(run: Run, *, weights: bool = False) -> Path:
     if run.published:
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
     target = paths.published_dir() / run.id
-    files.check_writable(target.parent, "give yourself the right to")
+    files.check_writable(target.parent)
     drafts.sweep(target.parent)
     with drafts.drafting(target) as draft:
         for pattern in layout.LIGHT:
             for path in run.folder.glob(pattern):
+                if path.suffix in READERS:
+                    READERS[path.suffix](path)
                 files.copy(path, draft / path.relative_to(run.folder))
         record = read_record(draft)
         for seen in map(int, record["snapshots"]):
             _weights(run, draft, record, seen, make=weights and seen == record["images"])
         files.write_json(draft / layout.RECORD, record)
-        _check(run, draft)
-        drafts.replace_folder(draft, target)
+        _check(run, draft, record)
+        _weigh(run, draft)
     return target
 
 
-def _weights(run: Run, draft: Path, record: dict[str, dict[str, dict[str, str]]], seen: int, *, make: bool) -> None:
+def _weights(run: Run, draft: Path, record: dict[str, Any], seen: int, *, make: bool) -> None:
     """Half-precision weights of a snapshot: made anew, or those that were published before."""
-    before, full = paths.published_dir() / run.id / layout.weights(seen), run.folder / layout.weights(seen)
+    part = layout.weights(seen)
+    before, full, half = paths.published_dir() / run.id / part, run.folder / part, draft / part
     if make:
         if files.sha256(full) != record["snapshots"][str(seen)]["sha256"]:
             raise files.damaged(full, "its SHA-256 is not the one that the record tells")
-        files.write_tensors(draft / layout.weights(seen), halved(files.read_tensors(full)))
+        files.write_tensors(half, halved(files.read_tensors(full)))
     elif before.exists():
-        files.copy(before, draft / layout.weights(seen))
-    if (draft / layout.weights(seen)).exists():
-        record["snapshots"][str(seen)]["half_sha256"] = files.sha256(draft / layout.weights(seen))
+        files.copy(before, half)
+    if half.exists():
+        record["snapshots"][str(seen)]["half_sha256"] = files.sha256(half)
 
 
 def halved(full: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -66,30 +73,20 @@ def publish_validation(path: Path) -> Path:
     return target
 
 
-def _check(run: Run, draft: Path) -> None:
-    """Read the draft back as a run without holes, and weigh what runs/ would hold."""
-    record = read_record(draft)
+def _check(run: Run, draft: Path, record: dict[str, Any]) -> None:
+    """That the draft has no holes, and weights that are numbers in half precision too."""
     files.read_table(draft / layout.HISTORY, record["rows"])
     for seen, entry in record["snapshots"].items():
         if "sheet" in entry and not (draft / layout.sheet(int(seen))).exists():
             raise files.damaged(run.folder / layout.sheet(int(seen)), "it is missing")
-    for path in draft.rglob("*.json"):
-        files.read_json(path)
-    for path in draft.rglob("*.png"):
-        try:
-            read_png(path)
-        except OSError:
-            raise files.damaged(run.folder / path.relative_to(draft), "it is no picture") from None
-    for path in draft.glob(f"{layout.SAMPLE_SETS}/*/*.safetensors"):
-        files.read_tensors(path)
     for path in draft.glob(f"{layout.WEIGHTS}/*.safetensors"):
         for name, tensor in files.read_tensors(path).items():
             if not torch.isfinite(tensor).all():
                 raise GendiffError(f"{name} of {run.id} is not finite in half precision: publish it without weights")
-    _weigh(run, draft)
 
 
 def _weigh(run: Run, draft: Path) -> None:
+    """GendiffError where runs/ would hold more than its budget."""
     skip = {run.id, draft.name}
     others = [p for p in paths.published_dir().rglob("*") if p.is_file() and not skip & {*p.parts}]
     total = sum(p.stat().st_size for p in (*others, *draft.rglob("*")) if p.is_file())

@@ -12,7 +12,6 @@ from .. import paths
 from ..config import Config, Sampling
 from ..data import load
 from ..data.dataset import Dataset, check_same
-from ..data.images import read_png
 from ..device import default_device
 from ..errors import ConfigError, GendiffError
 from ..learner import Learner, Method
@@ -147,11 +146,7 @@ class Run:
 
     def sheet(self) -> Tensor:
         """The contact sheet of this snapshot, uint8 (3, H, W): the same noise at every epoch."""
-        path = self.folder / layout.sheet(self.images)
-        try:
-            return read_png(path)
-        except OSError:
-            raise files.damaged(path, "it is no picture" if path.exists() else "it is missing") from None
+        return files.read_picture(self.folder / layout.sheet(self.images))
 
     def resolve(self, sampling: Sampling) -> Sampling:
         """`sampling` with every None replaced by what this run's method does; see build.resolve."""

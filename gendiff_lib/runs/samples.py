@@ -39,18 +39,15 @@ def _states(run: Run, n: int, sampling: Sampling, batch: int) -> Iterator[Any]:
     learner = run.learner
     assert isinstance(learner, Method)
     check_precision(run.config, learner.device)
-    check_weights(run, sampling)
     return learner.sample(n, sampling, stream("samples", sampling.seed, batch, learner.device))
 
 
 def check_weights(run: Run, sampling: Sampling) -> None:
-    """GendiffError where raw weights are asked for and only the averaged ones were published."""
-    names = files.tensor_names(run.folder / layout.weights(run.images))
-    if (
-        sampling.weights == "raw"
-        and not any(name.startswith("net.") for name in names)
-        and "ema" in {name.partition(".")[0] for name in names}
-    ):
+    """Light where the weights are not there; GendiffError where raw ones are asked for and only averaged ones are."""
+    if "ema" not in run.learner.saved or sampling.weights != "raw":
+        return
+    names = files.read_tensors(run.folder / layout.weights(run.images))
+    if not any(name.startswith("net.") for name in names):
         raise GendiffError(f"{run.id} is published with its averaged weights alone: leave out weights=raw")
 
 
@@ -62,7 +59,7 @@ def sample(run: Run, sampling: Sampling, *, again: bool = False) -> Tensor:
     sampling = run.resolve(sampling)
     if (kept := _kept_samples(run, sampling, again)) is not None:
         return kept
-    _ = run.learner  # refuses before anything is written
+    check_weights(run, sampling)  # before anything is written
     with locks.lock(f"samples-{run.id}-{run.images}-{sampling.digest}", f"drawing samples of {run.id}"):
         if (kept := _kept_samples(run, sampling, again)) is not None:
             return kept
@@ -90,39 +87,45 @@ def _kept_samples(run: Run, sampling: Sampling, again: bool) -> Tensor | None:
 def _make(run: Run, sampling: Sampling) -> Tensor:
     path, there = beside(run, sampling, layout.SAMPLES)
     drafts.sweep(path.parent)
-    made, seconds = _draw(run, sampling, path.parent)
+    drawn = _draw(run, sampling, path.parent)
+    made = drawn.read()
     if run.dataset.is_image:
         with files.writing(path.with_name(layout.SHEET)) as draft:
             images.save_png(images.sheet(made[:40], columns=10), draft)
     files.write_tensors(path, {"samples": made})
-    record = {"sampling": sampling.to_dict(), "seconds": seconds, "device": device_name(run.learner.device)}
-    record |= {"threads": torch.get_num_threads(), "versions": result_versions("sampling"), **commit()}
-    record |= {"packages": packages(), "sha256": files.sha256(path)}
-    files.write_json(path.with_name(layout.SAMPLING), record)
-    drawing.forget_stream(path.parent / layout.DRAWING)
+    record = {
+        "sampling": sampling.to_dict(),
+        "seconds": drawn.counts["seconds"],
+        "device": device_name(run.learner.device),
+        "threads": torch.get_num_threads(),
+        "versions": result_versions("sampling"),
+        "packages": packages(),
+        "sha256": files.sha256(path),
+    }
+    files.write_json(path.with_name(layout.SAMPLING), record | commit())
+    drawn.forget()
     for name in ("trajectory-*", "neighbours-*"):  # of what older samplers drew; scores tell it themselves
         for older in path.parent.glob(name) if there else ():
             older.unlink()
     return made
 
 
-def _draw(run: Run, sampling: Sampling, folder: Path) -> tuple[Tensor, float]:
-    """All samples and the seconds they took. Each batch goes to disk; an interrupted drawing goes on from there.
+def _draw(run: Run, sampling: Sampling, folder: Path) -> drawing.Stream:
+    """Draw all samples. Each batch goes to disk; an interrupted drawing goes on from there.
 
     It can, since a batch's noise depends on its number alone.
     """
     bridge, like = run.dataset.bridge, run.dataset.samples
     drawn = drawing.Stream(folder / layout.DRAWING, like.dtype, like.shape[1:], result_versions("sampling")["sampling"])
-    for batch in range(drawn.batches, -(-sampling.n // sampling.batch_size)):
+    for batch in range(drawn.counts["batches"], -(-sampling.n // sampling.batch_size)):
         started = time.monotonic()
         n = min(sampling.batch_size, sampling.n - batch * sampling.batch_size)
         last = deque(_states(run, n, sampling, batch), maxlen=1).pop()
         drawn.append(bridge.decode(last.x).cpu(), time.monotonic() - started)
-    made = drawn.read()
-    if len(made) != sampling.n:
-        drawing.forget_stream(drawn.path)
-        raise GendiffError(f"{len(made)} of {sampling.n} samples of {run.id} were drawn: draw them once more")
-    return made, drawn.seconds
+    if (n := len(drawn.read())) != sampling.n:
+        drawn.forget()
+        raise GendiffError(f"{n} of {sampling.n} samples of {run.id} were drawn: draw them once more")
+    return drawn
 
 
 def sampling_record(run: Run, sampling: Sampling) -> dict[str, Any]:
@@ -136,7 +139,7 @@ def sampling_record(run: Run, sampling: Sampling) -> dict[str, Any]:
 
 def sample_sheet(run: Run, sampling: Sampling) -> Tensor:
     """The first 40 of these samples as a contact sheet, uint8 (3, H, W)."""
-    return images.read_png(_made(run, sampling, layout.SHEET))
+    return files.read_picture(_made(run, sampling, layout.SHEET))
 
 
 def _made(run: Run, sampling: Sampling, name: str) -> Path:
@@ -154,7 +157,7 @@ def trajectory(run: Run, sampling: Sampling, frames: int = 21) -> Trajectory:
     sampling = run.resolve(sampling)
     path, there = beside(run, sampling, layout.trajectory(frames))
     if not there:
-        _ = run.learner  # before the data are asked for: without weights they are of no use
+        check_weights(run, sampling)  # before the data are asked for: without weights they are of no use
         n_states = (sampling.n_steps or 1) + 1
         wanted = {round(i * (n_states - 1) / (frames - 1)) for i in range(frames)}
         decode = run.dataset.bridge.decode

@@ -206,13 +206,13 @@ def test_a_checkpoint_runs_no_code(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("there", [False, True])
 def test_a_folder_is_put_in_the_place_of_another(tmp_path, there):
-    new, old = tmp_path / "new", tmp_path / "old"
-    new.mkdir()
-    (new / "fresh").touch()
+    old = tmp_path / "old"
     if there:
         old.mkdir()
         (old / "stale").touch()
-    drafts.replace_folder(new, old)
+    with drafts.drafting(old) as new:
+        new.mkdir()
+        (new / "fresh").touch()
     assert os.listdir(tmp_path) == ["old"]
     assert os.listdir(old) == ["fresh"]
 
