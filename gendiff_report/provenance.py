@@ -18,7 +18,7 @@ def training_protocol(run: Run) -> dict[str, str]:
     record, snapshot = run.record, run.snapshot
     return {
         "run": run.id + (" (published)" if run.published else ""),
-        "data": f"{record['data']['name']}, {run.n_seen:,}",
+        "data": f"{record['data']['name']}, {record['data']['samples']:,}",
         "epochs": f"{run.config.epochs:.5g}",
         "seed": f"{run.config.seed}",
         "precision": run.config.precision,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..config import Sampling
-from ..diffusion.config import DiffusionConfig, MLPNetwork, TransformerNetwork, UNetNetwork
+from ..diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork, TransformerNetwork, UNetNetwork
 from .experiment import DDIM, Experiment, Protocol, presets_of, protocols_of
 from .paper import CONV
 
@@ -30,39 +30,22 @@ _NIGHT_FLOW = {**FLOW, "prediction": "x0", "times": "logit-normal", "weighting":
 _SHORT_SCHEDULE: dict[str, Any] = {"n_timesteps": 50, "beta_minmax": (2e-3, 4e-1)}
 _TINY_SCHEDULE: dict[str, Any] = {"n_timesteps": 20, "beta_minmax": (5e-3, 0.5)}
 _SMALL: dict[str, Any] = {"n_train": 10_000, "batch_size": 64, "epochs": 4, "snapshots": (2, 4)}
-_SMALL_CONV = {**_SMALL, "network.hidden_dim": 16, "network.timestep_embedding_dim": 32, "lr": 1e-3}
-_SMALL_UNET = {
-    **_SMALL,
-    "network.attention": (),
-    "network.widths": (16, 32, 64),
-    "network.n_blocks": 1,
-    "network.patch": 2,
-    "network.dropout": 0.0,
-    "precision": "fp32",
-    "ema": 9_000.0,
-    "lr": 2e-3,
-}
+_SMALL_CONV = {**_SMALL, "network": ConvNetwork(hidden_dim=16, timestep_embedding_dim=32), "lr": 1e-3}
+_SMALLER: dict[str, Any] = {**_SMALL, "precision": "fp32", "ema": 9_000.0, "lr": 2e-3}
+_SMALL_UNET = {**_SMALLER, "network": UNetNetwork(widths=(16, 32, 64), n_blocks=1, attention=(), patch=2)}
 _SMALL_FULL = {**_SMALL_UNET, "network.widths": (32, 64, 64), "snapshots": (4,)}
+_SMALL_TRANSFORMER = {
+    **_SMALLER,
+    "network": TransformerNetwork(n_layers=4, hidden_dim=64, timestep_embedding_dim=64, patch=4),
+    "snapshots": (4,),
+}
 _SMALL_MLP = {
     **_SMALL,
-    "network.hidden_dim": 256,
-    "network.n_layers": 3,
-    "network.timestep_embedding_dim": 64,
+    "network": MLPNetwork(n_layers=3, hidden_dim=256, timestep_embedding_dim=64),
     "ema": 44_000.0,
     "lr": 1e-3,
     "epochs": 3,
     "snapshots": (3,),
-}
-_SMALL_TRANSFORMER = {
-    **_SMALL,
-    "network.hidden_dim": 64,
-    "network.timestep_embedding_dim": 64,
-    "network.n_layers": 4,
-    "network.patch": 4,
-    "precision": "fp32",
-    "ema": 9_000.0,
-    "lr": 2e-3,
-    "snapshots": (4,),
 }
 _TINY_CONV: dict[str, Any] = {"network.hidden_dim": 8, "network.n_layers": 2}
 TINY_UNET: dict[str, Any] = {"network.widths": (8, 16)}

@@ -81,22 +81,17 @@ def _classifier(dataset: str, preset: str) -> Run:
         folder = paths.published_dir() / INSTRUMENTS[dataset]
         if (folder / layout.RECORD).exists():
             return Run.read(folder)
-    _check_classes(dataset, len(load(dataset).classes))
-    return train(classifier_for(dataset, preset))
-
-
-def _check_classes(dataset: str, n_classes: int) -> None:
-    if n_classes < 2:
+    if (n_classes := len(load(dataset).classes)) < 2:
         raise GendiffError(
             f"{dataset} has {n_classes} class, so a classifier of it learns nothing to measure by: "
             "give two classes or more, or --extractor efficientnet"
         )
+    return train(classifier_for(dataset, preset))
 
 
 def _check_measure(dataset: str, run: Run) -> None:
     """GendiffError for accuracy below twice chance; of two classes, where that would be all, below three quarters."""
     n_classes, accuracy = len(run.record["classes"]), float(run.snapshot["test_accuracy"])
-    _check_classes(dataset, n_classes)
     least = min(2 / n_classes, (1 + 1 / n_classes) / 2)
     if accuracy < least:
         raise GendiffError(

@@ -26,13 +26,11 @@ def lock(name: str, doing: str, *, wait: bool = True) -> Iterator[None]:
     check_writable(folder)
     held = FileLock(folder / name, mode=0o666)
     try:
-        held.acquire(timeout=0)
+        taken = held.acquire(timeout=0)
     except Timeout:
         if not wait:
             raise Busy(f"another process is {doing}") from None
         print(f"another process is {doing}; waiting for it", file=sys.stderr)
-        held.acquire()
-    try:
+        taken = held.acquire()
+    with taken:
         yield
-    finally:
-        held.release()

@@ -3,16 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from ..training.build import images_at
 from . import files, layout
@@ -45,21 +36,26 @@ class _Packages(Told):
     torch: str
 
 
-class _Segment(Told):
-    """A stretch of training under the same conditions."""
+class _Conditions(Told):
+    """On what something was trained."""
 
     device: str
     threads: PositiveInt
     commit: str | None
     dirty: bool | None
     packages: _Packages
+
+
+class _Segment(_Conditions):
+    """A stretch of training under the same conditions."""
+
     first_image: NonNegativeInt
     images: NonNegativeInt
     seconds: NonNegativeFloat
 
 
 class _Snapshot(Told):
-    epochs: PositiveFloat
+    epochs: float = Field(gt=0)
     images: PositiveInt
     operations: NonNegativeInt
     seconds: NonNegativeFloat
@@ -70,8 +66,8 @@ class _Snapshot(Told):
     sheet: dict[str, Any] | None = None
 
 
-class _Record(Told):
-    """The fields of run.json."""
+class _Record(_Conditions):
+    """The fields of run.json, with the conditions of the last segment."""
 
     config: _Trained
     kind: str
@@ -81,11 +77,6 @@ class _Record(Told):
     classes: list[str] = Field(min_length=1)
     snapshots: dict[Annotated[str, Field(pattern="^[1-9][0-9]{0,17}$")], _Snapshot] = Field(min_length=1)
     segments: list[_Segment]
-    device: str
-    threads: PositiveInt
-    commit: str | None
-    dirty: bool | None
-    packages: _Packages
     versions: dict[str, int]
     images: PositiveInt
     operations: NonNegativeInt

@@ -1,10 +1,9 @@
 """Replaying: the first updates of a run, trained once more, show that today's code still makes it."""
 
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from ..data.dataset import Dataset, check_same
 from ..device import default_device, device_name, packages
@@ -24,11 +23,6 @@ class Replay(NamedTuple):
 
     verdict: str
     why: str
-
-    @property
-    def good(self) -> bool:
-        """Whether the code still makes the run, as far as this machine can tell."""
-        return self.verdict in ("bit-equal", "close")
 
 
 def replay(run: Run) -> Replay:
@@ -59,22 +53,16 @@ def replay(run: Run) -> Replay:
 
 def _first_losses(run: Run, dataset: Dataset) -> list[dict[str, float]]:
     """The losses of the first updates, on as many threads as the run's first segment had."""
-    threads, found = torch.get_num_threads(), []
+    threads = torch.get_num_threads()
     torch.set_num_threads(run.record["segments"][0]["threads"])
     try:
         learner = build(run.config, dataset)
-
-        def step(*given: Any) -> dict[str, Tensor]:
-            losses = learner.step(*given)
-            found.append({k: v.item() for k, v in losses.items()})
-            return losses
-
-        begun = start(run.config, dataset, learner.device)
-        for _ in islice(fit(learner, dataset.to(learner.device), run.config, begun, step), FIRST):
+        progress = start(run.config, dataset, learner.device)
+        for _ in islice(fit(learner, dataset.to(learner.device), run.config, progress), FIRST):
             pass
+        return progress.so_far(progress.table(), {})[1]
     finally:
         torch.set_num_threads(threads)
-    return found
 
 
 def _same_machine(run: Run) -> bool:

@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .. import paths
@@ -14,7 +13,7 @@ from ..data import load
 from ..data.dataset import Dataset, check_same
 from ..device import default_device
 from ..errors import ConfigError, GendiffError
-from ..learner import Learner, Method
+from ..learner import Learner
 from ..parsing import as_text
 from ..training.build import evaluations, from_dict, make, resolve
 from ..versions import outdated
@@ -74,11 +73,6 @@ class Run:
         return int(self.snapshot["operations"])
 
     @property
-    def n_seen(self) -> int:
-        """How many different images, or points, it was trained on."""
-        return int(self.record["data"]["samples"])
-
-    @property
     def command(self) -> str:
         """The command that trains this very run here, though it be published."""
         return f"gendiff train {self.id} --epochs {as_text(self.config.epochs)} --again"
@@ -115,13 +109,12 @@ class Run:
             raise self._without_weights()
         if files.sha256(path) not in (self.snapshot["sha256"], self.snapshot.get("half_sha256")):
             raise files.damaged(path, "its SHA-256 is not the one that the record tells")
-        learner = self._fresh()
+        learner = make(self.config, self.shape, len(self.record["classes"]))
         learner.to(default_device())
-        weights = {k: v.float() if v.dtype == torch.float16 else v for k, v in files.read_tensors(path).items()}
-        for name in [k for k in weights if k.startswith("ema.")]:  # see samples.check_weights
-            weights.setdefault(f"net.{name[4:]}", weights[name])
+        weights = files.read_tensors(path)
+        raw = {f"net.{name[4:]}": w for name, w in weights.items() if name.startswith("ema.")}
         try:
-            learner.load_weights(weights)
+            learner.load_weights(raw | weights)  # averaged ones in the place of raw ones: see samples.check_weights
         except ConfigError:
             raise files.damaged(path, "its weights are of other networks") from None
         return learner
@@ -134,7 +127,7 @@ class Run:
 
     @property
     def dataset(self) -> Dataset:
-        """The whole training split, of which it saw `n_seen`; DataError where it is another by now."""
+        """The whole training split, of which it saw `n_train`; DataError where it is another by now."""
         self.check_data()
         return load(self.config.dataset)
 
@@ -152,26 +145,11 @@ class Run:
         """`sampling` with every None replaced by what this run's method does; see build.resolve."""
         return resolve(sampling, self.config, self.shape)
 
-    def evaluations(self, sampling: Sampling) -> int:
-        """How often the network is evaluated for a sample."""
-        return evaluations(sampling, self.config, self.shape)
-
-    @cached_property
-    def method(self) -> Method:
-        """The method with fresh weights, for what its configuration alone decides; GendiffError for a classifier."""
-        method = self._fresh()
-        if not isinstance(method, Method):
-            raise GendiffError(f"{self.id} is a {self.config.kind}: it makes no samples")
-        return method
-
     @property
     def shape(self) -> tuple[int, ...]:
         """One sample as the networks see it, told by the record alone: no data set need be at hand."""
         shape, size = tuple(self.record["sample_shape"]), self.config.image_size
         return (shape[0], size, size) if size else shape
-
-    def _fresh(self) -> Learner:
-        return make(self.config, self.shape, len(self.record["classes"]))
 
     def place(self, part: Path) -> tuple[Path, bool]:
         """Where a part, named as layout has it, is kept or will be, and whether it is there: published or made here."""
@@ -217,7 +195,7 @@ def siblings(config: Config, *, published: bool = False) -> list[Run]:
 def folders(config: Config, *, published: bool = False) -> list[Path]:
     """The folders of this identity, whatever their epochs."""
     places = (paths.published_dir(),) if published else (paths.runs_dir(), paths.published_dir())
-    return [f for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}")) if (f / layout.RECORD).exists()]
+    return [f.parent for place in places for f in sorted(place.glob(f"[!.]*-{config.digest}/{layout.RECORD}"))]
 
 
 def all_runs() -> list[Run]:

@@ -1,6 +1,8 @@
 """The record of a training while it goes on, and its segments: stretches that one machine, commit and engine made."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,7 +16,6 @@ from ..training.operations import operations_per_image
 from ..versions import result_versions
 
 FORMAT = 2  # of run.json
-OF_LAST_SEGMENT = ("device", "threads", "engine", "packages", "commit", "dirty")  # told in the record itself, too
 
 
 def new_record(config: Config, dataset: Dataset, learner: Learner, steps_per_epoch: int) -> dict[str, Any]:
@@ -41,9 +42,15 @@ def new_record(config: Config, dataset: Dataset, learner: Learner, steps_per_epo
 
 def begin_segment(record: dict[str, Any], device: torch.device, engine: str, images: int) -> dict[str, Any]:
     """The segment that begins after so many images, added to the record. One that nothing has changed since goes on."""
-    tf32 = device.type == "cuda" and torch.backends.cudnn.allow_tf32
-    made = conditions(device) | {"engine": engine, "tf32": tf32}
-    record |= {k: made[k] for k in OF_LAST_SEGMENT}
+    made = {
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "engine": engine,
+        "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
+        "packages": packages(),
+        **commit(),
+    }
+    record |= {k: v for k, v in made.items() if k != "tf32"}  # the record tells its last segment's
     last = record["segments"][-1] if record["segments"] else {}
     if any(last.get(k) != v for k, v in made.items()):
         counts = {"first_image": images, "images": 0, "seconds": 0.0, "processor_seconds": 0.0}
@@ -59,17 +66,13 @@ class Clock:
         self.segment, self.record = segment, record
         self.wall, self.processor = time.monotonic(), time.process_time()
 
-    def aside(self, progress: Progress) -> "Clock":
-        """Book what was trained until now; as a context, do not count what is done inside."""
+    @contextmanager
+    def aside(self, progress: Progress) -> Iterator[None]:
+        """Book what was trained until now; what is done inside is not counted."""
         spent = {"seconds": time.monotonic() - self.wall, "processor_seconds": time.process_time() - self.processor}
         for name, value in spent.items():
             self.segment[name] += value
             self.record[name] += value
         self.segment["images"] = progress.images - self.segment["first_image"]
-        return self
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
+        yield
         self.wall, self.processor = time.monotonic(), time.process_time()

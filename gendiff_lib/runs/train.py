@@ -1,6 +1,7 @@
 """Recording: train(config) turns a training into a run, idempotent, resumable and atomic."""
 
 import datetime
+import math
 import sys
 import time
 from collections import deque
@@ -29,6 +30,7 @@ from .run import Run, find, folders
 from .segments import Clock, begin_segment, new_record
 
 CHECKPOINT_SECONDS = 30.0
+BAR: dict[str, Any] = {"unit": "img", "unit_scale": True, "mininterval": 1.0}  # of the bar that shows progress
 SHEET = Sampling(n=40, seed=0, batch_size=40)  # the fixed noise of the contact sheets over training
 
 
@@ -36,7 +38,7 @@ class OutOfTime(GendiffError):
     """A training was stopped at its deadline; its checkpoint is kept."""
 
 
-def train(config: Config, deadline: float | None = None, *, again: bool = False, wait: bool = True) -> Run:
+def train(config: Config, deadline: float = math.inf, *, again: bool = False, wait: bool = True) -> Run:
     """The finished run of `config`: from disk where there is one, else trained, from a checkpoint if one is left.
 
     Another process that trains the same run is waited for; without `wait` that is locks.Busy. GendiffError where
@@ -85,7 +87,7 @@ class _Training:
         longer = images_in(usual / layout.CHECKPOINT) > self.target
         return usual.with_name(layout.training(self.config.digest, self.target)) if longer else usual
 
-    def run(self, deadline: float | None = None) -> Run:
+    def run(self, deadline: float) -> Run:
         """Train to the end and return the finished run."""
         self.hidden.mkdir(parents=True, exist_ok=True)
         self._resume()
@@ -96,27 +98,20 @@ class _Training:
             self._snapshot(self.progress)
         return self._finish()
 
-    def _train(self, deadline: float | None) -> None:
+    def _train(self, deadline: float) -> None:
         step = accelerate(self.learner, self.engine)  # after a resume: a graph keeps the memory that it was captured on
         forget_peak(self.learner.device)
         segment = begin_segment(self.record, self.learner.device, self.engine, self.progress.images)
         clock = Clock(segment, self.record)
-        bar = tqdm(
-            total=self.target,
-            initial=self.progress.images,
-            desc=self.config.name,
-            unit="img",
-            unit_scale=True,
-            mininterval=1.0,
-            disable=not (sys.stderr.isatty() or "ipykernel" in sys.modules),
-        )
+        shown = sys.stderr.isatty() or "ipykernel" in sys.modules
+        bar = tqdm(total=self.target, initial=self.progress.images, desc=self.config.name, disable=not shown, **BAR)
         try:
             with bar:
                 for progress in fit(self.learner, self.dataset, self.config, self.progress, step):
                     bar.update(progress.images - bar.n)
                     due = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
                     wanted = progress.images in self.wanted
-                    late = deadline is not None and time.monotonic() > deadline and progress.images < self.target
+                    late = time.monotonic() > deadline and progress.images < self.target
                     if due or wanted or late:
                         wait_for(self.learner.device)
                         with clock.aside(progress):
@@ -163,15 +158,9 @@ class _Training:
         """Keep weights and a contact sheet."""
         path = self.hidden / layout.weights(progress.images)
         files.write_tensors(path, {k: v.clone() for k, v in self.learner.weights().items()})
-        entry = {
-            "epochs": progress.epochs,
-            "images": progress.images,
-            "operations": progress.operations,
-            "seconds": self.record["seconds"],
-            "processor_seconds": self.record["processor_seconds"],
-            "rows": len(progress.history),
-            "sha256": files.sha256(path),
-        }
+        entry: dict[str, Any] = {k: getattr(progress, k) for k in ("epochs", "images", "operations")}
+        entry |= {k: self.record[k] for k in ("seconds", "processor_seconds")}
+        entry |= {"rows": len(progress.history), "sha256": files.sha256(path)}
         entry |= self.learner.assess(partial(load, self.config.dataset, "test"))
         if isinstance(self.learner, Method) and self.dataset.is_image:
             entry["sheet"] = self._sheet(self.learner, progress.images)
@@ -196,13 +185,12 @@ class _Training:
 
     def _finish(self) -> Run:
         """Write record and history; then the hidden folder becomes the run, or its snapshots are added to it."""
-        seconds = max(self.record["seconds"], 1e-9)
         history, first = self.progress.so_far(check_losses(self.progress, self.config), self.learner.diagnose())
         self.record |= {
             "config": self.config.to_dict(),
             "images": self.progress.images,
             "operations": self.progress.operations,
-            "images_per_second": self.progress.images / seconds,
+            "images_per_second": self.progress.images / max(self.record["seconds"], 1e-9),
             "peak_memory": peak_memory(self.learner.device),
             "rows": len(history),
             "first_losses": first,
@@ -212,8 +200,9 @@ class _Training:
         files.write_json(self.hidden / layout.RECORD, self.record)
         final = self.finished or paths.runs_dir() / f"{self.config.name}-{self.config.digest}"
         if final.exists():
-            return Run(final, _add(self.hidden, self.record, final), self.config)
-        self.hidden.rename(final)
+            self.record = _add(self.hidden, self.record, final)
+        else:
+            self.hidden.rename(final)
         return Run(final, self.record, self.config)
 
 

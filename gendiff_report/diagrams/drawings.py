@@ -28,7 +28,7 @@ def architecture(asked: Asking, of: Run | str, part: str, caption: str, *, print
     network the paper prints. Where this page's own is smaller, it follows.
     """
     name, preset = of if isinstance(of, str) else of.config.name, asked.preset
-    own = _survey(_untrained(asked, name, preset) if isinstance(of, str) else of.method, part)
+    own = _survey(_untrained(asked, name, preset) if isinstance(of, str) else _fresh(of), part)
     name = printed or name
     paper = own if preset == "paper" and not printed else _survey(_untrained(asked, name, "paper"), part)
     title = f"{part} of {name}, preset paper"
@@ -54,14 +54,14 @@ class Probability(nn.Module):
 
 def game(run: Run, caption: str) -> Exhibit[None]:
     """The two players of a GAN, with the shapes and sizes of the run's own."""
-    g, d = (_survey(run.method, part) for part in ("generator", "discriminator"))
+    g, d = (_survey(_fresh(run), part) for part in ("generator", "discriminator"))
     drawing = processes.game(g.entry.shape, d.entry.shape, g.parameters, d.parameters)
     return Exhibit(figure(drawing, caption), None)
 
 
 def process(run: Run, caption: str) -> Exhibit[None]:
     """The process of a diffusion run: its own schedule at five times."""
-    method = run.method
+    method = _fresh(run)
     assert isinstance(method, Diffusion)
     schedule, t = method.schedule, method.schedule.steps(4).flip(0)
     scale, std = schedule.scale(t).tolist(), schedule.std(t).tolist()
@@ -82,6 +82,11 @@ def _untrained(asked: Asking, name: str, preset: str) -> Learner:
     """An experiment's networks for this page's data set, as they are before training."""
     config, data = get(name, preset, dataset=asked.dataset or ""), asked.reals()
     return make(config, data.bridge.shape(config.image_size), len(data.classes))
+
+
+def _fresh(run: Run) -> Learner:
+    """A run's networks as they are before training, for what its configuration alone decides."""
+    return make(run.config, run.shape, len(run.record["classes"]))
 
 
 def _survey(method: Learner, part: str) -> Plan:

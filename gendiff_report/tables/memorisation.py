@@ -37,14 +37,14 @@ def _row(asked: Asking, label: str, run: Run, found: Memorisation) -> dict[str, 
     )
     how = _protocol(asked, run, found)
     numbers = {name: Number(format(value, form), value, how) for name, value, form in values}
-    return {"": label, **numbers, "n": f"{len(found.pixel):,}", "training images": f"{run.n_seen:,}"}
+    return {"": label, **numbers, "n": f"{len(found.pixel):,}", "training images": f"{run.record['data']['samples']:,}"}
 
 
 def _protocol(asked: Asking, run: Run, found: Memorisation) -> dict[str, str]:
     judge, samples = asked.classifier(run), drawn(run, asked.sampling(run))
     how = {
         "n": f"{len(found.pixel):,} generated and {len(found.test_pixel):,} test images",
-        "training images": f"{run.n_seen:,}" + (", each also mirrored" if run.config.flip else ""),
+        "training images": f"{run.record['data']['samples']:,}" + (", each also mirrored" if run.config.flip else ""),
         "features of": f"{judge.name} {judge.digest}",
         "samples": ", ".join(f"{k} {plain(v)}" for k, v in samples.items() if k not in ("run", "device")),
     }

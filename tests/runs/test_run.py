@@ -344,7 +344,7 @@ def test_a_record_that_is_damaged_is_named_with_the_remedy(points):
     run = train(points)
     file = run.folder / "run.json"
     whole = json.loads(file.read_text())
-    for text, why in (("{", "no JSON"), ("[]", "it lacks config"), (json.dumps({**whole, "rows": 30}), None)):
+    for text, why in (("{", "no JSON"), ("[]", "it lacks device"), (json.dumps({**whole, "rows": 30}), None)):
         file.write_text(text)
         if why:
             with pytest.raises(
