@@ -33,7 +33,6 @@ from .reals import kept_floors
 
 COPIES = 1000  # samples that are compared with training images overnight, where bits are computed of fewer
 FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small
-FRAMES = 21  # states of a trajectory
 
 
 # ---------------------------------------------------------------- scores
@@ -135,8 +134,8 @@ def memorisation(asked: Asking, run: Run) -> Memorisation:
 
 def trajectory(asked: Asking, run: Run, sampling: Sampling) -> Trajectory:
     """States on the way to a few samples."""
-    _must_keep(asked, run, _samples(run, sampling) / layout.trajectory(FRAMES))
-    return kept_trajectory(run, sampling, FRAMES)
+    _must_keep(asked, run, _samples(run, sampling) / layout.TRAJECTORY)
+    return kept_trajectory(run, sampling)
 
 
 def sheet(asked: Asking, run: Run, sampling: Sampling | None = None) -> Tensor:

@@ -32,7 +32,7 @@ class StoreError(GendiffError):
 
 HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 
-ELSEWHERE = "set GENDIFF_RUNS to a folder that can"
+ELSEWHERE = "set GENDIFF_RUNS to a folder elsewhere"
 TRACKED = "give yourself the right to"  # published runs are of the checkout: no variable moves them
 
 
@@ -76,8 +76,7 @@ def _failure(error: Exception, path: Path, remedy: str) -> str:
     if remedy == ELSEWHERE and paths.published_dir() in path.parents:
         remedy = TRACKED
     if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(words in text for words in _FULL):
-        others = {ELSEWHERE: ", or set GENDIFF_RUNS to a folder on another disk", TRACKED: ""}
-        return f"no space is left to write {path}: free some{others.get(remedy, f', or {remedy}')}"
+        return f"no space is left to write {path}: free some" + (f", or {remedy}" if remedy != TRACKED else "")
     if isinstance(error, OSError):
         return f"{path.parent} cannot be written ({error.strerror}): {remedy}"
     return f"{path} could not be written ({text.splitlines()[0]}): {remedy}"

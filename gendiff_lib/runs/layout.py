@@ -11,6 +11,8 @@ SHEET = "sheet.png"
 WHOLE = "whole.txt"  # when the training ended of which the study has made all that it makes; not published
 DRAWING = "drawing"  # batches of an unfinished drawing; its counts are in the file of this name and .json
 WEIGHTS, SHEETS, SAMPLE_SETS, BITS = "weights", "sheets", "samples", "bits"  # folders
+FRAMES = 21  # of a trajectory
+TRAJECTORY = f"trajectory-{FRAMES}.safetensors"  # states on the way to samples, beside them
 SCORES = "scores-*.json"  # of a set of samples, beside it
 
 
@@ -32,11 +34,6 @@ def samples(images: int, sampling: str) -> Path:
 def scores(extractor: str, digest: str, reference: str, n_real: int | None) -> str:
     """Scores of samples, beside them."""
     return f"scores-{extractor}-{digest}-{reference}-{n_real or 'all'}.json"
-
-
-def trajectory(frames: int) -> str:
-    """States on the way to samples, beside them."""
-    return f"trajectory-{frames}.safetensors"
 
 
 def neighbours(extractor: str, digest: str, n: int) -> str:

@@ -174,11 +174,8 @@ def find(config: Config, *, published: bool = False) -> Run | None:
 
     `published` looks at published ones alone.
     """
-    for folder in folders(config, published=published):
-        run = Run(folder, read_record(folder), config)
-        if run.keeps_snapshot(config.epochs):
-            return run
-    return None
+    runs = (Run(folder, read_record(folder), config) for folder in folders(config, published=published))
+    return next((run for run in runs if run.keeps_snapshot(config.epochs)), None)
 
 
 def siblings(config: Config, *, published: bool = False) -> list[Run]:

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from ..config import Sampling
 from ..data import images
-from ..device import check_precision, commit, device_name, packages
-from ..errors import ConfigError, GendiffError
+from ..device import check_precision
+from ..errors import GendiffError
 from ..learner import Method
 from ..streams import stream
 from ..versions import outdated, result_versions
 from . import drafts, drawing, files, layout, locks
 from .run import Run
+from .segments import conditions
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,9 @@ def _make(run: Run, sampling: Sampling) -> Tensor:
         with files.writing(path.with_name(layout.SHEET)) as draft:
             images.save_png(images.sheet(made[:40], columns=10), draft)
     files.write_tensors(path, {"samples": made})
-    record = {
-        "sampling": sampling.to_dict(),
-        "seconds": drawn.counts["seconds"],
-        "device": device_name(run.learner.device),
-        "threads": torch.get_num_threads(),
-        "versions": result_versions("sampling"),
-        "packages": packages(),
-        "sha256": files.sha256(path),
-    }
-    files.write_json(path.with_name(layout.SAMPLING), record | commit())
+    record = {"sampling": sampling.to_dict(), "seconds": drawn.counts["seconds"], "sha256": files.sha256(path)}
+    record |= {"versions": result_versions("sampling"), **conditions(run.learner.device)}
+    files.write_json(path.with_name(layout.SAMPLING), record)
     drawn.forget()
     for name in ("trajectory-*", "neighbours-*"):  # of what older samplers drew; scores tell it themselves
         for older in path.parent.glob(name) if there else ():
@@ -150,16 +144,14 @@ def _made(run: Run, sampling: Sampling, name: str) -> Path:
     return path
 
 
-def trajectory(run: Run, sampling: Sampling, frames: int = 21) -> Trajectory:
-    """`frames` (2 or more) states on the way to sampling.n samples, evenly spaced, from noise to the end."""
-    if frames < 2:
-        raise ConfigError(f"frames={frames} show no way from noise to the end: give at least 2")
+def trajectory(run: Run, sampling: Sampling) -> Trajectory:
+    """At most FRAMES states on the way to sampling.n samples, evenly spaced, from noise to the end; kept."""
     sampling = run.resolve(sampling)
-    path, there = beside(run, sampling, layout.trajectory(frames))
+    path, there = beside(run, sampling, layout.TRAJECTORY)
     if not there:
         check_weights(run, sampling)  # before the data are asked for: without weights they are of no use
-        n_states = (sampling.n_steps or 1) + 1
-        wanted = {round(i * (n_states - 1) / (frames - 1)) for i in range(frames)}
+        last = layout.FRAMES - 1
+        wanted = {round(i * (sampling.n_steps or 1) / last) for i in range(layout.FRAMES)}
         decode = run.dataset.bridge.decode
         states = [s for i, s in enumerate(_states(run, sampling.n, sampling, 0)) if i in wanted]
         kept = {

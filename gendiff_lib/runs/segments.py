@@ -40,17 +40,17 @@ def new_record(config: Config, dataset: Dataset, learner: Learner, steps_per_epo
     }
 
 
+def conditions(device: torch.device) -> dict[str, Any]:
+    """On what something is made here and now, as records tell it."""
+    threads = torch.get_num_threads()
+    return {"device": device_name(device), "threads": threads, "packages": packages(), **commit()}
+
+
 def begin_segment(record: dict[str, Any], device: torch.device, engine: str, images: int) -> dict[str, Any]:
     """The segment that begins after so many images, added to the record. One that nothing has changed since goes on."""
-    made = {
-        "device": device_name(device),
-        "threads": torch.get_num_threads(),
-        "engine": engine,
-        "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
-        "packages": packages(),
-        **commit(),
-    }
-    record |= {k: v for k, v in made.items() if k != "tf32"}  # the record tells its last segment's
+    told = conditions(device) | {"engine": engine}
+    record |= told  # which tells those of its last segment
+    made = told | {"tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32}
     last = record["segments"][-1] if record["segments"] else {}
     if any(last.get(k) != v for k, v in made.items()):
         counts = {"first_image": images, "images": 0, "seconds": 0.0, "processor_seconds": 0.0}

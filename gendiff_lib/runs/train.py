@@ -101,8 +101,7 @@ class _Training:
     def _train(self, deadline: float) -> None:
         step = accelerate(self.learner, self.engine)  # after a resume: a graph keeps the memory that it was captured on
         forget_peak(self.learner.device)
-        segment = begin_segment(self.record, self.learner.device, self.engine, self.progress.images)
-        clock = Clock(segment, self.record)
+        clock = Clock(begin_segment(self.record, self.learner.device, self.engine, self.progress.images), self.record)
         shown = sys.stderr.isatty() or "ipykernel" in sys.modules
         bar = tqdm(total=self.target, initial=self.progress.images, desc=self.config.name, disable=not shown, **BAR)
         try:

@@ -114,9 +114,10 @@ def test_a_classifier_makes_no_samples():
         sample(train(config), Sampling())
 
 
-def test_a_trajectory_leads_from_noise_to_the_samples(conv):
+def test_a_trajectory_leads_from_noise_to_the_samples(conv, monkeypatch):
     run, sampling = train(conv), Sampling(n=4, batch_size=4)
-    way = trajectory(run, sampling, frames=6)
+    monkeypatch.setattr(layout, "FRAMES", 6)
+    way = trajectory(run, sampling)
     assert way.t.tolist() == [10, 8, 6, 4, 2, 0]
     assert way.x.shape == way.x0.shape == (6, 4, 3, 8, 8)
     assert torch.equal(way.x[-1], sample(run, sampling))
@@ -125,9 +126,9 @@ def test_a_trajectory_leads_from_noise_to_the_samples(conv):
 
 def test_a_trajectory_is_made_once(conv, monkeypatch):
     run = train(conv)
-    first = trajectory(run, Sampling(n=2), frames=3)
+    first = trajectory(run, Sampling(n=2))
     monkeypatch.setattr(samples_module, "_states", fail)
-    assert torch.equal(trajectory(find(conv), Sampling(n=2), frames=3).x, first.x)
+    assert torch.equal(trajectory(find(conv), Sampling(n=2)).x, first.x)
 
 
 def test_an_interrupted_drawing_goes_on_after_its_last_whole_batch(conv, monkeypatch):
@@ -414,9 +415,19 @@ def test_a_classifier_is_an_instrument_whose_weights_alone_count(monkeypatch):
     assert not run.stale
 
 
-def test_a_way_of_fewer_than_two_frames_is_refused(conv):
-    with pytest.raises(ConfigError, match="frames=1 show no way"):
-        trajectory(train(conv), Sampling(n=2, n_steps=2), frames=1)
+def test_of_several_kept_scores_those_of_the_present_code_count(gan, published, monkeypatch):
+    run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
+    with monkeypatch.context() as patch:
+        patch.setitem(versions.VERSIONS, "metrics", 0)
+        evaluate(run, sampling, judge, n_real=20)
+    publish_module.publish(run)
+    light = find(gan, published=True)
+    assert kept_scores(light, sampling, "pixels", 20).made["versions"]["metrics"] == 0
+    for path in run.folder.glob("samples/*/scores-*"):
+        path.unlink()
+    made = evaluate(run, sampling, judge, n_real=20).made
+    assert kept_scores(light, sampling, "pixels", 20).made["versions"] == made["versions"]
+    assert made["versions"]["metrics"] == versions.VERSIONS["metrics"] > 0
 
 
 @pytest.mark.parametrize(
