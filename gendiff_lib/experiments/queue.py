@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from ..config import Config, Sampling
 from ..data import count
-from ..errors import GendiffError, MissingDataError
+from ..errors import GendiffError
 from ..evaluation.bits import bits_of
 from ..evaluation.evaluate import evaluate
 from ..evaluation.memorisation import neighbours_of
@@ -156,16 +157,11 @@ def _scored(run: Run, sampling: Sampling, judges: Sequence[Any], real: int | Non
 
 def _at_hand(name: str, run: Run) -> Any:
     """The extractor, or None where its weights are not to be had here. For generated data the classifier alone."""
-    if name != "classifier" and run.config.dataset != "cifar10":
-        return None
-    try:
+    if name == "classifier":
         return extractor(name, run.config.dataset, "overnight")
-    except MissingDataError:
-        raise
-    except GendiffError:
-        if name == "classifier":
-            raise
-        return None
+    with suppress(GendiffError):
+        return extractor(name, run.config.dataset, "overnight") if run.config.dataset == "cifar10" else None
+    return None
 
 
 def _commit(run: Run, folder: Path) -> Iterator[str]:

@@ -40,8 +40,7 @@ def found(kind: str) -> list[Path]:
 
 def size(path: Path) -> int:
     """Bytes of a file, or of all files below a folder."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(p.stat().st_size for p in files if p.is_file())
+    return sum(p.stat().st_size for p in (path, *path.rglob("*")) if p.is_file())
 
 
 def prune(kind: str) -> Iterator[tuple[Path, int]]:
@@ -52,9 +51,8 @@ def prune(kind: str) -> Iterator[tuple[Path, int]]:
             try:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             except OSError as error:
-                raise files.StoreError(
-                    f"{path} cannot be removed ({error.strerror}): give yourself the right to"
-                ) from None
+                why = error.strerror
+                raise files.StoreError(f"{path} cannot be removed ({why}): give yourself the right to") from None
             yield path, freed
 
 

@@ -9,6 +9,7 @@ import torch
 from .. import paths
 from ..errors import GendiffError
 from . import drafts, files, layout
+from .prune import size
 from .record import read_record
 from .run import Run
 
@@ -87,9 +88,7 @@ def _check(run: Run, draft: Path, record: dict[str, Any]) -> None:
 
 def _weigh(run: Run, draft: Path) -> None:
     """GendiffError where runs/ would hold more than its budget."""
-    skip = {run.id, draft.name}
-    others = [p for p in paths.published_dir().rglob("*") if p.is_file() and not skip & {*p.parts}]
-    total = sum(p.stat().st_size for p in (*others, *draft.rglob("*")) if p.is_file())
+    total = size(draft) + sum(size(p) for p in draft.parent.iterdir() if p.name not in (run.id, draft.name))
     if total > BUDGET:
         raise GendiffError(
             f"runs/ would hold {total / 2**20:.1f} MiB with {run.id}, more than {BUDGET / 2**20:.0f}: "
