@@ -24,7 +24,7 @@ _NIGHT: dict[str, Any] = {"batch_size": 32, "lr": 1e-3, "ema": 22_000.0, "clip_g
 _NIGHT_UNET = _UNET.but(**_NIGHT, network=UNetNetwork(widths=(16, 32, 64), n_blocks=1, attention=(2,), patch=2))
 _NIGHT_MLP = _MLP.but(**{**_NIGHT, "batch_size": 128}, network=MLPNetwork(hidden_dim=512, n_layers=4))
 NIGHT_TRANSFORMER = _TRANSFORMER.but(**_NIGHT, network=TransformerNetwork(n_layers=6, hidden_dim=64, patch=4))
-_NIGHT_FLOW = {**FLOW, "prediction": "x0", "times": "logit-normal", "weighting": "inverse-std"}
+NIGHT_FLOW = {**FLOW, "prediction": "x0", "times": "logit-normal", "weighting": "inverse-std"}
 
 # The laptop's processes keep the shape of the paper's: the same sum of betas in a twentieth of the steps.
 _SHORT_SCHEDULE: dict[str, Any] = {"n_timesteps": 50, "beta_minmax": (2e-3, 4e-1)}
@@ -103,14 +103,14 @@ EXPERIMENTS: dict[str, Experiment] = {
         _UNET.but(name="flow-unet", **FLOW),
         _SMALL_UNET,
         TINY_UNET,
-        _NIGHT_UNET.but(**_NIGHT_FLOW),
+        _NIGHT_UNET.but(**NIGHT_FLOW),
     ),
     "flow-transformer": _denoiser(
         "the same transformer on a straight schedule",
         _TRANSFORMER.but(name="flow-transformer", **FLOW),
         _SMALL_TRANSFORMER,
         _TINY_TRANSFORMER,
-        NIGHT_TRANSFORMER.but(**_NIGHT_FLOW),
+        NIGHT_TRANSFORMER.but(**NIGHT_FLOW),
     ),
     "ddpm-unet-full": _denoiser(
         "DDPM's own U-Net, 35.7M parameters",

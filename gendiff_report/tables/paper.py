@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gendiff_lib.evaluation.scores import Scores
+from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run
 
 from .. import results

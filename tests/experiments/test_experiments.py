@@ -13,7 +13,6 @@ from gendiff_lib.experiments import (
 from gendiff_lib.experiments.book import COLLAPSE, COMPARED, book_configs, sampler_grid
 from gendiff_lib.experiments.cost import operations, training_operations
 from gendiff_lib.experiments.experiment import PRESETS
-from gendiff_lib.training.build import images_at
 from gendiff_report.page import shrunk
 from gendiff_report.printed import FIG16, FIG17
 
