@@ -4,7 +4,8 @@ import shlex
 from typing import Any
 
 from gendiff_lib.config import Config, Sampling
-from gendiff_lib.evaluation.validation import Validation
+from gendiff_lib.evaluation.calibration import Calibration
+from gendiff_lib.evaluation.validation import VERSIONED, Validation
 from gendiff_lib.experiments import EXPERIMENTS, get, preset_of
 from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.samples import sampling_record

@@ -30,6 +30,7 @@ from .asking import Asking
 from .pairs import Pairs, blind
 from .reading import LACKING, READ, Unpublished
 from .reals import kept_floors
+from .scored import kept_scores
 
 COPIES = 1000  # samples that are compared with training images overnight, where bits are computed of fewer
 FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small

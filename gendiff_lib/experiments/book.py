@@ -39,6 +39,12 @@ WORTH = (
 )  # fmt: skip
 COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "ddpm-transformer", "flow-unet", "ddpm-mlp")
 CODED = ("ddpm-conv", "ddpm-unet", "ddpm-transformer", "ddpm-mlp")  # of steps of their own, so that they give bits
+# What pages hold beside the DCGAN at 32x32 pixels, at equal operations: other GANs, one part of it, one setting.
+STABILISERS = ("dcgan-clipped", "dcgan-augmented", "sngan", "sagan", "wgan-gp", "progressive", "r3gan", "sngan-cond")
+PARTS = ("dcgan-minimax", "dcgan-plain", "dcgan-plain-d", "dcgan-relu", "dcgan-leaky", "dcgan-pool")
+SETTINGS = (*studies.RATES, *studies.BATCHES)
+# A laptop's book goes without these, which would take it longer than all the rest.
+LONG_TO_TRAIN = (*STABILISERS, *PARTS, *SETTINGS)
 POINT_SEEDS = (0, 1, 2)
 # What verdicts on the paper's claims look at: experiment and epochs, in the preset `paper` alone.
 CLAIMED = (

@@ -12,14 +12,13 @@ from torch import Tensor
 
 from ..config import Sampling
 from ..data import images
-from ..device import check_precision
+from ..device import check_precision, conditions
 from ..errors import GendiffError
 from ..learner import Method
 from ..streams import stream
 from ..versions import outdated, result_versions
 from . import drafts, drawing, files, layout, locks
 from .run import Run
-from .segments import conditions
 
 
 @dataclass(frozen=True)

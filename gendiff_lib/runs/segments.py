@@ -40,12 +40,6 @@ def new_record(config: Config, dataset: Dataset, learner: Learner, steps_per_epo
     }
 
 
-def conditions(device: torch.device) -> dict[str, Any]:
-    """On what something is made here and now, as records tell it."""
-    threads = torch.get_num_threads()
-    return {"device": device_name(device), "threads": threads, "packages": packages(), **commit()}
-
-
 def begin_segment(record: dict[str, Any], device: torch.device, engine: str, images: int) -> dict[str, Any]:
     """The segment that begins after so many images, added to the record. One that nothing has changed since goes on."""
     told = conditions(device) | {"engine": engine}

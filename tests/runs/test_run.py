@@ -415,21 +415,6 @@ def test_a_classifier_is_an_instrument_whose_weights_alone_count(monkeypatch):
     assert not run.stale
 
 
-def test_of_several_kept_scores_those_of_the_present_code_count(gan, published, monkeypatch):
-    run, sampling, judge = train(gan), Sampling(n=24), Extractor("pixels", "d1", pixels)
-    with monkeypatch.context() as patch:
-        patch.setitem(versions.VERSIONS, "metrics", 0)
-        evaluate(run, sampling, judge, n_real=20)
-    publish_module.publish(run)
-    light = find(gan, published=True)
-    assert kept_scores(light, sampling, "pixels", 20).made["versions"]["metrics"] == 0
-    for path in run.folder.glob("samples/*/scores-*"):
-        path.unlink()
-    made = evaluate(run, sampling, judge, n_real=20).made
-    assert kept_scores(light, sampling, "pixels", 20).made["versions"] == made["versions"]
-    assert made["versions"]["metrics"] == versions.VERSIONS["metrics"] > 0
-
-
 @pytest.mark.parametrize(
     ("field", "value"), [("snapshots", {}), ("snapshots", {"x": {}}), ("seconds", "a"), ("config", {"lr": "a"})]
 )
