@@ -51,8 +51,7 @@ class Asking:
         given = {"epochs": epochs, "seed": seed, "dataset": dataset}
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         Config(**chosen)  # refuses what is of the wrong type or out of range
-        self.preset, self.epochs, self.seed, self.dataset = preset, epochs, seed, dataset
-        self.patience = patience
+        self.preset, self.epochs, self.seed, self.dataset, self.patience = preset, epochs, seed, dataset, patience
         self._chosen = {name: value for name, value in chosen.items() if name != "dataset"}
         self._judges: dict[tuple[str, str], Extractor] = {}
         self.shown_data: set[str] = set()  # names of the data sets whose real images this page shows
