@@ -16,7 +16,7 @@ from gendiff_lib.experiments.book import COLLAPSE, COMPARED, LIVE_POINTS, LONG_T
 from gendiff_lib.experiments.budget import TooLong, check_patience
 from gendiff_lib.experiments.experiment import Protocol, check_preset
 from gendiff_lib.experiments.extractors import INSTRUMENTS, classifier_name, offline, offline_name, own_classifier
-from gendiff_lib.experiments.queue import EARLY_N, OTHERS, TRIALS
+from gendiff_lib.experiments.queue import EARLY_N, OTHERS
 from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run, find, folders
 from gendiff_lib.runs.train import train

@@ -145,6 +145,10 @@ class Run:
         """`sampling` with every None replaced by what this run's method does; see build.resolve."""
         return resolve(sampling, self.config, self.shape)
 
+    def evaluations(self, sampling: Sampling) -> int:
+        """How often the network is evaluated for a sample."""
+        return evaluations(sampling, self.config, self.shape)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """One sample as the networks see it, told by the record alone: no data set need be at hand."""
