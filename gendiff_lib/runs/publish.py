@@ -61,10 +61,11 @@ def _weights(run: Run, draft: Path, record: dict[str, Any], seen: int, *, make: 
 
 
 def halved(full: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights in half precision, of averaged ones those alone. Batch statistics stay whole: they have no bound."""
+    """Weights in half precision, of averaged ones those alone. Batch statistics and counts stay whole: no bound."""
     averaged = {k: v for k, v in full.items() if k.startswith("ema.")}
-    whole = ("running_mean", "running_var", "num_batches_tracked")
-    return {k: v if k.endswith(whole) else v.half() for k, v in (averaged or full).items()}
+    whole = ("running_mean", "running_var")
+    halves = {k for k, v in full.items() if v.is_floating_point() and not k.endswith(whole)}
+    return {k: v.half() if k in halves else v for k, v in (averaged or full).items()}
 
 
 def publish_validation(path: Path) -> Path:

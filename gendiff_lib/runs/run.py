@@ -112,7 +112,7 @@ class Run:
         learner = make(self.config, self.shape, len(self.record["classes"]))
         learner.to(default_device())
         weights = files.read_tensors(path)
-        raw = {f"net.{name[4:]}": w for name, w in weights.items() if name.startswith("ema.")}
+        raw = {f"{learner.saved[0]}.{name[4:]}": w for name, w in weights.items() if name.startswith("ema.")}
         try:
             learner.load_weights(raw | weights)  # averaged ones in the place of raw ones: see samples.check_weights
         except ConfigError:

@@ -47,7 +47,7 @@ def check_weights(run: Run, sampling: Sampling) -> None:
     if "ema" not in run.learner.saved or sampling.weights != "raw":
         return
     names = files.read_tensors(run.folder / layout.weights(run.images))
-    if not any(name.startswith("net.") for name in names):
+    if not any(name.startswith(f"{run.learner.saved[0]}.") for name in names):
         raise GendiffError(f"{run.id} is published with its averaged weights alone: leave out weights=raw")
 
 

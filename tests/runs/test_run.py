@@ -19,6 +19,7 @@ from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.memorisation import memorisation, neighbours_of
 from gendiff_lib.evaluation.points import evaluate_points
+from gendiff_lib.gan.config import GANConfig, ProgressiveNetwork
 from gendiff_lib.runs import files, layout
 from gendiff_lib.runs import publish as publish_module
 from gendiff_lib.runs import record as record_module
@@ -27,6 +28,7 @@ from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.run import Run, all_runs, find
 from gendiff_lib.runs.samples import sample, sample_sheet, sampling_record, trajectory
 from gendiff_lib.runs.train import train
+from gendiff_lib.training.build import make
 
 FEW = Sampling(n=12, batch_size=5, n_steps=2)
 
@@ -249,6 +251,28 @@ def test_averaged_weights_are_never_called_raw(conv, published, monkeypatch, tmp
         with pytest.raises(GendiffError, match="averaged weights alone: leave out weights=raw"):
             sample(place, Sampling(n=3, n_steps=2, weights="raw"))
     assert bits_of(light, 20).total == both["ema"]
+
+
+def test_a_published_generator_is_the_averaged_one(gan, published, monkeypatch, tmp_path):
+    run = train(gan.but(ema=200.0))
+    drawn = sample(run, Sampling(n=3))
+    light = Run.read(publish_module.publish(run, weights=True))
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
+    assert (sample(light, Sampling(n=3)).int() - drawn.int()).abs().max() <= 1  # in half precision
+    with pytest.raises(GendiffError, match="averaged weights alone: leave out weights=raw"):
+        sample(light, Sampling(n=3, weights="raw"))
+
+
+def test_a_published_generator_knows_how_far_it_has_grown():
+    network = ProgressiveNetwork(ngf=8, ndf=8, fade=70_000)
+    config = GANConfig(network=network, dataset="shapes", n_train=64, batch_size=32)
+    learner = make(config, (3, 32, 32), 10)
+    for net in learner.growing:
+        net.grow(140_000)  # more than half precision holds
+    half = publish_module.halved(learner.weights())
+    other = make(config.but(seed=1), (3, 32, 32), 10)
+    other.load_weights({k: v.float() if v.dtype == torch.float16 else v for k, v in half.items()})
+    assert other.generator.stage == learner.generator.stage == (1, 1.0)
 
 
 @pytest.mark.parametrize("n", [-3, 0, 1])
