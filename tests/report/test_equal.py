@@ -2,7 +2,7 @@ import pytest
 
 from gendiff_lib.gan.collapse import Collapse
 from gendiff_lib.runs.train import train
-from gendiff_report import figures, tables
+from gendiff_report import equal, figures, tables
 from gendiff_report.asking import Asking
 from gendiff_report.equal import at_equal_operations, tried
 from gendiff_report.figures import plots
@@ -25,6 +25,12 @@ def test_runs_are_held_at_the_snapshots_nearest_to_the_fewest_operations(runs):
         ratios[epochs] = max(ratio, 1 / ratio)
     assert wide.config.epochs == min(ratios, key=ratios.get) < 2
     assert at_equal_operations({}) == {}
+
+
+def test_a_trial_is_looked_at_by_its_own_operations(runs, monkeypatch):
+    monkeypatch.setattr(equal, "TRIAL", runs["wide"].at(0.5).training_operations)
+    assert equal.at_a_trials(Asking(preset="overnight"), runs)["wide"].config.epochs == 0.5
+    assert equal.at_a_trials(Asking(preset="smoke"), runs)["narrow"].config.epochs == 2
 
 
 def test_a_run_is_not_looked_at_beyond_the_epoch_that_is_shown(runs):
