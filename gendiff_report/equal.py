@@ -8,7 +8,6 @@ from gendiff_lib.runs.run import Run
 
 from .asking import Asking
 
-
 TRIAL = 10**15 / 32  # operations of a trial
 
 
