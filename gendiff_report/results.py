@@ -13,6 +13,7 @@ from gendiff_lib.config import Sampling
 from gendiff_lib.data import count, images
 from gendiff_lib.diffusion.likelihood import Bits
 from gendiff_lib.evaluation.bits import bits_of
+from gendiff_lib.evaluation.evaluate import best_snapshot as best
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.memorisation import Memorisation, neighbours_of
@@ -52,6 +53,12 @@ def scores(
     if found is None:
         raise Unpublished(f"the samples of {run.id} at epoch {run.config.epochs:.4g} are not scored yet")
     return found
+
+
+def best_snapshot(asked: Asking, run: Run) -> Run:
+    """The run at its best snapshot, up to the epoch that is shown, by as many samples of each."""
+    how = asked.of_snapshots(run)
+    return best(run, lambda each: scores(asked, each, how).frechet_distance)
 
 
 def own_scores(asked: Asking, run: Run, sampling: Sampling | None = None) -> Scores | None:

@@ -1,5 +1,6 @@
 """Evaluation of a run: its samples against real images in an extractor's space, once, and kept beside the samples."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -68,6 +69,14 @@ def evaluate(
     scores = score(fake, real, extractor, reference=reference, statistics=whole, made=made)
     files.write_json(path, asdict(scores))
     return scores
+
+
+def best_snapshot(run: Run, distance: Callable[[Run], float]) -> Run:
+    """The run at the snapshot, up to the epoch that it is seen at, of the least distance to real images.
+
+    On the samples that chose it that is too low, being the least of several: report it on samples of another seed.
+    """
+    return min((run.at(epochs) for epochs in run.epochs if epochs <= run.config.epochs), key=distance)
 
 
 def provenance(run: Run, sampling: Sampling) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ..config import Config, Sampling
 from ..data import count
 from ..errors import GendiffError
 from ..evaluation.bits import bits_of
-from ..evaluation.evaluate import evaluate
+from ..evaluation.evaluate import best_snapshot, evaluate
 from ..evaluation.memorisation import neighbours_of
 from ..runs import files, layout, locks
 from ..runs.publish import publish
@@ -133,6 +133,10 @@ def complete(run: Run) -> Iterator[str]:
     if run.dataset.is_image:
         neighbours_of(run, asked, judges[0], min(1000, asked.n))
         yield f"{run.id}: nearest training images found"
+    if run.config.kind == "gan":  # its best snapshot is reported on samples that did not choose it
+        early, judge = asked.but(n=min(EARLY_N, asked.n)), offline[-1]
+        best = best_snapshot(run, lambda each: evaluate(each, early, judge, real).frechet_distance)
+        yield from _scored(best, early.but(seed=early.seed + 1), offline, real)
     for sampling in _ways(run, asked):
         yield from _scored(run, sampling, offline, real)
         if sampling.sampler in ("ddpm", "tutorial"):

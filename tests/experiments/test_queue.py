@@ -1,3 +1,4 @@
+import json
 import subprocess
 import threading
 
@@ -8,6 +9,7 @@ from gendiff_lib import experiments, paths
 from gendiff_lib.config import Sampling
 from gendiff_lib.data.dataset import Dataset, ImageBridge
 from gendiff_lib.diffusion.config import MLPNetwork, UNetNetwork
+from gendiff_lib.evaluation.evaluate import best_snapshot
 from gendiff_lib.experiments import EXPERIMENTS, get, queue
 from gendiff_lib.experiments.cost import at_petaflops, operations, samples_of, training_operations
 from gendiff_lib.experiments.experiment import Protocol
@@ -154,10 +156,24 @@ def test_a_finished_run_is_sampled_scored_and_published_with_all_its_snapshots_a
         assert {int(k) for k in scores} == {64, 128}  # images seen at either snapshot
         assert list(run.folder.glob("samples/*/neighbours-*"))
     assert list(find(night[1], published=True).folder.glob("bits/*.json"))
-    drawn = list(find(night[0], published=True).folder.glob("samples/0000000128-*"))
-    assert len(drawn) == 4  # at two n, and two more ways with batch norm
+    gan = find(night[0], published=True)
+    best = best_snapshot(gan, lambda each: distance(each, 0))
+    assert distance(best, 1) != distance(best, 0)  # reported on samples that did not choose it
+    (other,) = [e for e in gan.epochs if e != best.config.epochs]
+    assert distance(gan.at(other), 1) is None
+    drawn = list(gan.folder.glob("samples/0000000128-*"))
+    assert len(drawn) == 4 + (best.images == 128)  # at two n, and two more ways with batch norm
     again = list(work(night, 600.0, queue.published))
     assert [line for line in again if "is there" not in line] == ["nothing is left"]
+
+
+def distance(run, seed):
+    """The Fréchet distance of a set of the early n that is kept, None where none is."""
+    for path in run.folder.glob(f"samples/{run.images:010}-*/scores-*.json"):
+        told = json.loads(path.read_text())
+        if (told["made"]["sampling_seed"], told["n_fake"], told["made"]["batchnorm"]) == (seed, 30, "recomputed"):
+            return told["frechet_distance"]
+    return None
 
 
 def test_outside_a_checkout_a_run_is_published_all_the_same(night, published):
