@@ -17,14 +17,23 @@ _SMALL_GAN: dict[str, Any] = {
     "lrG": 4e-4,
     "lrD": 2e-4,
 }
+_LAPTOP_32: dict[str, Any] = {**_SMALL_GAN, "network.ngf": 32, "network.ndf": 32, "epochs": 3, "snapshots": (3,)}
 TINY_GAN: dict[str, Any] = {"network.ngf": 8, "network.ndf": 8}
 _LAPTOP: dict[str, Any] = {"n_train": 10_000, "batch_size": 64, "epochs": 3, "snapshots": (3,)}
 
 
-def altered_dcgan(title: str, name: str, *, petaflops: float = 1 / 8, changes: dict[str, Any]) -> Experiment:
-    """The paper's DCGAN with one thing changed, at every size."""
-    laptop = {**_SMALL_GAN, "epochs": 3, "snapshots": (3,), **changes}
-    paper, night = (base.but(name=name, **changes) for base in (DCGAN, NIGHT_GAN))
+def altered_dcgan(
+    title: str, name: str, *, petaflops: float = 1 / 8, claimed: bool = False, changes: dict[str, Any]
+) -> Experiment:
+    """The DCGAN at 32x32 pixels with one thing changed, at every size.
+
+    What a claim of the paper is about (`claimed`) has the 64x64 of its Fig. 16 in the preset `paper`.
+    """
+    laptop = {**_LAPTOP_32, "image_size": None, **changes}
+    paper, night = (
+        DCGAN.but(name=name, image_size=64 if claimed else None, **changes),
+        NIGHT_GAN.but(name=name, **changes),
+    )
     return Experiment(title, presets_of(paper, laptop, {**TINY_GAN, **changes}, night), GENERATOR, petaflops=petaflops)
 
 
@@ -37,7 +46,8 @@ def _named(title: str, paper: GANConfig, small: dict[str, Any], tiny: dict[str, 
     )
 
 
-# SNGAN's own settings (Miyato et al. 2018, table 3, setting C; 50,000 updates of the generator, each after five).
+# SNGAN's settings as its authors' code has them for CIFAR-10 without classes: 50,000 updates of the generator, each
+# after five of the critic. There the generator's batch is of 128 fresh fakes; here it is the critic's last.
 SNGAN = GANConfig(
     name="sngan",
     image_size=32,
@@ -54,7 +64,7 @@ SNGAN = GANConfig(
     epochs=320,
 )
 # Narrow, and without a decay, since a longer training goes on from a shorter one. One update of the critic for each of
-# the generator's: at 1/8 petaFLOP five would leave the generator some 3,000.
+# the generator's: at 1/8 petaFLOP five would leave the generator a few thousand.
 _SMALL_RESNET: dict[str, Any] = {"network.ngf": 24, "network.ndf": 24, "n_critic": 1, "lr_decay": None}
 _TINY_RESNET: dict[str, Any] = {"network.ngf": 8, "network.ndf": 8}
 SAGAN = SNGAN.but(  # Zhang et al. 2018, section 4: spectral normalisation of both, attention, two time scales
@@ -66,12 +76,15 @@ SAGAN = SNGAN.but(  # Zhang et al. 2018, section 4: spectral normalisation of bo
     lr_decay=None,
     epochs=100,
 )
-WGAN_GP = SNGAN.but(  # Gulrajani et al. 2017, appendix C: a plain residual critic and its penalty
+# Gulrajani et al. 2017: a plain residual critic and its penalty, 100,000 updates of the generator. The networks are
+# SNGAN's, whose critic sums over pixels where theirs takes the mean.
+WGAN_GP = SNGAN.but(
     name="wgan-gp",
     network=ResNetGANNetwork(ngf=128, ndf=128, spectral_d=False),
     loss="wasserstein",
     penalty="wgan-gp",
     gamma=10.0,
+    lr_decay=500_000 * 64,
     epochs=640,
 )
 # Huang et al. 2024, but for its augmentation. Each player's update has real images of its own: ours counts both, theirs
@@ -90,7 +103,7 @@ R3GAN = GANConfig(
     beta1=0.0,
     beta2=0.99,
     warm_up=40_000_000,
-    ema=5_000_000.0,
+    ema=10_000_000.0,
     flip=True,
     batch_size=512,
     epochs=10_000,
@@ -109,7 +122,8 @@ NIGHT_R3GAN: dict[str, Any] = {
     "ema": 22_000.0,
     "batch_size": 32,
 }
-PROGRESSIVE = GANConfig(  # Karras et al. 2018, appendix A
+# Karras et al. 2018, in their code's default lengths; theirs begins at 4x4 pixels, and adds a small drift to the loss.
+PROGRESSIVE = GANConfig(
     name="progressive",
     image_size=32,
     network=ProgressiveNetwork(ngf=512, ndf=512, fade=600_000),
@@ -142,7 +156,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "a DCGAN at the data's own 32x32 pixels",
         presets_of(
             DCGAN.but(name="dcgan-32", image_size=None),
-            {**_SMALL_GAN, "network.ngf": 32, "network.ndf": 32, "epochs": 3, "snapshots": (3,)},
+            _LAPTOP_32,
             TINY_GAN,
             NIGHT_GAN,
         ),
@@ -150,15 +164,19 @@ EXPERIMENTS: dict[str, Experiment] = {
         petaflops=1 / 4,
     ),
     "dcgan-minimax": altered_dcgan(
-        "the DCGAN with the saturating loss of equation 1", "dcgan-minimax", changes={"loss": "minimax"}
+        "the DCGAN with the saturating loss of equation 1", "dcgan-minimax", claimed=True, changes={"loss": "minimax"}
     ),
     "dcgan-plain": altered_dcgan(
         "the DCGAN without batch norm after its transposed convolutions",
         "dcgan-plain",
+        claimed=True,
         changes={"network.norm": "none"},
     ),
     "dcgan-clipped": altered_dcgan(
-        "the DCGAN with the gradients of both players clipped to norm 1", "dcgan-clipped", changes={"clip_grad": 1.0}
+        "the DCGAN with the gradients of both players clipped to norm 1",
+        "dcgan-clipped",
+        claimed=True,
+        changes={"clip_grad": 1.0},
     ),
     "dcgan-plain-d": altered_dcgan(
         "the DCGAN without batch norm in the discriminator",

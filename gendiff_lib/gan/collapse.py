@@ -1,6 +1,7 @@
 """Whether a GAN's training has collapsed: a rule on its history, fixed before the runs that it judges were trained.
 
-A run has collapsed where, of the rows of its history over PATIENCE updates, MOST show one of three signs:
+A run has collapsed where, of the rows of its history over PATIENCE updates and at least ROWS, MOST show the same one of
+three signs:
 
 - *it ignores z*: images of a fixed batch of latents are the same to the eye (diversity below SAME), or keep less than
   a sixteenth of the variance that they had at best (diversity below DROPPED times its largest value so far);
@@ -25,6 +26,7 @@ from torch import Tensor
 from ..errors import GendiffError
 
 PATIENCE = 1000  # updates: what Adam's second moments remember, 1 / (1 - 0.999)
+ROWS = 10  # at least, where few rows are so many updates
 MOST = 0.9  # of those rows: what lasts is not undone by one that strays
 SAME = 4 / 127.5  # root mean square difference of images in [-1, 1]: four of the 255 steps that are stored
 DROPPED = 1 / 4
@@ -88,8 +90,9 @@ def discriminator_won(history: History) -> Signs:
 def _lasting(signs: Signs, history: History) -> list[float]:
     """The epochs of rows that end PATIENCE updates, most rows of which show a sign."""
     steps = np.asarray(history["step"])
-    ends = [i for i, step in enumerate(steps) if step >= PATIENCE]
-    return [history["epoch"][i] for i in ends if signs[: i + 1][steps[: i + 1] > steps[i] - PATIENCE].mean() >= MOST]
+    ends = [i for i, step in enumerate(steps) if step >= PATIENCE and i + 1 >= ROWS]
+    spans = {i: max(int((steps[: i + 1] > steps[i] - PATIENCE).sum()), ROWS) for i in ends}
+    return [history["epoch"][i] for i, n in spans.items() if signs[i + 1 - n : i + 1].mean() >= MOST]
 
 
 COLUMNS = ("epoch", "step", "loss_g", "grad_norm_g", "accuracy_real", "accuracy_fake", "diversity")

@@ -1,4 +1,4 @@
-"""Generative adversarial networks: the paper's DCGAN (Figs. 14 and 15), its 32x32 variant, and one for the plane."""
+"""Generative adversarial networks: the paper's DCGAN (Figs. 14 and 15), and the family beyond it."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -28,6 +28,7 @@ from .settling import PENALTY_START, from_start, settle
 VERSION = register("gan", 1)
 DIVERSITY_BATCH = 64  # images of the fixed batch
 STATISTICS_BATCHES, STATISTICS_BATCH = 20, 128  # of fixed noise, for a snapshot's batch statistics
+RUNNING = ("running_mean", "running_var", "_u", "_v")  # what recomputing moves: spectral normalisation's vectors too
 CRITIC, GENERATOR, BOTH = "critic", "generator", "both"  # whose turn a step is
 ABSOLUTE = ("non-saturating", "minimax", "hinge")  # losses whose logits mean something by themselves
 TOLD = ("loss_d", "loss_g", "grad_norm_d", "grad_norm_g", "accuracy_real", "accuracy_fake", "penalty")
@@ -97,6 +98,7 @@ class GAN(Method):
         turn = self.turns[progress.updates % len(self.turns)]
         for net in self.growing:
             net.grow(progress.images)
+            x = net.faded(x) if net is self.discriminator else x
         settle(self.optimizers, self.gan, progress.images)
         y = labels if self.gan.conditional else None
         with self.autocast(), torch.set_grad_enabled(turn != CRITIC):
@@ -180,7 +182,7 @@ class GAN(Method):
         generator = deepcopy(self.modules["ema" if averaged else "generator"]).train(which == "batch")
         if which == "recomputed" and not self.loaded:
             recompute(generator, partial(self._run, generator), STATISTICS_BATCHES)
-        for name, value in self.running.items() if which == "running" else ():
+        for name, value in self.running.items() if which in ("running", "batch") and not averaged else ():
             generator.get_buffer(name).copy_(value)
         return generator
 
@@ -197,7 +199,7 @@ class GAN(Method):
         if self.ema:
             made["ema"] = self._with_statistics("recomputed", averaged=True)
         buffers = self.running or dict(self.generator.named_buffers())
-        running = {f"running.{k}": v for k, v in buffers.items() if k.endswith(("running_mean", "running_var"))}
+        running = {f"running.{k}": v for k, v in buffers.items() if k.endswith(RUNNING)}
         return {f"{name}.{k}": v for name, net in made.items() for k, v in net.state_dict().items()} | running
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:

@@ -1,7 +1,8 @@
 """Penalties on a critic's slope: what keeps it smooth, and training by it stable.
 
 Each differentiates a gradient once more (a double backward), in eager mode and full precision. A penalty is of one
-image at a time, so a critic must not mix those of a batch: `refuse_batch_norm`.
+image at a time, so a critic must not mix those of a batch: `refuse_batch_norm`. (The map of deviations of growing
+critics mixes a little, as their authors have it.)
 """
 
 from collections.abc import Callable

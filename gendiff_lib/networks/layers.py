@@ -1,4 +1,4 @@
-"""What several denoisers are made of."""
+"""What several networks are made of."""
 
 import math
 from typing import TypeVar

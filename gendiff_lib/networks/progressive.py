@@ -74,6 +74,14 @@ class Growing(nn.Module):
         """Be as after so many images."""
         self.get_buffer("images").fill_(images)
 
+    def faded(self, x: Tensor) -> Tensor:
+        """Real images (N, 3, 32, 32) as young as the fakes of the moment: mixed with their halved selves, enlarged."""
+        stage, alpha = self.stage
+        if stage == 0 or alpha == 1:
+            return x
+        side = SIDES[stage - 1]
+        return torch.lerp(F.interpolate(F.avg_pool2d(x, SIDES[-1] // side), SIDES[-1]), x, alpha)
+
     @property
     def stage(self) -> tuple[int, float]:
         """The stage, an index of SIDES, and its alpha."""
@@ -108,7 +116,7 @@ class Generator(Growing):
         for i in range(stage):
             before = self.blocks[i](before)
         images: Tensor = self.to_rgb[stage](self.blocks[stage](before))
-        if stage == 0:
+        if stage == 0 or alpha == 1:
             return images
         return torch.lerp(F.interpolate(self.to_rgb[stage - 1](before), scale_factor=2.0), images, alpha)
 
@@ -139,7 +147,7 @@ class Discriminator(Growing):
     def at(self, x: Tensor, stage: int, alpha: float = 1.0) -> Tensor:
         """(N, 3, SIDES[stage], SIDES[stage]) to logits (N,), mixed as the generator's images are."""
         h = self.blocks[stage](self.from_rgb[stage](x))
-        if stage:
+        if stage and alpha < 1:
             h = torch.lerp(self.from_rgb[stage - 1](F.avg_pool2d(x, 2)), h, alpha)
         for i in reversed(range(stage)):
             h = self.blocks[i](h)

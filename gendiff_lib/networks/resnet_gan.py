@@ -92,7 +92,7 @@ class Generator(nn.Module):
         n_classes: int | None = None,
     ) -> None:
         super().__init__()
-        channels = channels_at(shape, SIDE, "resnet_gan")
+        channels = channels_at(shape, SIDE, "resnet")
         self.enter = nn.Linear(nz, width * BOTTOM**2)
         self.blocks = nn.ModuleList(Up(width, n_classes) for _ in range(3))
         self.attend = SelfAttention(width) if attention else nn.Identity()
@@ -146,7 +146,7 @@ class Discriminator(nn.Module):
         n_classes: int | None = None,
     ) -> None:
         super().__init__()
-        first = Down(channels_at(shape, SIDE, "resnet_gan"), width, pool=True, first=True)
+        first = Down(channels_at(shape, SIDE, "resnet"), width, pool=True, first=True)
         attend = [SelfAttention(width)] if attention else []  # at 16x16
         rest = [Down(width, width, pool=pool) for pool in (True, False, False)]
         self.blocks = nn.Sequential(first, *attend, *rest)

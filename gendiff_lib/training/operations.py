@@ -1,7 +1,9 @@
 """The operations of a training, counted by running a step."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,6 +12,24 @@ from ..config import Config
 from ..data.dataset import Dataset
 from ..progress import Progress
 from .build import build, start
+
+Shape = Sequence[int]
+aten = torch.ops.aten
+
+
+def _of_convolution_backward(
+    grad_out: Shape, x: Shape, weight: Shape, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool,
+    *rest: Any, **kwargs: Any,
+) -> int:  # fmt: skip
+    """Of each gradient, by the input and by the weights, as many operations as forward (torch's own forgets groups)."""
+    mask = rest[2]  # of what is computed: the gradient by the input, by the weights, by the bias
+    places = x[0] * math.prod((x if transposed else grad_out)[2:])
+    return 2 * places * math.prod(weight) * (bool(mask[0]) + bool(mask[1]))
+
+
+def counting() -> FlopCounterMode:
+    """A context that counts the operations done in it, of multiplications and sums of products alone."""
+    return FlopCounterMode(display=False, custom_mapping={aten.convolution_backward: _of_convolution_backward})
 
 
 def operations_counter(config: Config, dataset: Dataset) -> Callable[[str, Progress], int]:
@@ -34,6 +54,6 @@ def operations_per_image(config: Config, dataset: Dataset, progress: Progress | 
         learner = build(config, dataset, torch.device("cpu"))
         here = replace(progress or start(config, dataset, torch.device("cpu")), rng=torch.Generator())
         x = dataset.bridge.encode(dataset.samples[:2].cpu(), config.image_size)
-        with FlopCounterMode(display=False) as counter:
+        with counting() as counter:
             learner.step(x, dataset.labels[:2].cpu(), here, here.rng)
     return int(counter.get_total_flops()) // 2

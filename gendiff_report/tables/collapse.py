@@ -11,7 +11,7 @@ from ..provenance import training_protocol
 from ..verdict import said
 from .table import filed
 
-LAST = 10  # rows of a history that its end is told by: an epoch
+LAST = 10  # rows of a history that its end is told by: an epoch, where it has so many batches
 
 
 def collapse(runs: Mapping[str, Run]) -> Exhibit[dict[str, Collapse | None]]:
@@ -19,8 +19,9 @@ def collapse(runs: Mapping[str, Run]) -> Exhibit[dict[str, Collapse | None]]:
     found = {label: collapsed(run.history) for label, run in runs.items()}
     rows = [{"model": label, "verdict": said(found[label], run), **_end(run)} for label, run in runs.items()]
     caption = (
-        f"A run has collapsed where most rows of its history over {PATIENCE:,} updates show a sign that the method's "
-        "page defines. Beside it, means over the last epoch."
+        f"A run has collapsed where most rows of its history over {PATIENCE:,} batches show a sign that the method's "
+        "page defines. Beside it, means over the last rows: how unlike images of a fixed batch are, of what share of "
+        "real images and of fakes the discriminator is right, and the norm of the generator's gradient."
     )
     return Exhibit(filed(rows, caption), found)
 
@@ -33,7 +34,7 @@ def gan_setting(run: Run) -> str:
 
 def _end(run: Run) -> dict[str, Number]:
     columns = {
-        "updates": ("step", ",.0f"),
+        "batches": ("step", ",.0f"),
         "diversity": ("diversity", ".3g"),
         "D right on real": ("accuracy_real", ".2f"),
         "D right on fakes": ("accuracy_fake", ".2f"),

@@ -22,13 +22,16 @@ Splits = tuple[list[Scores], list[Scores]]  # against training and test images
 SEEDS_NOTE = "Where there is one training seed this speaks of two runs, not of two methods."
 
 
-def scores(asked: Asking, entries: Mapping[str, Entry]) -> Exhibit[dict[str, Scores]]:
+def scores(asked: Asking, entries: Mapping[str, Entry], *, cost: bool = False) -> Exhibit[dict[str, Scores]]:
     """A row an entry: the scores of one set of samples, with the protocol of each; Unpublished where none has any.
 
+    `cost` adds the operations of each training, and whether its samples are of raw or of averaged weights.
     What is not scored, and must not be now, is left out, and a line says so.
     """
     found, missing = _both_splits(asked, entries, lambda *entry: [results.scores(asked, *entry)])
-    return Exhibit(missing + _shown(asked, found, entries), {label: train[0] for label, (train, _) in found.items()})
+    more = {label: _cost(entries[label], train[0]) for label, (train, _) in found.items()} if cost else {}
+    shown = _shown(asked, found, entries, more)
+    return Exhibit(missing + shown, {label: train[0] for label, (train, _) in found.items()})
 
 
 def seeds(asked: Asking, entries: Mapping[str, Entry]) -> Exhibit[dict[str, list[Scores]]]:
@@ -65,6 +68,12 @@ def leads(one: tuple[str, list[Scores]], other: tuple[str, list[Scores]]) -> Exh
     return Exhibit(filed(rows, caption), sides)
 
 
+def _cost(entry: Entry, scored: Scores) -> dict[str, Any]:
+    run, _ = _whole(entry)
+    work = operations(run.training_operations, training_protocol(run))
+    return {"petaFLOP": work, "weights": scored.made["weights"]}
+
+
 def _whole(entry: Entry) -> tuple[Run, Sampling | None]:
     return entry if isinstance(entry, tuple) else (entry, None)
 
@@ -90,9 +99,17 @@ def _both_splits(
     return found, left_out("not scored yet, so left out here", lacking)
 
 
-def _shown(asked: Asking, found: Mapping[str, Splits], entries: Mapping[str, Entry]) -> str:
+def _shown(
+    asked: Asking,
+    found: Mapping[str, Splits],
+    entries: Mapping[str, Entry],
+    more: Mapping[str, dict[str, Any]] | None = None,
+) -> str:
     own = _own_columns(asked, {label: entries[label] for label in found})
-    rows = [score_row(label, train, test) | own.get(label, {}) for label, (train, test) in found.items()]
+    rows = [
+        score_row(label, train, test) | own.get(label, {}) | (more or {}).get(label, {})
+        for label, (train, test) in found.items()
+    ]
     one = next(iter(found.values()))[0][0]
     against = next((f"; (test): {test[0].n_real:,} test images" for _, test in found.values() if test), "")
     names = "" if one.extractor == "inception" else "fd, kd and cs are no FID, KID and IS. "

@@ -245,6 +245,18 @@ def test_both_sides_are_augmented_before_the_discriminator_sees_them():
     assert not torch.equal(shown[1] == 0, shown[2] == 0)  # each time at another place
 
 
+@pytest.mark.parametrize("which", ["recomputed", "running", "batch"])
+def test_spectrally_normalised_generators_are_kept_as_they_are_whichever_statistics_are_asked_for(which):
+    config = GANConfig(network=ResNetGANNetwork(ngf=8, ndf=8, spectral=True), nz=6, loss="hinge", lrG=1e-2)
+    live = make(config, SHAPE, 10)
+    for update in range(3):
+        step(live, update)
+    loaded = make(config.but(seed=1), SHAPE, 10)
+    loaded.load_weights(live.weights())
+    drawn = [next(learner.sample(4, Sampling(batchnorm=which), rng())).x for learner in (live, loaded)]
+    assert_close(*drawn)
+
+
 # ---------------------------------------------------------------- classes
 
 
@@ -271,6 +283,15 @@ def test_classes_of_samples_are_drawn_evenly_and_by_the_given_generator():
 
 
 # ---------------------------------------------------------------- growing
+
+
+def test_growing_players_are_shown_real_images_as_young_as_their_fakes():
+    config = GANConfig(network=ProgressiveNetwork(ngf=8, ndf=8, fade=100), nz=6)
+    learner, seen = make(config, SHAPE, 10), []
+    learner.discriminator.register_forward_hook(lambda m, i, out: seen.append(i[0].detach()))
+    step(learner, images=150)
+    assert_close(seen[0], learner.discriminator.faded(batch()))
+    assert not torch.allclose(seen[0], batch())
 
 
 def test_growing_players_train_at_the_side_of_their_stage():

@@ -70,6 +70,16 @@ def test_the_stage_goes_with_the_weights():
     assert_close(net(z), interpolate(net.at(z, 1, 0.5), 32))
 
 
+@pytest.mark.parametrize(("images", "young"), [(0, 0.0), (100, 1.0), (150, 0.5), (200, 0.0), (350, 0.5), (900, 0.0)])
+def test_real_images_are_as_young_as_the_fakes_of_the_moment(images, young):
+    judge, x = discriminator(), noise(4, *SHAPE)
+    judge.grow(images)
+    side = SIDES[judge.stage[0] - 1]
+    assert_close(judge.faded(x), (1 - young) * x + young * interpolate(avg_pool2d(x, 32 // side), 32))
+    small = avg_pool2d(judge.faded(x), 32 // SIDES[judge.stage[0]])
+    assert_close(avg_pool2d(small, 2), avg_pool2d(x, 64 // SIDES[judge.stage[0]]))  # fading leaves what was seen before
+
+
 @pytest.mark.parametrize("images", [100, 300])
 def test_nothing_changes_at_the_moment_of_a_switch(images):
     net, judge, z, x = generator(), discriminator(), noise(4, 6, 1, 1), noise(4, *SHAPE)

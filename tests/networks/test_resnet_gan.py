@@ -156,5 +156,5 @@ def test_logits_are_float32_where_convolutions_are_bfloat16():
 @pytest.mark.parametrize("shape", [(3, 64, 64), (2,), (3, 32, 16)])
 def test_other_sizes_are_refused(shape):
     for build in (lambda: Generator(shape, nz=6, width=8), lambda: Discriminator(shape, width=8)):
-        with pytest.raises(ConfigError, match=r"'resnet_gan' is built for images of 32x32 pixels"):
+        with pytest.raises(ConfigError, match=r"'resnet' is built for images of 32x32 pixels"):
             build()

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import nn
 
 from gendiff_lib.classifier import ClassifierConfig
 from gendiff_lib.config import Config
@@ -111,6 +112,23 @@ def test_operations_are_those_of_an_image_times_the_images(points, gan, capsys):
         assert each > 100
         assert seen == [(n * config.batch_size, each * n * config.batch_size) for n in range(1, len(seen) + 1)]
     assert capsys.readouterr().out == ""  # the counter has a table of its own to print
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_convolutions_gradients_cost_twice_its_own_operations_in_groups_too(groups, transposed):
+    layer = (nn.ConvTranspose2d if transposed else nn.Conv2d)(8, 16, 4, 2, 1, groups=groups)
+    x = torch.randn(2, 8, 10, 10, requires_grad=True)
+    with operations.counting() as forward:
+        y = layer(x)
+    with operations.counting() as backward:
+        y.sum().backward()
+    side = 10 if transposed else 5
+    assert forward.get_total_flops() == 2 * 2 * side**2 * 8 * 16 * 16 // groups
+    assert backward.get_total_flops() == 2 * forward.get_total_flops()
+    with operations.counting() as frozen:
+        layer.requires_grad_(False)(x).sum().backward()
+    assert frozen.get_total_flops() == 2 * forward.get_total_flops()
 
 
 class Doubled(Diffusion):
