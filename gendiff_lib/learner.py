@@ -122,6 +122,19 @@ class Method(Learner):
         """The states on the way to n samples, the last one the samples (N, *shape) themselves."""
 
 
+def rate_left(lr_decay: int | None, images: int) -> float:
+    """The share of a learning rate that is left after so many images, where it falls to 0 over `lr_decay` of them."""
+    return 1.0 if lr_decay is None else max(1 - images / lr_decay, 0.0)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, lr: float, lr_decay: int | None, images: int) -> None:
+    """Give an optimiser the rate of a training after so many images; nothing where it does not fall."""
+    if lr_decay is None:
+        return
+    for group in optimizer.param_groups:
+        group["lr"] = lr * rate_left(lr_decay, images)
+
+
 def gradient_norm(module: nn.Module, largest: float | None) -> Tensor:
     """The norm of all the module's gradients together; they are scaled down to `largest` where that is given."""
     if largest is None:

@@ -22,10 +22,11 @@ from gendiff_lib.diffusion import model as diffusion
 from gendiff_lib.diffusion import samplers
 from gendiff_lib.diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork, TransformerNetwork, UNetNetwork
 from gendiff_lib.diffusion.estimate import Estimate
+from gendiff_lib.diffusion.grids import GRIDS
 from gendiff_lib.diffusion.model import denoiser
 from gendiff_lib.diffusion.objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from gendiff_lib.diffusion.samplers import SAMPLERS
-from gendiff_lib.diffusion.schedules import GRIDS, SCHEDULES
+from gendiff_lib.diffusion.schedules import SCHEDULES
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.gan import model as gan
 from gendiff_lib.gan.config import DCGANNetwork, GANConfig, PointGANNetwork

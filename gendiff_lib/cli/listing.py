@@ -5,10 +5,12 @@ import typing
 from collections.abc import Sequence
 
 from .. import data
+from ..diffusion.grids import GRIDS
 from ..diffusion.model import DENOISERS
 from ..diffusion.objectives import PREDICTIONS, TIMES, WEIGHTINGS
+from ..diffusion.preconditioning import PRECONDITIONINGS
 from ..diffusion.samplers import SAMPLERS
-from ..diffusion.schedules import GRIDS, SCHEDULES
+from ..diffusion.schedules import SCHEDULES
 from ..experiments import EXPERIMENTS, get
 from ..experiments.budget import seconds_of_image
 from ..experiments.cost import operations, samples_of
@@ -38,13 +40,14 @@ def list_command(args: argparse.Namespace) -> None:
         "predictions": PREDICTIONS,
         "weightings": WEIGHTINGS,
         "times": TIMES,
+        "preconditioning": PRECONDITIONINGS,
         "denoisers": DENOISERS,
         "samplers": SAMPLERS,
         "grids": GRIDS,
         "extractors": EXTRACTORS,
     }
     for title, names in registries.items():
-        print(f"{title:<12} {', '.join(names)}")
+        print(f"{title:<16} {', '.join(names)}")
     for kind in CONFIGS.values():
         print(f"fields of {kind.__name__} (for --set)")
         for name, field in kind.fields().items():

@@ -101,10 +101,48 @@ class DiffusionConfig(Config):
     prediction: str = setting("eps", "what the network predicts", absent=None)
     weighting: str = setting("uniform", "weight of the loss over t", absent="uniform")
     times: str = setting("uniform", "distribution of the training t", absent="uniform")
+    preconditioning: str = setting("none", "what is done to the network's input and output", absent="none")
+    variance: Literal["fixed", "learned"] = setting("fixed", "variance of the step back", absent="fixed")
+    objective: Literal["simple", "vlb", "hybrid"] = setting(
+        "simple", "squared error, the variational bound, or both", absent="simple"
+    )
+    vlb_weight: float | None = setting(None, "weight of the bound in objective=hybrid", absent=None, gt=0.0)
     lr: float = setting(2e-4, "Adam's learning rate", absent=2e-4, ge=0.0, le=1.0)
+    lr_decay: int | None = setting(
+        None, "images over which the learning rate falls to 0; none to keep it", absent=None, ge=1
+    )
     clip_grad: float | None = setting(None, "largest gradient norm", absent=None, gt=0.0)
     ema: float | None = setting(None, "half-life of the averaged weights, in images", absent=None, gt=0.0)
 
     def check(self) -> None:
         if self.beta_minmax is not None and not 0 < self.beta_minmax[0] < self.beta_minmax[1] < 1:
             raise ConfigError(f"beta_minmax must be two rising numbers between 0 and 1, not {self.beta_minmax}")
+        self._check_objective()
+        self._check_preconditioning()
+
+    def _check_objective(self) -> None:
+        objective = self.objective
+        if (objective == "hybrid") != (self.vlb_weight is not None):
+            raise ConfigError(
+                f"vlb_weight={self.vlb_weight} and objective={objective} do not fit: objective=hybrid has a weight, "
+                "such as Improved DDPM's 0.001, and no other objective has one"
+            )
+        if objective == "hybrid" and self.variance == "fixed":
+            raise ConfigError("objective=hybrid with variance=fixed would train nothing more: set variance=learned")
+        if objective == "simple" and self.variance == "learned":
+            raise ConfigError("variance=learned is not trained by objective=simple: use objective=hybrid or vlb")
+        if objective != "simple" and self.times != "uniform":
+            raise ConfigError(
+                f"times={self.times} does not apply to objective={objective}, whose bound weighs all steps alike"
+            )
+        if objective == "vlb" and self.weighting != "uniform":
+            raise ConfigError(
+                f"weighting={self.weighting} does not apply to objective=vlb, whose bound has its own weights"
+            )
+
+    def _check_preconditioning(self) -> None:
+        if self.preconditioning != "none" and (self.prediction != "x0" or self.variance == "learned"):
+            raise ConfigError(
+                f"preconditioning={self.preconditioning} makes an estimate of x0 and no variance, which does not fit "
+                f"prediction={self.prediction} and variance={self.variance}: use prediction=x0 and variance=fixed"
+            )

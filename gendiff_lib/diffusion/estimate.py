@@ -7,11 +7,13 @@ from torch import Tensor
 
 
 class Estimate(NamedTuple):
-    """What a denoiser makes of a state: the clean sample `x0`, and the variance of the step back (the logarithm that
-    the network gives is resolved inside) where it learns one, else None."""
+    """What a denoiser makes of a state: the clean sample `x0`, and where it learns one the `variance` of the step back.
+
+    That depends on how far back: it is a function of the time s of the next state, and its value has x0's shape.
+    """
 
     x0: Tensor
-    variance: Tensor | None = None
+    variance: Callable[[Tensor], Tensor] | None = None
 
 
 Denoise = Callable[[Tensor, Tensor], Estimate]

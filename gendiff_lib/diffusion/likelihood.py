@@ -16,8 +16,9 @@ from ..data.images import to_images, to_model
 from ..errors import ConfigError, GendiffError
 from ..versions import register
 from .estimate import Denoise
-from .samplers import noise, posterior_std, reverse
+from .samplers import noise, reverse
 from .schedules import Schedule, like
+from .variance import bounds
 
 VERSION = register("likelihood", 1)  # of the bound: raised whenever one of its numbers moves
 HALF_BIN = 1 / 255  # half the distance between neighbouring byte values in [-1, 1]
@@ -81,11 +82,12 @@ class Bits:
 def bound(denoise: Denoise, schedule: Schedule, x0: Tensor, rng: torch.Generator) -> Bound:
     """The bound for images `x0` (N, ...), byte values in [-1, 1] as `images.to_model` gives them (DDPM, eq. 5).
 
-    The reverse step has the posterior's mean with `denoise(x, t)` in the place of x0, and the large variance, beta
-    (section 3.2). Each t draws its own noise, so every term is unbiased on its own. An image costs T evaluations of
-    the network, which keeps its own precision (and which the caller has put in eval mode); the terms are float64.
+    The reverse step has the posterior's mean with `denoise(x, t)` in the place of x0, and the variance that the network
+    has learned, else the large one, beta (section 3.2). Each t draws its own noise, so every term is unbiased on its
+    own. An image costs T evaluations of the network, which keeps its own precision (and which the caller has put in
+    eval mode); the terms are float64.
 
-    With these variances no model is free: on the paper's schedule an oracle that knows x0 still pays 2.2 bits for a
+    With the large variance no model is free: on the paper's schedule an oracle that knows x0 still pays 2.2 bits for a
     byte inside the range (0.5 for the steps' variance, 1.7 for a decoder wider than a byte).
 
     GendiffError for values that are no bytes; ConfigError for a schedule without steps of its own.
@@ -99,11 +101,12 @@ def bound(denoise: Denoise, schedule: Schedule, x0: Tensor, rng: torch.Generator
     steps = torch.zeros(len(x0), n_steps - 1, dtype=torch.float64, device=x0.device)
     for t, s in pairwise(schedule.steps(n_steps)):
         x = like(schedule.scale(t), x0) * x0 + like(schedule.std(t), x0) * noise(x0, rng)
-        estimate = denoise(x, t).x0
+        estimate = denoise(x, t)
+        variance = estimate.variance(s) if estimate.variance else None
         if s > 0:
-            steps[:, int(t) - 2] = _bits(step_kl(schedule, t, s, x0, estimate))
-    decoder = -_bits(log_prob(x0, estimate, reverse(schedule, t, s).beta.sqrt().item()))
-    return Bound(_bits(prior_kl(schedule, x0)), steps, decoder)
+            steps[:, int(t) - 2] = bits(step_kl(schedule, t, s, x0, estimate.x0, variance))
+    decoder = -bits(log_prob(x0, estimate.x0, decoder_std(schedule, t, s, variance)))
+    return Bound(bits(prior_kl(schedule, x0)), steps, decoder)
 
 
 def prior_kl(schedule: Schedule, x0: Tensor) -> Tensor:
@@ -113,18 +116,27 @@ def prior_kl(schedule: Schedule, x0: Tensor) -> Tensor:
     return (variance - 1 - math.log(variance) + (schedule.scale(end).item() * x0.double()) ** 2) / 2
 
 
-def step_kl(schedule: Schedule, t: Tensor, s: Tensor, x0: Tensor, estimate: Tensor) -> Tensor:
+def step_kl(
+    schedule: Schedule, t: Tensor, s: Tensor, x0: Tensor, estimate: Tensor, variance: Tensor | None = None
+) -> Tensor:
     """KL(q(x_s | x_t, x0) || p(x_s | x_t)) of each value, in nats, float64 in x0's shape: L_{t-1} of DDPM, eq. 5.
 
-    Both means hold the same share of x_t, so they differ by x0's share of the error of `estimate` alone (eq. 8).
+    `t` and `s` are single times, or one for each of x0 (N, ...); `variance` (in x0's shape) is that of p, None for
+    beta. Both means hold the same share of x_t, so they differ by x0's share of the error of `estimate` alone (eq. 8).
     """
-    _, share, beta = (c.item() for c in reverse(schedule, t, s))
-    ratio = posterior_std(schedule, t, s).item() ** 2 / beta
-    error = share * (x0.double() - estimate.double())
-    return (ratio - 1 - math.log(ratio) + error**2 / beta) / 2
+    exact = x0.double()
+    small, large, share = (like(c, exact) for c in (*bounds(schedule, t, s), reverse(schedule, t, s).share))
+    variance = large if variance is None else variance.double()
+    ratio = small / variance
+    return (ratio - 1 - ratio.log() + (share * (exact - estimate.double())) ** 2 / variance) / 2
 
 
-def log_prob(x0: Tensor, mean: Tensor, std: float) -> Tensor:
+def decoder_std(schedule: Schedule, t: Tensor, s: Tensor, variance: Tensor | None = None) -> Tensor:
+    """The deviation of the decoder's Gaussian, float64: of the step to the data, as `step_kl` has its variance."""
+    return (reverse(schedule, t, s).beta if variance is None else variance.double()).sqrt()
+
+
+def log_prob(x0: Tensor, mean: Tensor, std: float | Tensor) -> Tensor:
     """The log-probability of the byte at `x0` under a Gaussian cut into 256 bins, in nats, float64 (DDPM, eq. 13).
 
     The bins of the two end values reach to infinity. The difference of two cdfs is taken in the lower tail and in
@@ -139,7 +151,8 @@ def log_prob(x0: Tensor, mean: Tensor, std: float) -> Tensor:
     return above + torch.log(-torch.expm1(torch.special.log_ndtr(low) - above))
 
 
-def _bits(nats: Tensor) -> Tensor:
+def bits(nats: Tensor) -> Tensor:
+    """Values in nats (N, ...) to their means (N,) in bits per dimension."""
     return nats.flatten(1).mean(1) / math.log(2)
 
 

@@ -1,6 +1,7 @@
 """Diffusion models: schedule, prediction and averaged weights wrapped into denoise(x, t) -> Estimate."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -10,19 +11,23 @@ from ..config import Part, Sampling
 from ..ema import EMA
 from ..errors import ConfigError
 from ..graphs import for_sampling
-from ..learner import Method, Step, gradient_norm
+from ..learner import Method, Step, gradient_norm, set_rate
 from ..networks.conv import Conv
 from ..networks.mlp import MLP
 from ..networks.transformer import Transformer
 from ..networks.unet import UNet
 from ..progress import Progress
 from ..versions import register
-from . import samplers
+from . import samplers, vlb
 from .config import DiffusionConfig
 from .estimate import Denoise, Estimate
+from .fitting import check_fit
+from .grids import GRIDS, OnGrid
 from .objectives import PREDICTIONS, TIMES, WEIGHTINGS
+from .preconditioning import PRECONDITIONINGS
 from .samplers import SAMPLERS
-from .schedules import GRIDS, SCHEDULES, OnGrid, Schedule, like
+from .schedules import SCHEDULES, Schedule, like, start_std
+from .variance import interpolated
 
 T = TypeVar("T")
 
@@ -34,9 +39,12 @@ QUARTERS = 4  # of the schedule, whose losses are told apart
 DENOISERS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "conv": Conv, "unet": UNet, "transformer": Transformer}
 
 
-def denoiser(network: Part, shape: tuple[int, ...]) -> nn.Module:
-    """The denoiser that a network's fields describe, for samples of a shape: (x (N, *shape), s (N,)) to x's shape."""
-    return DENOISERS[network.type](shape, **network.arguments())
+def denoiser(network: Part, shape: tuple[int, ...], outputs: int = 1) -> nn.Module:
+    """The denoiser that a network's fields describe, for samples of a shape: (x (N, *shape), s (N,)) to x's shape.
+
+    With `outputs` it gives so many tensors of that shape, one behind the other along the first axis of a sample.
+    """
+    return DENOISERS[network.type](shape, **network.arguments(), outputs=outputs)
 
 
 def _choose(registry: dict[str, T], field: str, name: str) -> T:
@@ -56,9 +64,8 @@ def resolve(sampling: Sampling, config: DiffusionConfig, shape: tuple[int, ...])
 
 
 class Diffusion(Method):
-    """A denoiser trained by mean-squared error at random times of a schedule (DDPM, algorithm 1)."""
+    """A denoiser trained at random times of a schedule, by mean-squared error (DDPM, algorithm 1), a bound or both."""
 
-    capturable = True
     preview: ClassVar[dict[str, Any]] = {"sampler": "ddim", "n_steps": 50}
 
     def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
@@ -69,11 +76,11 @@ class Diffusion(Method):
         self.target, self.to_x0 = _choose(PREDICTIONS, "prediction", config.prediction)
         self.weight = _choose(WEIGHTINGS, "weighting", config.weighting)
         self.times = _choose(TIMES, "times", config.times)
-        if config.prediction == "eps" and self.schedule.scale(torch.tensor(self.schedule.end).double()) == 0:
-            raise ConfigError(
-                f"prediction 'eps' says nothing of x0 at the noise end of schedule {config.schedule!r}: use v or x0"
-            )
-        self.net = denoiser(config.network, shape)
+        self.evaluate = _choose(PRECONDITIONINGS, "preconditioning", config.preconditioning)
+        check_fit(config, self.schedule)
+        self.capturable = config.lr_decay is None  # a rate that falls is set on the host
+        self.learned = config.variance == "learned"
+        self.net = denoiser(config.network, shape, 2 if self.learned else 1)
         self.modules = {"net": self.net}
         self.captured: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
         self.ema = EMA(self.net, config.ema) if config.ema else None
@@ -88,17 +95,38 @@ class Diffusion(Method):
         eps = torch.randn(x.shape, generator=rng, device=x.device)
         noisy = like(self.schedule.scale(t), x) * x + like(self.schedule.std(t), x) * eps
         with self.autocast():
-            output = self.net(noisy, self.schedule.time_input(t))
-        error = (output.float() - self.target(self.schedule, x, eps, t)).square().flatten(1).mean(1)
-        loss = (self.weight(self.schedule, t).to(error.dtype) * error).mean()
+            output = self.evaluate(self.net, self.schedule, noisy, t)
+        output, v = self._parts(output.float())
+        error = (output - self.target(self.schedule, x, eps, t)).square().flatten(1).mean(1)
+        loss = (self.weight(self.schedule, t, self.diffusion.prediction).to(error.dtype) * error).mean()
+        told: dict[str, Tensor] = {}
+        if self.diffusion.objective != "simple":
+            bound = self._bound(x, noisy, t, output, v)
+            loss = bound if self.diffusion.vlb_weight is None else loss + self.diffusion.vlb_weight * bound
+            told["loss_vlb"] = bound.detach()
         optimizer = self.optimizers["net"]
+        set_rate(optimizer, self.diffusion.lr, self.diffusion.lr_decay, progress.images)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = gradient_norm(self.net, self.diffusion.clip_grad)
         optimizer.step()
         if self.ema:
             self.ema.update(self.net, len(x))
-        return {"loss": loss.detach(), "grad_norm": norm, **self._by_quarter(error.detach(), t)}
+        return {"loss": loss.detach(), **told, "grad_norm": norm, **self._by_quarter(error.detach(), t)}
+
+    def _parts(self, output: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the network says of the sample, and of the variance where it learns one."""
+        if not self.learned:
+            return output, None
+        said, v = output.chunk(2, 1)
+        return said, v
+
+    def _bound(self, x0: Tensor, noisy: Tensor, t: Tensor, output: Tensor, v: Tensor | None) -> Tensor:
+        """L_vlb; in the hybrid objective it moves the variance alone (Improved DDPM, section 3.1)."""
+        estimate = self.to_x0(self.schedule, noisy, output, t)
+        estimate = estimate.detach() if self.diffusion.objective == "hybrid" else estimate
+        variance = None if v is None else interpolated(self.schedule, t, t - 1, v.double())
+        return vlb.loss(self.schedule, t, x0, estimate, variance).to(x0.dtype)
 
     def _by_quarter(self, error: Tensor, t: Tensor) -> dict[str, Tensor]:
         """The mean error (N,) of each quarter of the schedule, from the data to the noise; nan where no t fell."""
@@ -118,9 +146,10 @@ class Diffusion(Method):
         def denoise(x: Tensor, t: Tensor) -> Estimate:
             times = t.to(x.device).expand(len(x))
             with self.autocast():
-                output = net(x, self.schedule.time_input(times)).to(x.dtype)
+                output, v = self._parts(self.evaluate(net, self.schedule, x, times).to(x.dtype))
             x0 = self.to_x0(self.schedule, x, output, t)
-            return Estimate(x0.clamp(-1, 1) if sampling.clip_x0 else x0)
+            variance = None if v is None else partial(interpolated, self.schedule, t, v=v)
+            return Estimate(x0.clamp(-1, 1) if sampling.clip_x0 else x0, variance)
 
         return denoise
 
@@ -136,7 +165,7 @@ class Diffusion(Method):
         sampling = self.resolve(sampling)
         sampler = SAMPLERS[sampling.sampler or ""]
         schedule = OnGrid(self.schedule, GRIDS[sampling.grid]) if sampling.grid else self.schedule
-        x = torch.randn(n, *self.shape, generator=rng, device=rng.device).to(self.device)
+        x = torch.randn(n, *self.shape, generator=rng, device=rng.device).to(self.device) * start_std(schedule)
         eta = {"eta": sampling.eta} if sampler.takes_eta else {}
         modes = {module: module.training for module in self.modules.values()}
         for module in modes:

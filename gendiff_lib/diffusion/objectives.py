@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .edm import SIGMA_DATA, SIGMA_MINMAX, log_normal
 from .schedules import Schedule, like
 
 # Each prediction is (target, to_x0): what the network is trained to say, and x0 from what it said.
@@ -32,9 +33,37 @@ PREDICTIONS: dict[str, tuple[Target, ToX0]] = {
     "v": (_velocity, _x0_from_velocity),  # Salimans and Ho (2022), appendix D
 }
 
-WEIGHTINGS: dict[str, Callable[[Schedule, Tensor], Tensor]] = {
-    "uniform": lambda schedule, t: torch.ones_like(t),
-    "inverse-std": lambda schedule, t: 1 / schedule.std(t).clamp(min=0.2),
+SNR_GAMMA = 5.0  # of min-SNR, its authors' choice
+
+
+def _snr(schedule: Schedule, t: Tensor) -> Tensor:
+    """scale^2 / std^2, at most what EDM's least sigma has, so that it is finite at the data."""
+    return ((schedule.scale(t) / schedule.std(t)) ** 2).clamp(max=SIGMA_MINMAX[0] ** -2)
+
+
+def _of_x0(weight: Tensor, schedule: Schedule, t: Tensor, prediction: str) -> Tensor:
+    """A weight of squared errors of x0 as one of squared errors of the prediction."""
+    _, to_x0 = PREDICTIONS[prediction]
+    share = to_x0(schedule, torch.zeros_like(t), torch.ones_like(t), t)  # of an error of the output that x0 has
+    return weight * share**2
+
+
+def _min_snr(schedule: Schedule, t: Tensor, prediction: str) -> Tensor:
+    return _of_x0(_snr(schedule, t).clamp(max=SNR_GAMMA), schedule, t, prediction)
+
+
+def _edm(schedule: Schedule, t: Tensor, prediction: str) -> Tensor:
+    return _of_x0(
+        _snr(schedule, t) + SIGMA_DATA**-2, schedule, t, prediction
+    )  # lambda = 1 / sigma^2 + 1 / sigma_data^2
+
+
+# Schedule, t (N,), prediction to the weight (N,) of the prediction's squared error.
+WEIGHTINGS: dict[str, Callable[[Schedule, Tensor, str], Tensor]] = {
+    "uniform": lambda schedule, t, prediction: torch.ones_like(t),
+    "inverse-std": lambda schedule, t, prediction: 1 / schedule.std(t).clamp(min=0.2),
+    "min-snr": _min_snr,  # Hang et al. (2023), eq. 9
+    "edm": _edm,  # Karras et al. (2022), table 1
 }
 
 
@@ -50,4 +79,5 @@ def _logit_normal(n: int, rng: torch.Generator) -> Tensor:
 TIMES: dict[str, Callable[[int, torch.Generator], Tensor]] = {
     "uniform": _uniform,
     "logit-normal": _logit_normal,  # Esser et al. (2024), eq. 19
+    "log-normal": log_normal,  # of sigma, on EDM's schedule: Karras et al. (2022), table 1
 }

@@ -16,7 +16,8 @@ from ..errors import ConfigError
 from ..learner import Step
 from ..versions import register
 from .estimate import Denoise
-from .schedules import GRIDS, Schedule, like
+from .grids import GRIDS
+from .schedules import Schedule, like
 from .solvers import dpmpp_2m, heun, unipc
 
 VERSION = register("sampling", 1)  # of what sampling computes: raised when the same noise gives other samples
@@ -47,7 +48,10 @@ def ddim(
 
 
 def ddpm(denoise: Denoise, schedule: Schedule, x: Tensor, *, n_steps: int, rng: torch.Generator) -> Iterator[Step]:
-    """Ancestral sampling with the small variance, that of the posterior q(s | t, x0) (DDPM, eqs. 6 and 7)."""
+    """Ancestral sampling with the variance that the network has learned, else the small one.
+
+    That is the posterior's, of q(s | t, x0) (DDPM, eqs. 6 and 7). A step to the data has no noise with either.
+    """
     return _ancestral(denoise, schedule, x, n_steps, rng, large=False)
 
 
@@ -63,10 +67,13 @@ def _ancestral(
 ) -> Iterator[Step]:
     yield Step(schedule.end, x, x)
     for t, s in pairwise(schedule.steps(n_steps)):
-        x0 = denoise(x, t).x0
+        x0, variance = denoise(x, t)
         keep, share, beta = reverse(schedule, t, s)
         x = like(keep, x) * x + like(share, x) * x0
-        sd = beta.sqrt() * (s > 0) if large else posterior_std(schedule, t, s)
+        if variance and not large:
+            sd = variance(s).sqrt() * (s > 0)
+        else:
+            sd = beta.sqrt() * (s > 0) if large else posterior_std(schedule, t, s)
         x = x + like(sd, x) * noise(x, rng)
         yield Step(s.item(), x, x0)
 

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
+from .edm import EDM
 
 LARGEST_ALPHA_BAR = 0.05  # at the noise end: sampling starts from pure noise, so more would be a step never trained
+LINEAR_STEPS = 1000  # DDPM's, of which `respaced` takes betas
 
 
 class Schedule(Protocol):
@@ -56,6 +58,11 @@ class VariancePreserving:
         # In logarithms, so that times between the grid's are sensible too: samplers may ask for more than T steps.
         self._tables: dict[torch.device, Tensor] = {}  # one a device, so that no step waits for a copy
         self._log_alpha_bar = torch.cat([torch.zeros(1, dtype=torch.float64), torch.log1p(-betas).cumsum(0)])
+
+    @classmethod
+    def of(cls, alpha_bar: Tensor) -> "VariancePreserving":
+        """That of `alpha_bar` float64 (T + 1,), which falls from 1; each beta is at most 0.999 (improved DDPM)."""
+        return cls((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
 
     def alpha_bar(self, t: Tensor) -> Tensor:
         """The product of (1 - beta) up to t, exact at whole t, log-linear between."""
@@ -115,12 +122,32 @@ def linear(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> 
     """Betas evenly spaced between the two of `beta_minmax` (DDPM, section 4)."""
     if n_timesteps is None or beta_minmax is None:
         raise ConfigError("schedule 'linear' needs n_timesteps and beta_minmax: the paper's are 1000 and 1e-4,2e-2")
-    schedule = VariancePreserving(torch.linspace(*beta_minmax, n_timesteps, dtype=torch.float64))
+    remedy = (
+        "give larger betas, more steps, or schedule=respaced, which spreads the betas of 1000 steps over any number"
+    )
+    return _to_noise(torch.linspace(*beta_minmax, n_timesteps, dtype=torch.float64), beta_minmax, remedy)
+
+
+def respaced(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Schedule:
+    """The linear schedule of 1000 steps at any depth T: its alpha_bar at every 1000/T-th time.
+
+    Its betas times 1000/T would do where T is large, but pass 1 where the last step alone has to hide the sample.
+    """
+    if n_timesteps is None or beta_minmax is None:
+        raise ConfigError("schedule 'respaced' needs n_timesteps, and the beta_minmax of 1000 steps: such as 1e-4,2e-2")
+    betas = torch.linspace(*beta_minmax, LINEAR_STEPS, dtype=torch.float64)
+    whole = _to_noise(betas, beta_minmax, "give larger betas, which are those of 1000 steps here")
+    times = torch.linspace(0, LINEAR_STEPS, n_timesteps + 1, dtype=torch.float64)
+    return VariancePreserving.of(whole.alpha_bar(times))
+
+
+def _to_noise(betas: Tensor, beta_minmax: tuple[float, float], remedy: str) -> VariancePreserving:
+    schedule = VariancePreserving(betas)
     left = schedule.alpha_bar(torch.tensor(schedule.end)).item()
     if left > LARGEST_ALPHA_BAR:
         raise ConfigError(
-            f"beta_minmax={beta_minmax} in n_timesteps={n_timesteps} do not end in noise (alpha_bar_T = {left:.2g}, "
-            f"at most {LARGEST_ALPHA_BAR} may be left): give larger betas, or more steps"
+            f"beta_minmax={beta_minmax} in n_timesteps={len(betas)} do not end in noise (alpha_bar_T = {left:.2g}, "
+            f"at most {LARGEST_ALPHA_BAR} may be left): {remedy}"
         )
     return schedule
 
@@ -131,7 +158,22 @@ def cosine(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> 
         raise ConfigError("schedule 'cosine' needs n_timesteps and has no beta_minmax: set beta_minmax=none")
     t = torch.arange(n_timesteps + 1, dtype=torch.float64) / n_timesteps
     alpha_bar = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
-    return VariancePreserving((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
+    return VariancePreserving.of(alpha_bar)
+
+
+def sigmoid(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Schedule:
+    """alpha_bar is the sigmoid from 3 to -3, brought to the range from 1 to 0 (Jabri et al. 2022); beta is clipped."""
+    if n_timesteps is None or beta_minmax is not None:
+        raise ConfigError("schedule 'sigmoid' needs n_timesteps and has no beta_minmax: set beta_minmax=none")
+    falling = torch.linspace(3, -3, n_timesteps + 1, dtype=torch.float64).sigmoid()
+    return VariancePreserving.of((falling - falling[-1]) / (falling[0] - falling[-1]))
+
+
+def edm(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Schedule:
+    """Continuous time; x0 is not scaled."""
+    if n_timesteps is not None or beta_minmax is not None:
+        raise ConfigError("schedule 'edm' has neither n_timesteps nor beta_minmax: set both to none")
+    return EDM()
 
 
 def flow(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Schedule:
@@ -152,77 +194,16 @@ def like(value: Tensor, x: Tensor) -> Tensor:
     return value.reshape(value.shape + (1,) * (x.ndim - value.ndim))
 
 
-# ---------------------------------------------------------------- time grids
+def start_std(schedule: Schedule) -> float:
+    """The deviation of the noise that sampling starts from: 1, unless the schedule adds noise to an unscaled sample."""
+    return max(1.0, schedule.std(torch.tensor(schedule.end, dtype=torch.float64)).item())
 
-RHO = 7.0  # EDM's, table 1
-SIGMA_MINMAX = (0.002, 80.0)  # EDM's, table 1
-
-
-def trailing(schedule: Schedule, n: int) -> Tensor:
-    """The schedule's own steps, evenly spaced from its end down to 0 (Lin et al. 2024, table 2)."""
-    return schedule.steps(n)
-
-
-def quadratic(schedule: Schedule, n: int) -> Tensor:
-    """Steps that shorten towards the data: end * (i / n)^2 (Song et al. 2021, appendix D.2)."""
-    return _whole(schedule, schedule.end * torch.linspace(1, 0, n + 1, dtype=torch.float64) ** 2)
-
-
-def rho(schedule: Schedule, n: int) -> Tensor:
-    """Even steps in the seventh root of sigma = std / scale, then one to 0 (Karras et al. 2022, eq. 5).
-
-    Of EDM's range of sigma, what the schedule was trained on. The first time is the schedule's end, since that is where
-    the noise is that sampling starts from.
-    """
-    ends = torch.tensor([schedule.end, 1.0 if schedule.n_timesteps else 0.0], dtype=torch.float64)
-    high, low = _sigma(schedule, ends).clamp(*SIGMA_MINMAX).tolist()
-    sigma = torch.linspace(high ** (1 / RHO), low ** (1 / RHO), n, dtype=torch.float64) ** RHO
-    times = torch.cat([ends[:1], time_at(schedule, sigma)[1:], torch.zeros(1, dtype=torch.float64)])
-    return _whole(schedule, times)
-
-
-def time_at(schedule: Schedule, sigma: Tensor) -> Tensor:
-    """The times at which std / scale is `sigma` float64 (N,), by bisection, as it rises from 0 on every schedule."""
-    low, high = torch.zeros_like(sigma), torch.full_like(sigma, schedule.end)
-    for _ in range(60):  # float64 has 53 binary digits
-        middle = (low + high) / 2
-        above = _sigma(schedule, middle) > sigma
-        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-    return high
-
-
-def _sigma(schedule: Schedule, t: Tensor) -> Tensor:
-    return schedule.std(t) / schedule.scale(t)
-
-
-def _whole(schedule: Schedule, times: Tensor) -> Tensor:
-    """Falling times, rounded to steps that the network was trained at, none twice; as they are where n is more."""
-    n = len(times) - 1
-    if n > (schedule.n_timesteps or 0):
-        return times
-    i = torch.arange(n, -1, -1)
-    spare = (times.round() - i).flip(0).cummax(0).values.flip(0)  # steps below each that may be left out: never falls
-    return spare.clamp(max=schedule.end - n) + i
-
-
-class OnGrid:
-    """A schedule that is walked by another grid than its own."""
-
-    def __init__(self, schedule: Schedule, grid: "Grid") -> None:
-        self.end, self.n_timesteps = schedule.end, schedule.n_timesteps
-        self.scale, self.std, self.velocity = schedule.scale, schedule.std, schedule.velocity
-        self.time_input, self.times = schedule.time_input, schedule.times
-        self._schedule, self._grid = schedule, grid
-
-    def steps(self, n: int) -> Tensor:
-        return self._grid(self._schedule, n)
-
-
-Grid = Callable[[Schedule, int], Tensor]  # n + 1 times from the schedule's end down to 0
-GRIDS: dict[str, Grid] = {"trailing": trailing, "quadratic": quadratic, "rho": rho}
 
 SCHEDULES: dict[str, Callable[[int | None, tuple[float, float] | None], Schedule]] = {
     "linear": linear,
+    "respaced": respaced,
     "cosine": cosine,
+    "sigmoid": sigmoid,
     "flow": flow,
+    "edm": edm,
 }

@@ -5,7 +5,7 @@ from typing import Any
 from ..classifier import ClassifierConfig
 from ..config import Config
 from ..errors import ConfigError
-from . import diffusion, gan, studies, toy, trials
+from . import diffusion, gan, processes, studies, toy, trials
 from .cost import at_petaflops
 from .experiment import Experiment, Protocol, check_preset
 
@@ -24,6 +24,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     **trials.EXPERIMENTS,
     **studies.EXPERIMENTS,
+    **processes.EXPERIMENTS,
     **toy.EXPERIMENTS,
 }
 # Where an overnight training keeps snapshots: at doubling budgets, in petaFLOP, and the paper's pair at its epochs too.

@@ -38,7 +38,9 @@ WORTH = (
     "dcgan-minimax", "dcgan-plain", "ddpm-unet-64", "ddpm-unet-full", "ddpm-conv 100",
 )  # fmt: skip
 COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "ddpm-transformer", "flow-unet", "ddpm-mlp")
-CODED = ("ddpm-conv", "ddpm-unet", "ddpm-transformer", "ddpm-mlp")  # of steps of their own, so that they give bits
+CODED = (  # of steps of their own, so that they give bits
+    "ddpm-conv", "ddpm-unet", "ddpm-transformer", "ddpm-mlp", "ddpm-hybrid",
+)  # fmt: skip
 # What pages hold beside the DCGAN at 32x32 pixels, at equal operations: other GANs, one part of it, one setting.
 STABILISERS = ("dcgan-clipped", "dcgan-augmented", "sngan", "sagan", "wgan-gp", "progressive", "r3gan", "sngan-cond")
 PARTS = ("dcgan-minimax", "dcgan-plain", "dcgan-plain-d", "dcgan-relu", "dcgan-leaky", "dcgan-pool")

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..config import Sampling
 from ..diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork, TransformerNetwork, UNetNetwork
-from .experiment import DDIM, Experiment, Protocol, presets_of, protocols_of
+from .experiment import DDIM, PRESETS, Experiment, Protocol, presets_of, protocols_of
 from .paper import CONV
 
 _UNET = CONV.but(
@@ -50,6 +50,9 @@ _SMALL_MLP = {
 _TINY_CONV: dict[str, Any] = {"network.hidden_dim": 8, "network.n_layers": 2}
 TINY_UNET: dict[str, Any] = {"network.widths": (8, 16)}
 _TINY_TRANSFORMER: dict[str, Any] = {"network.hidden_dim": 16, "network.n_layers": 2}
+# What Improved DDPM adds (Nichol and Dhariwal 2021); it samples in fewer steps by ancestral sampling.
+HYBRID: dict[str, Any] = {"variance": "learned", "objective": "hybrid", "vlb_weight": 0.001}
+ANCESTRAL = protocols_of(Sampling(n=50_000, batch_size=500, sampler="ddpm", n_steps=50), laptop_steps=20, smoke_steps=4)
 
 
 def _denoiser(
@@ -65,6 +68,28 @@ def _denoiser(
     if paper.n_timesteps is not None:
         small, tiny = _SHORT_SCHEDULE | small, _TINY_SCHEDULE | tiny
     return Experiment(title, presets_of(paper, small, tiny, night), protocols, **more)
+
+
+def altered_unet(
+    title: str,
+    name: str,
+    *,
+    petaflops: float = 1 / 8,
+    protocols: dict[str, Protocol] = DDIM,
+    changes: dict[str, Any],
+    sized: dict[str, dict[str, Any]] | None = None,
+) -> Experiment:
+    """The U-Net in the paper's process with one thing changed, at every size; `sized` are changes of a preset alone."""
+    smoke, laptop, night, paper = ({**changes, **(sized or {}).get(preset, {})} for preset in PRESETS)
+    return _denoiser(
+        title,
+        _UNET.but(name=name, **paper),
+        {**_SMALL_UNET, **laptop},
+        {**TINY_UNET, **smoke},
+        _NIGHT_UNET.but(**night),
+        protocols,
+        petaflops=petaflops,
+    )
 
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -111,6 +136,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         _SMALL_TRANSFORMER,
         _TINY_TRANSFORMER,
         NIGHT_TRANSFORMER.but(**NIGHT_FLOW),
+    ),
+    "ddpm-hybrid": altered_unet(
+        "the same U-Net in the paper's process, its variance learned by the hybrid objective",
+        "ddpm-hybrid",
+        protocols=ANCESTRAL,
+        changes=HYBRID,
     ),
     "ddpm-unet-full": _denoiser(
         "DDPM's own U-Net, 35.7M parameters",

@@ -23,6 +23,7 @@ from ..runs.train import OutOfTime, train
 from . import PAPER_PAIR, get, protocol
 from .book import CODED, PARTS, SETTINGS, live_configs, sampler_grid
 from .extractors import extractor
+from .processes import STUDIED
 
 OTHERS = (
     "flow-transformer", "flow-unet", "ddpm-unet", "ddpm-transformer", "ddpm-mlp",
@@ -56,7 +57,8 @@ def study() -> list[Config]:
     parts = [get(n, night) for n in (*PARTS, "dcgan-augmented", *SETTINGS) if n not in OTHERS]
     fresh = [c.but(seed=s) for s in SEEDS for c in pair]
     live = [c for c in live_configs(night) if c.dataset == "shapes"]
-    return [*pair, *others, *live, *trials, *gans[:3], *long, *gans[3:], *fresh, *parts]
+    processes = [get(n, night) for n in STUDIED]
+    return [*pair, *others, *live, *trials, *gans[:3], *long, *gans[3:], *fresh, *parts, *processes]
 
 
 def work(configs: Sequence[Config], budget: float, finish: Callable[[Run], Iterator[str]]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from ..learner import rate_left
 from .config import GANConfig
 
 # What R3GAN begins with, over what it settles at (Huang et al. 2024, the settings of their CIFAR-10 in their code).
@@ -27,8 +28,7 @@ def settle(optimizers: dict[str, torch.optim.Optimizer], config: GANConfig, imag
     """Give both players' Adam the rate and beta2 of a training after so many images; nothing where they are fixed."""
     if config.warm_up is None and config.lr_decay is None:
         return
-    left = 1.0 if config.lr_decay is None else max(1 - images / config.lr_decay, 0.0)
-    factor = left * from_start(RATE_START, config, images)
+    factor = rate_left(config.lr_decay, images) * from_start(RATE_START, config, images)
     beta2 = from_start(BETA2_START, config, images, config.beta2)
     for name, rate in (("generator", config.lrG), ("discriminator", config.lrD)):
         for group in optimizers[name].param_groups:

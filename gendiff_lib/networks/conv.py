@@ -15,7 +15,13 @@ class Conv(nn.Module):
     DILATIONS = (1, 1, 1, 3, 3, 9, 9, 27)
 
     def __init__(
-        self, shape: tuple[int, ...], *, n_layers: int = 8, hidden_dim: int = 256, timestep_embedding_dim: int = 256
+        self,
+        shape: tuple[int, ...],
+        *,
+        n_layers: int = 8,
+        hidden_dim: int = 256,
+        timestep_embedding_dim: int = 256,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         hidden, channels = hidden_dim, channels_of(shape, "conv")
@@ -24,10 +30,10 @@ class Conv(nn.Module):
         dilations = [self.DILATIONS[i % len(self.DILATIONS)] for i in range(n_layers)]
         self.convs = nn.ModuleList(nn.Conv2d(hidden, hidden, 3, padding=d, dilation=d) for d in dilations)
         self.norms = nn.ModuleList(nn.GroupNorm(8, hidden) for _ in range(n_layers - 1))
-        self.leave = nn.Conv2d(hidden, channels, 3, padding=1)
+        self.leave = nn.Conv2d(hidden, outputs * channels, 3, padding=1)
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
-        """x (N, C, H, W) to the same shape."""
+        """x (N, C, H, W) to (N, outputs * C, H, W)."""
         h = self.enter(x)
         e = self.time(s)[:, :, None, None]
         for i, conv in enumerate(self.convs):

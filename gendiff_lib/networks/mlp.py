@@ -20,6 +20,7 @@ class MLP(nn.Module):
         hidden_dim: int,
         timestep_embedding_dim: int = 256,
         fourier: int = 0,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         hidden = hidden_dim
@@ -27,15 +28,15 @@ class MLP(nn.Module):
         self.fourier = fourier
         self.enter = nn.Linear(math.prod(shape) * (1 + 2 * fourier), hidden)
         self.blocks = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(n_layers))
-        self.leave = nn.Linear(hidden, math.prod(shape))
+        self.leave = nn.Linear(hidden, outputs * math.prod(shape))
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
-        """x (N, ...) to the same shape."""
+        """x (N, C, ...) to (N, outputs * C, ...)."""
         h, e = self.enter(waves(x.flatten(1), self.fourier)), self.time(s)
         for block in self.blocks:
             h = h + F.silu(block(h + e))
         out: Tensor = self.leave(h)
-        return out.view_as(x)
+        return out.view(len(x), -1, *x.shape[2:])
 
 
 def perceptron(c_in: int, width: int, c_out: int) -> nn.Sequential:

@@ -42,7 +42,14 @@ class Transformer(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], *, n_layers: int, hidden_dim: int, patch: int, timestep_embedding_dim: int = 256
+        self,
+        shape: tuple[int, ...],
+        *,
+        n_layers: int,
+        hidden_dim: int,
+        patch: int,
+        timestep_embedding_dim: int = 256,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         hidden = hidden_dim
@@ -57,10 +64,10 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(TransformerBlock(hidden) for _ in range(n_layers))
         self.norm = nn.LayerNorm(hidden, eps=1e-6, elementwise_affine=False)
         self.last = zeroed(nn.Linear(hidden, 2 * hidden))
-        self.leave = zeroed(nn.Linear(hidden, channels))
+        self.leave = zeroed(nn.Linear(hidden, outputs * channels))
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
-        """x (N, C, H, W) to the same shape."""
+        """x (N, C, H, W) to (N, outputs * C, H, W)."""
         e = F.silu(self.time(s))
         folded = F.pixel_unshuffle(x, self.patch)
         h = self.enter(folded.flatten(2).transpose(1, 2)) + self.places

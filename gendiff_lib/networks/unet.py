@@ -60,6 +60,7 @@ class UNet(nn.Module):
         attention: tuple[int, ...] = (),
         patch: int = 1,
         dropout: float = 0.0,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         self.patch, channels = patch, channels_of(shape, "unet")
@@ -94,11 +95,11 @@ class UNet(nn.Module):
             if level:
                 self.up.append(nn.Conv2d(c, c, 3, padding=1))
         self.norm = group_norm(c)
-        self.leave = nn.Conv2d(c, channels * patch**2, 3, padding=1)
+        self.leave = nn.Conv2d(c, outputs * channels * patch**2, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
-        """x (N, C, H, W) to the same shape."""
+        """x (N, C, H, W) to (N, outputs * C, H, W)."""
         e = F.silu(self.time(s))
         h = self.enter(F.pixel_unshuffle(x, self.patch))
         skips = [h]

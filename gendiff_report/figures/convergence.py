@@ -10,9 +10,10 @@ from torch import Tensor
 
 from gendiff_lib.diffusion.config import DiffusionConfig
 from gendiff_lib.diffusion.estimate import Denoise, Estimate
+from gendiff_lib.diffusion.grids import GRIDS, OnGrid
 from gendiff_lib.diffusion.model import schedule_of
 from gendiff_lib.diffusion.samplers import SAMPLERS
-from gendiff_lib.diffusion.schedules import GRIDS, OnGrid, Schedule
+from gendiff_lib.diffusion.schedules import Schedule
 from gendiff_lib.experiments import get
 
 from .plots import logarithmic

@@ -4,8 +4,9 @@ from torch.testing import assert_close
 
 from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.estimate import Estimate
+from gendiff_lib.diffusion.grids import GRIDS, OnGrid
 from gendiff_lib.diffusion.samplers import SAMPLERS, ddim, ddpm, ddpm_large, evaluations, resolve, tutorial
-from gendiff_lib.diffusion.schedules import GRIDS, SCHEDULES, OnGrid
+from gendiff_lib.diffusion.schedules import SCHEDULES
 from gendiff_lib.diffusion.solvers import dpmpp_2m, heun, unipc
 from gendiff_lib.errors import ConfigError
 

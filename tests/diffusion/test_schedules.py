@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gendiff_lib.diffusion.schedules import GRIDS, SCHEDULES, OnGrid, VariancePreserving, like, time_at
+from gendiff_lib.diffusion.grids import GRIDS, OnGrid, time_at
+from gendiff_lib.diffusion.schedules import SCHEDULES, VariancePreserving, like
 from gendiff_lib.errors import ConfigError
 
 ARGUMENTS = {"linear": (10, (0.01, 0.5)), "cosine": (10, None), "flow": (None, None)}

@@ -17,8 +17,9 @@ from torch.testing import assert_close
 
 from gendiff_lib import Sampling, train
 from gendiff_lib.diffusion.estimate import Estimate
+from gendiff_lib.diffusion.grids import GRIDS, OnGrid
 from gendiff_lib.diffusion.samplers import ddim
-from gendiff_lib.diffusion.schedules import GRIDS, SCHEDULES, OnGrid
+from gendiff_lib.diffusion.schedules import SCHEDULES
 from gendiff_lib.diffusion.solvers import dpmpp_2m, heun, invert, unipc
 
 FINE = SCHEDULES["linear"](1_000_000, (1e-7, 2e-5))  # so many steps that whole ones do not disturb a grid
