@@ -14,6 +14,7 @@ from ..errors import ConfigError
 from .edm import EDM
 
 LARGEST_ALPHA_BAR = 0.05  # at the noise end: sampling starts from pure noise, so more would be a step never trained
+LARGEST_BETA = 0.999  # where alpha_bar is told, which may end at 0 (improved DDPM)
 LINEAR_STEPS = 1000  # DDPM's, of which `respaced` takes betas
 
 
@@ -60,9 +61,9 @@ class VariancePreserving:
         self._log_alpha_bar = torch.cat([torch.zeros(1, dtype=torch.float64), torch.log1p(-betas).cumsum(0)])
 
     @classmethod
-    def of(cls, alpha_bar: Tensor) -> "VariancePreserving":
-        """That of `alpha_bar` float64 (T + 1,), which falls from 1; each beta is at most 0.999 (improved DDPM)."""
-        return cls((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
+    def of(cls, alpha_bar: Tensor, largest: float = 1.0) -> "VariancePreserving":
+        """That of `alpha_bar` float64 (T + 1,), which falls from 1; no beta is larger than `largest`."""
+        return cls((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=largest))
 
     def alpha_bar(self, t: Tensor) -> Tensor:
         """The product of (1 - beta) up to t, exact at whole t, log-linear between."""
@@ -158,7 +159,7 @@ def cosine(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> 
         raise ConfigError("schedule 'cosine' needs n_timesteps and has no beta_minmax: set beta_minmax=none")
     t = torch.arange(n_timesteps + 1, dtype=torch.float64) / n_timesteps
     alpha_bar = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
-    return VariancePreserving.of(alpha_bar)
+    return VariancePreserving.of(alpha_bar, LARGEST_BETA)
 
 
 def sigmoid(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Schedule:
@@ -166,7 +167,7 @@ def sigmoid(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) ->
     if n_timesteps is None or beta_minmax is not None:
         raise ConfigError("schedule 'sigmoid' needs n_timesteps and has no beta_minmax: set beta_minmax=none")
     falling = torch.linspace(3, -3, n_timesteps + 1, dtype=torch.float64).sigmoid()
-    return VariancePreserving.of((falling - falling[-1]) / (falling[0] - falling[-1]))
+    return VariancePreserving.of((falling - falling[-1]) / (falling[0] - falling[-1]), LARGEST_BETA)
 
 
 def edm(n_timesteps: int | None, beta_minmax: tuple[float, float] | None) -> Schedule:

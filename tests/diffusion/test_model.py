@@ -207,6 +207,7 @@ def test_a_perfect_network_brings_back_the_image(conv, prediction):
 @pytest.mark.parametrize("times", TIMES)
 def test_every_objective_trains(points, prediction, weighting, times):
     schedule = {"schedule": "cosine", "n_timesteps": 10} if prediction == "eps" else {}
+    schedule = {"schedule": "edm"} if times == "log-normal" else schedule
     config = points.but(prediction=prediction, weighting=weighting, times=times, **schedule)
     learner = make(config, (2,), 25)
     before = learner.net.leave.weight.clone()
@@ -214,15 +215,36 @@ def test_every_objective_trains(points, prediction, weighting, times):
     assert not torch.equal(before, learner.net.leave.weight)
 
 
-@pytest.mark.parametrize("field", ["schedule", "prediction", "weighting", "times"])
+@pytest.mark.parametrize("field", ["schedule", "prediction", "weighting", "times", "preconditioning"])
 def test_a_part_that_is_unknown_is_refused_with_those_there_are(points, field):
     with pytest.raises(ConfigError, match=f"{field}.*'other'"):
-        Diffusion(points.but(**{field: "other"}), (2,))
+        Diffusion(points.but(**{field: "other"}, **({"prediction": "x0"} if field == "preconditioning" else {})), (2,))
 
 
 def test_eps_is_refused_where_it_says_nothing_of_the_image(points):
     with pytest.raises(ConfigError, match="prediction 'eps' says nothing of x0 at the noise end of schedule 'flow'"):
         Diffusion(points.but(prediction="eps"), (2,))
+
+
+def test_log_normal_times_are_refused_off_edms_schedule(points):
+    with pytest.raises(ConfigError, match="times 'log-normal' are those of schedule 'edm', not of 'flow': use uniform"):
+        Diffusion(points.but(times="log-normal"), (2,))
+
+
+def test_a_rate_falls_to_zero_over_the_images_that_it_is_given_and_is_not_captured(points):
+    learner = make(points.but(lr=0.1, lr_decay=24), (2,), 25)
+    assert not learner.capturable
+    assert make(points, (2,), 25).capturable
+    (group,) = learner.optimizers["net"].param_groups
+    progress, rates = Progress(rng(), 1), []
+    for i in range(6):
+        progress.images = 6 * i
+        learner.step(batch(shape=(2,)), torch.zeros(6).long(), progress, rng(i))
+        rates.append(group["lr"])
+        if i == 4:
+            kept = deepcopy(learner.net.state_dict())
+    assert rates == pytest.approx([0.1, 0.075, 0.05, 0.025, 0, 0])
+    assert all(torch.equal(v, kept[k]) for k, v in learner.net.state_dict().items())  # no rate, no change
 
 
 @pytest.mark.parametrize("batchnorm", ["recomputed", "running", "batch"])

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -7,8 +9,11 @@ from gendiff_lib.diffusion.schedules import SCHEDULES, like
 
 MADE = {
     "linear": SCHEDULES["linear"](10, (0.01, 0.5)),
+    "respaced": SCHEDULES["respaced"](10, (1e-4, 2e-2)),
     "cosine": SCHEDULES["cosine"](10, None),
+    "sigmoid": SCHEDULES["sigmoid"](10, None),
     "flow": SCHEDULES["flow"](None, None),
+    "edm": SCHEDULES["edm"](None, None),
 }
 
 
@@ -63,18 +68,50 @@ def test_the_velocity_of_a_variance_preserving_schedule_is_salimans_and_hos():
     assert_close(PREDICTIONS["v"][0](schedule, x0, eps, t), expected)
 
 
+@pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("name", WEIGHTINGS)
-def test_weights_are_finite_and_positive_at_every_time(name):
+def test_weights_are_finite_at_every_time_and_positive_inside(name, prediction):
     for schedule in MADE.values():
-        weights = WEIGHTINGS[name](schedule, torch.linspace(0, schedule.end, 21, dtype=torch.float64))
+        t = torch.linspace(0, schedule.end, 21, dtype=torch.float64)
+        t = t[:-1] if prediction == "eps" and schedule.scale(t[-1]) == 0 else t  # a pair that is refused
+        weights = WEIGHTINGS[name](schedule, t, prediction)
         assert weights.isfinite().all()
-        assert (weights > 0).all()
+        assert (weights >= 0).all()
+        assert (weights[1:20] > 0).all()
+
+
+@pytest.mark.parametrize("t", [1.0, 2.0, 5.0, 10.0])
+def test_min_snr_is_hang_et_als_for_each_prediction(t):
+    schedule, time = MADE["linear"], torch.tensor([t]).double()
+    alpha_bar = math.prod(1 - (0.01 + 0.49 * i / 9) for i in range(int(t)))
+    snr = alpha_bar / (1 - alpha_bar)
+    by_hand = {"x0": min(snr, 5.0), "eps": min(snr, 5.0) / snr, "v": min(snr, 5.0) / (snr + 1)}
+    found = {p: WEIGHTINGS["min-snr"](schedule, time, p).item() for p in PREDICTIONS}
+    assert found == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("name", ["min-snr", "edm"])
+def test_a_weight_is_of_the_same_error_of_x0_whatever_is_predicted(state, name):
+    schedule, x0, eps, t, x = state
+    for prediction in ("eps", "v"):
+        target, to_x0 = PREDICTIONS[prediction]
+        wrong = target(schedule, x0, eps, t) + 0.1
+        error = (to_x0(schedule, x, wrong, t) - x0).square().mean(1)
+        mine = WEIGHTINGS[name](schedule, t, prediction) * 0.1**2
+        assert_close(mine, WEIGHTINGS[name](schedule, t, "x0") * error)
+
+
+def test_edms_weight_is_its_lambda():
+    schedule = MADE["edm"]
+    sigma = torch.tensor([0.002, 0.3, 80.0]).double()
+    expected = (sigma**2 + 0.5**2) / (sigma * 0.5) ** 2
+    assert_close(WEIGHTINGS["edm"](schedule, (sigma / 80) ** (1 / 7), "x0"), expected)
 
 
 def test_inverse_std_weighs_by_the_noise_up_to_five():
     t = torch.tensor([0.0, 0.1, 0.25, 0.5, 1.0]).double()
-    assert_close(WEIGHTINGS["inverse-std"](MADE["flow"], t), torch.tensor([5.0, 5.0, 4.0, 2.0, 1.0]).double())
-    assert WEIGHTINGS["uniform"](MADE["flow"], t).tolist() == [1] * 5
+    assert_close(WEIGHTINGS["inverse-std"](MADE["flow"], t, "v"), torch.tensor([5.0, 5.0, 4.0, 2.0, 1.0]).double())
+    assert WEIGHTINGS["uniform"](MADE["flow"], t, "v").tolist() == [1] * 5
 
 
 @pytest.mark.parametrize(("name", "variance"), [("uniform", 1 / 12), ("logit-normal", 0.0433)])
@@ -85,3 +122,16 @@ def test_training_times_have_their_distribution(name, variance):
     assert u.max() < 1
     assert u.mean().item() == pytest.approx(0.5, abs=0.005)
     assert u.var().item() == pytest.approx(variance, abs=0.001)
+
+
+def test_edms_times_are_log_normal_in_sigma():
+    schedule = MADE["edm"]
+    u = TIMES["log-normal"](200_000, torch.Generator().manual_seed(0))
+    assert u.dtype == torch.float64
+    assert u.min() >= 0
+    assert u.max() < 1
+    logs = schedule.std(schedule.times(u)).log()
+    assert logs.mean().item() == pytest.approx(-1.2, abs=0.01)
+    assert logs.std().item() == pytest.approx(1.2, abs=0.01)
+    below = (logs < -1.2 - 2 * 1.2).double().mean().item()
+    assert below == pytest.approx(0.02275, abs=0.0015)  # a normal's, not only its first moments

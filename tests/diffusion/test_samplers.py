@@ -6,7 +6,7 @@ from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.estimate import Estimate
 from gendiff_lib.diffusion.grids import GRIDS, OnGrid
 from gendiff_lib.diffusion.samplers import SAMPLERS, ddim, ddpm, ddpm_large, evaluations, resolve, tutorial
-from gendiff_lib.diffusion.schedules import SCHEDULES
+from gendiff_lib.diffusion.schedules import SCHEDULES, start_std
 from gendiff_lib.diffusion.solvers import dpmpp_2m, heun, unipc
 from gendiff_lib.errors import ConfigError
 
@@ -14,7 +14,10 @@ LINEAR = SCHEDULES["linear"](10, (0.01, 0.5))
 LONG = SCHEDULES["linear"](1000, (1e-4, 2e-2))
 COSINE = SCHEDULES["cosine"](10, None)
 FLOW = SCHEDULES["flow"](None, None)
-ALL_SCHEDULES = pytest.mark.parametrize("schedule", [LINEAR, COSINE, FLOW], ids=["linear", "cosine", "flow"])
+SIGMOID = SCHEDULES["sigmoid"](10, None)
+EDM = SCHEDULES["edm"](None, None)
+WALKED = {"linear": LINEAR, "cosine": COSINE, "sigmoid": SIGMOID, "flow": FLOW, "edm": EDM}
+ALL_SCHEDULES = pytest.mark.parametrize("schedule", WALKED.values(), ids=WALKED)
 CLEAN = {
     "ddpm": (ddpm, {}),
     "ddpm-large": (ddpm_large, {}),
@@ -76,7 +79,7 @@ def test_the_exact_minimiser_for_a_small_data_set_reproduces_its_points(schedule
         return (-distance / (2 * schedule.std(t) ** 2)).softmax(1) @ data
 
     run, more = CLEAN[name]
-    end = last(run, denoise, schedule, noise(90, 2), 40, **more)
+    end = last(run, denoise, schedule, start_std(schedule) * noise(90, 2), 40, **more)
     nearest = torch.cdist(end, data).min(1)
     assert nearest.values.max() < 1e-3
     assert torch.bincount(nearest.indices, minlength=3).min() > 10

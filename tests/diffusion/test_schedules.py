@@ -4,11 +4,19 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from gendiff_lib.diffusion.edm import EDM
 from gendiff_lib.diffusion.grids import GRIDS, OnGrid, time_at
-from gendiff_lib.diffusion.schedules import SCHEDULES, VariancePreserving, like
+from gendiff_lib.diffusion.schedules import SCHEDULES, VariancePreserving, like, start_std
 from gendiff_lib.errors import ConfigError
 
-ARGUMENTS = {"linear": (10, (0.01, 0.5)), "cosine": (10, None), "flow": (None, None)}
+ARGUMENTS = {
+    "linear": (10, (0.01, 0.5)),
+    "respaced": (10, (1e-4, 2e-2)),
+    "cosine": (10, None),
+    "sigmoid": (10, None),
+    "flow": (None, None),
+    "edm": (None, None),
+}
 
 
 @pytest.fixture(params=SCHEDULES)
@@ -27,7 +35,7 @@ def test_noising_and_taking_the_noise_away_gives_the_sample_back(schedule):
     x0, eps = torch.randn(2, len(t), 3, generator=rng, dtype=torch.float64)
     x = like(schedule.scale(t), x0) * x0 + like(schedule.std(t), x0) * eps
     assert_close((x - like(schedule.std(t), x) * eps) / like(schedule.scale(t), x), x0)
-    assert (x - x0).abs().amax(1).min() > 0.01
+    assert ((x - x0).abs().amax(1) > 0.01 * schedule.std(t)).all()
 
 
 def test_at_zero_there_is_no_noise_and_at_the_end_little_else(schedule):
@@ -35,13 +43,14 @@ def test_at_zero_there_is_no_noise_and_at_the_end_little_else(schedule):
     assert schedule.scale(ends)[0] == 1
     assert schedule.std(ends)[0] == 0
     assert schedule.std(ends)[1] > 0.97
-    assert schedule.scale(ends)[1] < 0.25
+    assert schedule.scale(ends)[1] < 0.25 * schedule.std(ends)[1]
 
 
 def test_noise_only_grows(schedule):
     t = torch.linspace(0, schedule.end, 101, dtype=torch.float64)
     assert (schedule.std(t).diff() > 0).all()
-    assert (schedule.scale(t).diff() < 0).all()
+    assert (schedule.scale(t).diff() <= 0).all()
+    assert ((schedule.std(t) / schedule.scale(t)).diff() > 0).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 10, 25])
@@ -69,7 +78,7 @@ def test_the_velocity_is_conjugate_to_the_schedule(schedule):
 
 
 def test_a_variance_preserving_schedule_preserves_variance():
-    for name in ("linear", "cosine"):
+    for name in ("linear", "respaced", "cosine", "sigmoid"):
         schedule = SCHEDULES[name](*ARGUMENTS[name])
         t = inside(schedule, 50)
         assert_close(schedule.scale(t) ** 2 + schedule.std(t) ** 2, torch.ones_like(t))
@@ -118,8 +127,14 @@ def test_networks_of_the_flow_see_0_to_1000():
     [
         ("linear", None, (0.1, 0.2)),
         ("linear", 10, None),
+        ("respaced", None, (0.1, 0.2)),
+        ("respaced", 10, None),
         ("cosine", None, None),
         ("cosine", 10, (0.1, 0.2)),
+        ("sigmoid", None, None),
+        ("sigmoid", 10, (0.1, 0.2)),
+        ("edm", 10, None),
+        ("edm", None, (0.1, 0.2)),
         ("flow", 10, None),
         ("flow", None, (0.1, 0.2)),
     ],
@@ -142,10 +157,68 @@ def test_a_linear_schedule_that_does_not_end_in_noise_is_refused_with_remedies_t
         SCHEDULES["linear"](100, (1e-4, 2e-2))
     sentence = str(told.value)
     assert "beta_minmax=(0.0001, 0.02) in n_timesteps=100 do not end in noise (alpha_bar_T = 0.36" in sentence
-    assert sentence.endswith("give larger betas, or more steps")
-    for n_timesteps, beta_minmax in ((100, (1e-3, 2e-1)), (1000, (1e-4, 2e-2))):
-        schedule = SCHEDULES["linear"](n_timesteps, beta_minmax)
+    assert "give larger betas, more steps, or schedule=respaced, which" in sentence
+    for name, n_timesteps, beta_minmax in (
+        ("linear", 100, (1e-3, 2e-1)),
+        ("linear", 1000, (1e-4, 2e-2)),
+        ("respaced", 100, (1e-4, 2e-2)),
+    ):
+        schedule = SCHEDULES[name](n_timesteps, beta_minmax)
         assert schedule.alpha_bar(torch.tensor(schedule.end)) < 0.05
+
+
+def test_a_respaced_schedule_that_does_not_end_in_noise_is_refused_with_a_remedy_that_works():
+    with pytest.raises(
+        ConfigError, match=r"n_timesteps=1000 do not end in noise .*: give larger betas, which are those"
+    ):
+        SCHEDULES["respaced"](10, (1e-5, 2e-3))
+    assert SCHEDULES["respaced"](10, (1e-4, 2e-2))
+
+
+@pytest.mark.parametrize("depth", [1, 10, 100, 1000, 4000])
+def test_at_any_depth_the_respaced_schedule_is_the_linear_one_of_1000_steps(depth):
+    whole, schedule = (SCHEDULES[n](d, (1e-4, 2e-2)) for n, d in (("linear", 1000), ("respaced", depth)))
+    assert (schedule.n_timesteps, schedule.end) == (depth, depth)
+    t = torch.arange(depth + 1, dtype=torch.float64)
+    assert_close(schedule.alpha_bar(t), whole.alpha_bar(t * 1000 / depth))
+    assert schedule.steps(depth).tolist() == list(range(depth, -1, -1))
+
+
+@pytest.mark.parametrize("name", ["cosine", "sigmoid", "respaced"])
+@pytest.mark.parametrize("depth", [10, 100, 4000])
+def test_every_depth_ends_in_noise_by_betas_below_1(name, depth):
+    schedule = SCHEDULES[name](depth, (1e-4, 2e-2) if name == "respaced" else None)
+    alpha_bar = schedule.alpha_bar(torch.arange(depth + 1, dtype=torch.float64))
+    assert alpha_bar[-1] < 1e-3
+    assert ((alpha_bar[1:] / alpha_bar[:-1]) >= 0.001 - 1e-9).all()
+
+
+def test_sigmoid_is_the_papers_formula_with_beta_clipped():
+    schedule, n = SCHEDULES["sigmoid"](50, None), 50
+
+    def gamma(t, start=-3.0, end=3.0):  # Jabri et al. 2022 and Chen 2023, algorithm 1, at temperature 1
+        first, last = (1 / (1 + math.exp(-v)) for v in (start, end))
+        return (last - 1 / (1 + math.exp(-(t * (end - start) + start)))) / (last - first)
+
+    t = torch.arange(n, dtype=torch.float64)
+    assert_close(schedule.alpha_bar(t), torch.tensor([gamma(i / n) for i in range(n)], dtype=torch.float64))
+    last = schedule.alpha_bar(torch.tensor([n - 1.0, n], dtype=torch.float64))
+    assert (last[1] / last[0]).item() == pytest.approx(0.001)
+
+
+def test_edms_steps_are_its_sigmas_and_networks_see_a_quarter_of_their_logarithm():
+    schedule, n = SCHEDULES["edm"](None, None), 18
+    powers = [80 ** (1 / 7) + i / (n - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7)) for i in range(n)]
+    sigma = schedule.std(schedule.steps(n))
+    assert_close(sigma, torch.tensor([p**7 for p in powers] + [0.0], dtype=torch.float64))
+    assert_close(schedule.time_input(schedule.steps(n)[:-1]), sigma[:-1].log() / 4)
+    assert_close(GRIDS["rho"](schedule, n), schedule.steps(n))
+    ends = schedule.std(schedule.times(torch.tensor([0.0, 1.0])))
+    assert_close(ends, torch.tensor([0.002, 80.0], dtype=torch.float64))
+
+
+def test_sampling_starts_from_noise_as_wide_as_the_schedules_end(schedule):
+    assert start_std(schedule) == (pytest.approx(80) if isinstance(schedule, EDM) else 1)
 
 
 def test_half_a_percent_above_the_bound_is_too_much_and_half_a_percent_below_is_not():
