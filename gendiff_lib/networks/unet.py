@@ -94,8 +94,7 @@ class UNet(nn.Module):
                 c = width
             if level:
                 self.up.append(nn.Conv2d(c, c, 3, padding=1))
-        self.norm = group_norm(c)
-        self.leave = nn.Conv2d(c, outputs * channels * patch**2, 3, padding=1)
+        self.norm, self.leave = group_norm(c), nn.Conv2d(c, outputs * channels * patch**2, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
