@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -269,7 +270,7 @@ def test_the_published_classifier_has_the_digest_in_its_folders_name():
 
 OTHER = {  # where a field takes words, or is bound to another one
     "dataset": "moons", "network": MLPNetwork(), "schedule": "cosine", "prediction": "v", "weighting": "other",
-    "times": "other", "loss": "minimax", "precision": "bf16", "norm": "none", "norm_d": "none", "slope": 0.25,
+    "times": "other", "objective": "vlb", "loss": "minimax", "precision": "bf16", "norm": "none", "norm_d": "none", "slope": 0.25,
     "resampling": "pool", "penalty": "wgan-gp", "augment": ("color",), "blocks": (2, 2, 2, 2), "weights": "raw",
     "batchnorm": "batch",
     "sampler": "ddim", "flip": True, "clip_x0": True, "beta_minmax": (0.2, 0.3), "name": "other", "attention": (0,),
@@ -292,6 +293,12 @@ def another(name, value):
     return 1 if value is None else value + 1 if isinstance(value, int) else value / 2
 
 
+# Fields that only fit others, each with these others and two values of its own.
+BOUND: dict[str, tuple[dict[str, Any], Any, Any]] = {
+    "variance": ({"objective": "vlb"}, "fixed", "learned"),
+    "vlb_weight": ({"objective": "hybrid", "variance": "learned"}, 0.001, 1.0),
+    "preconditioning": ({"prediction": "x0"}, "none", "edm"),
+}
 FREE = GANConfig(network=ResNetGANNetwork(), penalty="r1", gamma=1.0)  # with it each field can be changed alone
 
 
@@ -302,9 +309,16 @@ def test_every_field_moves_the_digest_but_name_epochs_and_snapshots(value):
     still = {
         name
         for name in value.fields()
-        if name != "type" and value.but(**{name: another(name, getattr(value, name))}).digest == value.digest
+        if name not in ("type", *BOUND)
+        and value.but(**{name: another(name, getattr(value, name))}).digest == value.digest
     }
     assert still == ({"name", "epochs", "snapshots"} if isinstance(value, Config) else set())
+
+
+@pytest.mark.parametrize("name", BOUND)
+def test_a_field_that_is_bound_to_others_moves_the_digest(name):
+    others, one, other = BOUND[name]
+    assert CONV.but(**others, **{name: one}).digest != CONV.but(**others, **{name: other}).digest
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda p: type(p).__name__)
