@@ -4,8 +4,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-
 import pytest
 from pydantic import ValidationError
 
@@ -270,7 +268,8 @@ def test_the_published_classifier_has_the_digest_in_its_folders_name():
 
 OTHER = {  # where a field takes words, or is bound to another one
     "dataset": "moons", "network": MLPNetwork(), "schedule": "cosine", "prediction": "v", "weighting": "other",
-    "times": "other", "objective": "vlb", "loss": "minimax", "precision": "bf16", "norm": "none", "norm_d": "none", "slope": 0.25,
+    "times": "other", "objective": "vlb", "loss": "minimax", "precision": "bf16", "norm": "none", "norm_d": "none",
+    "slope": 0.25,
     "resampling": "pool", "penalty": "wgan-gp", "augment": ("color",), "blocks": (2, 2, 2, 2), "weights": "raw",
     "batchnorm": "batch",
     "sampler": "ddim", "flip": True, "clip_x0": True, "beta_minmax": (0.2, 0.3), "name": "other", "attention": (0,),
@@ -294,7 +293,7 @@ def another(name, value):
 
 
 # Fields that only fit others, each with these others and two values of its own.
-BOUND: dict[str, tuple[dict[str, Any], Any, Any]] = {
+BOUND = {
     "variance": ({"objective": "vlb"}, "fixed", "learned"),
     "vlb_weight": ({"objective": "hybrid", "variance": "learned"}, 0.001, 1.0),
     "preconditioning": ({"prediction": "x0"}, "none", "edm"),
