@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
