@@ -188,6 +188,9 @@ class Sampling(Value):
     n_steps: int | None = setting(None, "steps of the algorithm, of one evaluation each (heun: two)", absent=None, ge=1)
     grid: str | None = setting(None, "where the steps lie: trailing (even), quadratic or rho", absent=None)
     eta: float | None = setting(None, "DDIM's share of fresh noise, 0 to 1", absent=None, ge=0.0, le=1.0)
+    guidance: float | None = setting(
+        None, "strength w of classifier-free guidance, for twice the evaluations", absent=None, ge=0.0, le=100.0
+    )
     clip_x0: bool | None = setting(None, "clip the estimate of x0 to the data's range", absent=None)
     weights: Literal["raw", "ema"] | None = setting(None, "raw or averaged weights", absent=None)
     batchnorm: Literal["recomputed", "running", "batch"] | None = setting(

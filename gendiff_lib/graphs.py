@@ -22,40 +22,41 @@ def named_engine() -> str:
     return named
 
 
-def for_sampling(net: nn.Module, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
-    """`net(x, s)` as a sampler should call it: replayed on a GPU, itself elsewhere."""
+def for_sampling(net: nn.Module, device: torch.device) -> Callable[..., Tensor]:
+    """`net(x, s, …)` as a sampler should call it: replayed on a GPU, itself elsewhere."""
     return CapturedNetwork(net) if device.type == "cuda" and named_engine() != "eager" else net
 
 
 class CapturedNetwork:
-    """net(x, s) without gradients as one CUDA graph a shape, for samplers, which call it many times."""
+    """net(x, s, …) without gradients as one CUDA graph a shape, for samplers, which call it many times."""
 
     def __init__(self, net: nn.Module) -> None:
         self.net = net
-        self.graphs: dict[tuple[int, ...], tuple[Any, Tensor, Tensor, Tensor]] = {}
+        self.graphs: dict[tuple[Any, ...], tuple[Any, dict[str, Tensor], Tensor]] = {}
 
-    def __call__(self, x: Tensor, s: Tensor) -> Tensor:
-        """x (N, ...), s (N,) to what the network gives."""
-        shape = tuple(x.shape)
-        if shape not in self.graphs:
-            self.graphs[shape] = self._capture(x, s)
-        graph, x_in, s_in, out = self.graphs[shape]
-        x_in.copy_(x)
-        s_in.copy_(s)
+    def __call__(self, x: Tensor, s: Tensor, **told: Tensor) -> Tensor:
+        """x (N, ...), s (N,) and what else the network is told (N,) to what it gives."""
+        inputs = {"x": x, "s": s, **told}
+        key = (*inputs, *x.shape)
+        if key not in self.graphs:
+            self.graphs[key] = self._capture(inputs)
+        graph, kept, out = self.graphs[key]
+        for name, value in inputs.items():
+            kept[name].copy_(value)
         graph.replay()
         return out.clone()  # the next replay writes over its own
 
-    def _capture(self, x: Tensor, s: Tensor) -> tuple[Any, Tensor, Tensor, Tensor]:
-        x_in, s_in = x.clone(), s.clone()
+    def _capture(self, inputs: dict[str, Tensor]) -> tuple[Any, dict[str, Tensor], Tensor]:
+        kept = {name: value.clone() for name, value in inputs.items()}
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP):
-                self.net(x_in, s_in)
+                self.net(**kept)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         torch.clear_autocast_cache()  # weights that were cast before would be freed under the graph
         with torch.cuda.graph(graph, stream=side):
-            out = self.net(x_in, s_in)
+            out = self.net(**kept)
         torch.clear_autocast_cache()
-        return graph, x_in, s_in, out
+        return graph, kept, out

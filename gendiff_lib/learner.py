@@ -30,6 +30,7 @@ class Learner(ABC):
     optimizers: dict[str, torch.optim.Optimizer]
     saved: tuple[str, ...]  # the modules that a snapshot keeps: those that are needed to use it
     capturable = False  # whether `step` reads nothing on the host, so that it can be replayed as a graph
+    counted = 2  # images of a batch that tell what one of them costs: more where they are not treated alike
     steady = True  # whether all steps cost as many operations an image: else `phase` tells them apart
     ema: EMA | None = None  # averaged weights, whose network is the module `ema`
 

@@ -111,6 +111,7 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
         "steps": several("n_steps"),
         "grid of steps": several("grid"),
         "eta": several("eta"),
+        "guidance": several("guidance"),
         "clip x0": several("clip_x0"),
         "batch statistics": several("batchnorm"),
         "sampling seeds": several("sampling_seed"),
@@ -178,7 +179,8 @@ def _packages(s: Scores) -> str | None:
 def _command(s: Scores) -> str:
     words = ["gendiff", "score", str(s.made["run"]), "--epoch", as_text(s.made.get("epochs")), "--n", str(s.n_fake)]
     options = {"batch_size": "batch-size", "sampling_seed": "seed", "sampler": "sampler", "n_steps": "n-steps"}
-    options |= {"grid": "grid", "eta": "eta", "clip_x0": "clip-x0", "weights": "weights", "batchnorm": "batchnorm"}
+    options |= {"grid": "grid", "eta": "eta", "guidance": "guidance", "clip_x0": "clip-x0"}
+    options |= {"weights": "weights", "batchnorm": "batchnorm"}
     for key, flag in options.items():
         if (value := s.made.get(key)) is not None:
             words += [f"--{flag}", as_text(value)]

@@ -174,6 +174,13 @@ def outputs(name, side=None):
     return [*sums({"ordinary": out, "tiny": tiny}).values()]
 
 
+TOLD = {  # what networks may be told beside the time; averages are learned after two updates, or from the first
+    "classes": {"conditional": True},
+    "averages": {"mean_from": 16},
+    "classes and averages": {"conditional": True, "mean_from": 0},
+}
+
+
 def diffusion_config(network, process, prediction, weighting, times):
     return DiffusionConfig(
         dataset="shapes:8", n_train=40, batch_size=8, network=NETWORKS[network], **PROCESSES[process], lr=1e-2,
@@ -199,6 +206,10 @@ def diffusion_numbers():
         numbers[f"{name}: operations"] = operations_per_image(config, load(config.dataset))
         numbers[f"{name}: outputs"] = outputs(name)
         numbers[f"{name}: type"] = network.type
+        for words, changes in TOLD.items():
+            config = diffusion_config(name, "flow", "v", "uniform", "uniform").but(**changes)
+            numbers[f"{name}: {words}"] = losses(first_updates(config)[1])
+            numbers[f"{name}: {words}: operations"] = operations_per_image(config, load(config.dataset))
     for (name, fields), network in itertools.product(ALTERED.items(), ("mlp", "unet")):
         _, told = first_updates(diffusion_config(network, "cosine", "v", "uniform", "uniform").but(**fields))
         numbers[f"{network}: {name}"] = losses(told, "loss", "loss_vlb")
@@ -244,7 +255,7 @@ WALKED = {
 def run_sampler(name, schedule, n_steps, **more):
     """Mean, deviation and a few values of samples by a denoiser that is no perfect one."""
 
-    def denoise(x, t):
+    def denoise(x, t, *_):
         return Estimate(0.6 * torch.tanh(1.3 * x * schedule.scale(t).float() + 0.1 * schedule.std(t).float()))
 
     x = torch.randn(6, 5, generator=torch.Generator().manual_seed(2))
@@ -282,6 +293,19 @@ def resolved_numbers():
     return numbers
 
 
+def told_numbers():
+    """Samples of drawn networks that are told classes, guided, and spans."""
+    numbers = {}
+    for words, changes in TOLD.items():
+        learner = make(diffusion_config("mlp", "flow", "v", "uniform", "uniform").but(**changes), (3, 8, 8), 10)
+        drawn(learner.net, 4)
+        for n_steps, w in itertools.product((1, 3), (0.0, 1.5) if "classes" in words else (None,)):
+            asked = Sampling(n=2, n_steps=n_steps, guidance=w)
+            *_, end = learner.sample(2, asked, stream("samples", 1, 2))
+            numbers[f"{words}: {n_steps} steps, guidance {w}"] = [*sums({"x": end.x}).values()]
+    return numbers
+
+
 def batchnorm_numbers():
     learner, _ = first_updates(SMALL_GAN.but(lrG=2e-2))
     numbers = {}
@@ -297,7 +321,7 @@ def sampling_numbers():
         {name: {str(n): grid(schedule, n).tolist() for n in (3, 8, 15)} for name, schedule in WALKED.items()}
         for grid in GRIDS.values()
     )
-    numbers = sampler_numbers() | resolved_numbers() | batchnorm_numbers()
+    numbers = sampler_numbers() | resolved_numbers() | told_numbers() | batchnorm_numbers()
     return numbers | {"streams": streams, "steps": steps, "quadratic steps": quadratic, "rho steps": rho}
 
 

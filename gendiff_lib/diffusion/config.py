@@ -64,7 +64,7 @@ class UNetNetwork(Part):
 
 
 class TransformerNetwork(Part):
-    """DiT without classes (Peebles and Xie 2023)."""
+    """DiT (Peebles and Xie 2023)."""
 
     type: Literal["transformer"] = setting("transformer", "a transformer of DiT's shape", absent=None)
     n_layers: int = setting(8, "blocks", absent=None, ge=1)
@@ -107,6 +107,10 @@ class DiffusionConfig(Config):
         "simple", "squared error, the variational bound, or both", absent="simple"
     )
     vlb_weight: float | None = setting(None, "weight of the bound in objective=hybrid", absent=None, gt=0.0)
+    conditional: bool = setting(False, "whether the network is told the class", absent=False)
+    mean_from: int | None = setting(
+        None, "images after which average velocities are learned too (MeanFlow); none for never", absent=None, ge=0
+    )
     lr: float = setting(2e-4, "Adam's learning rate", absent=2e-4, ge=0.0, le=1.0)
     lr_decay: int | None = setting(
         None, "images over which the learning rate falls to 0; none to keep it", absent=None, ge=1

@@ -17,3 +17,4 @@ class Estimate(NamedTuple):
 
 
 Denoise = Callable[[Tensor, Tensor], Estimate]
+DenoiseTo = Callable[[Tensor, Tensor, Tensor], Estimate]  # of an average velocity: it is told the time stepped to

@@ -18,7 +18,7 @@ from ..networks.transformer import Transformer
 from ..networks.unet import UNet
 from ..progress import Progress
 from ..versions import register
-from . import samplers, vlb
+from . import guidance, samplers, vlb
 from .config import DiffusionConfig
 from .estimate import Denoise, Estimate
 from .fitting import check_fit
@@ -39,12 +39,16 @@ QUARTERS = 4  # of the schedule, whose losses are told apart
 DENOISERS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "conv": Conv, "unet": UNet, "transformer": Transformer}
 
 
-def denoiser(network: Part, shape: tuple[int, ...], outputs: int = 1) -> nn.Module:
+def denoiser(
+    network: Part, shape: tuple[int, ...], *, outputs: int = 1, n_classes: int | None = None, spans: bool = False
+) -> nn.Module:
     """The denoiser that a network's fields describe, for samples of a shape: (x (N, *shape), s (N,)) to x's shape.
 
-    With `outputs` it gives so many tensors of that shape, one behind the other along the first axis of a sample.
+    With `outputs` it gives so many tensors of that shape, one behind the other along the first axis of a sample. Where
+    they are asked for it is told classes y (N,), or the spans (N,) of average velocities, too.
     """
-    return DENOISERS[network.type](shape, **network.arguments(), outputs=outputs)
+    told = {"n_classes": n_classes, "spans": spans}
+    return DENOISERS[network.type](shape, **network.arguments(), outputs=outputs, **told)
 
 
 def _choose(registry: dict[str, T], field: str, name: str) -> T:
@@ -59,8 +63,19 @@ def schedule_of(config: DiffusionConfig) -> Schedule:
 
 
 def resolve(sampling: Sampling, config: DiffusionConfig, shape: tuple[int, ...]) -> Sampling:
-    """See samplers.resolve."""
-    return samplers.resolve(sampling, schedule_of(config), is_image=len(shape) == 3, has_ema=config.ema is not None)
+    """See samplers.resolve; a MeanFlow has a sampler of its own. No guidance and one of 0 are the same."""
+    guidance.check(sampling.guidance, config.conditional, learned=config.variance == "learned")
+    averages = config.mean_from is not None
+    if averages and sampling.sampler is None:
+        sampling = sampling.but(sampler="meanflow")
+    is_image, has_ema = len(shape) == 3, config.ema is not None
+    resolved = samplers.resolve(sampling, schedule_of(config), is_image=is_image, has_ema=has_ema)
+    if SAMPLERS[resolved.sampler or ""].averages and not averages:
+        raise ConfigError(
+            f"sampler {resolved.sampler!r} needs average velocities, which this model has not learned: use ddim, "
+            "or train with mean_from"
+        )
+    return resolved.but(guidance=sampling.guidance or None)
 
 
 class Diffusion(Method):
@@ -68,10 +83,10 @@ class Diffusion(Method):
 
     preview: ClassVar[dict[str, Any]] = {"sampler": "ddim", "n_steps": 50}
 
-    def __init__(self, config: DiffusionConfig, shape: tuple[int, ...]) -> None:
+    def __init__(self, config: DiffusionConfig, shape: tuple[int, ...], n_classes: int = 1) -> None:
         """The network, its average where `ema` asks for one, and Adam; ConfigError where parts do not fit."""
         super().__init__(config, shape)
-        self.diffusion = config
+        self.diffusion, self.n_classes = config, n_classes
         self.schedule = schedule_of(config)
         self.target, self.to_x0 = _choose(PREDICTIONS, "prediction", config.prediction)
         self.weight = _choose(WEIGHTINGS, "weighting", config.weighting)
@@ -80,9 +95,10 @@ class Diffusion(Method):
         check_fit(config, self.schedule)
         self.capturable = config.lr_decay is None  # a rate that falls is set on the host
         self.learned = config.variance == "learned"
-        self.net = denoiser(config.network, shape, 2 if self.learned else 1)
+        known, spans = n_classes if config.conditional else None, config.mean_from is not None
+        self.net = denoiser(config.network, shape, outputs=1 + self.learned, n_classes=known, spans=spans)
         self.modules = {"net": self.net}
-        self.captured: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
+        self.captured: dict[str, Callable[..., Tensor]] = {}
         self.ema = EMA(self.net, config.ema) if config.ema else None
         if self.ema:
             self.modules["ema"] = self.ema.net
@@ -95,7 +111,7 @@ class Diffusion(Method):
         eps = torch.randn(x.shape, generator=rng, device=x.device)
         noisy = like(self.schedule.scale(t), x) * x + like(self.schedule.std(t), x) * eps
         with self.autocast():
-            output = self.evaluate(self.net, self.schedule, noisy, t)
+            output = self.evaluate(self.net, self.schedule, noisy, t, **self._told(labels, rng))
         output, v = self._parts(output.float())
         error = (output - self.target(self.schedule, x, eps, t)).square().flatten(1).mean(1)
         loss = (self.weight(self.schedule, t, self.diffusion.prediction).to(error.dtype) * error).mean()
@@ -104,6 +120,16 @@ class Diffusion(Method):
             bound = self._bound(x, noisy, t, output, v)
             loss = bound if self.diffusion.vlb_weight is None else loss + self.diffusion.vlb_weight * bound
             told["loss_vlb"] = bound.detach()
+        norm = self._update(loss, len(x), progress)
+        return {"loss": loss.detach(), **told, "grad_norm": norm, **self._by_quarter(error.detach(), t)}
+
+    def _told(self, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """What the network is told of the classes in training: some are dropped. Without classes nothing is drawn."""
+        known = self.diffusion.conditional
+        return {"y": guidance.drop_class(labels, self.n_classes, rng)} if known else {}
+
+    def _update(self, loss: Tensor, n: int, progress: Progress) -> Tensor:
+        """One step of the optimiser, and of the average, from n samples; returns the norm of the gradients."""
         optimizer = self.optimizers["net"]
         set_rate(optimizer, self.diffusion.lr, self.diffusion.lr_decay, progress.images)
         optimizer.zero_grad(set_to_none=True)
@@ -111,8 +137,8 @@ class Diffusion(Method):
         norm = gradient_norm(self.net, self.diffusion.clip_grad)
         optimizer.step()
         if self.ema:
-            self.ema.update(self.net, len(x))
-        return {"loss": loss.detach(), **told, "grad_norm": norm, **self._by_quarter(error.detach(), t)}
+            self.ema.update(self.net, n)
+        return norm
 
     def _parts(self, output: Tensor) -> tuple[Tensor, Tensor | None]:
         """What the network says of the sample, and of the variance where it learns one."""
@@ -139,39 +165,49 @@ class Diffusion(Method):
         """See Method.resolve."""
         return resolve(sampling, self.diffusion, self.shape)
 
-    def denoise(self, sampling: Sampling) -> Denoise:
-        """The function a sampler is given, for a resolved sampling."""
+    def denoise(self, sampling: Sampling, y: Tensor | None = None) -> Denoise:
+        """The function a sampler is given, for a resolved sampling and classes y (N,); without them, of no class."""
         net = self._network("ema" if sampling.weights == "ema" else "net")
+        if y is not None:
+            net = guidance.guided(net, y, self.n_classes, sampling.guidance)
 
-        def denoise(x: Tensor, t: Tensor) -> Estimate:
+        def denoise(x: Tensor, t: Tensor, s: Tensor | None = None) -> Estimate:
             times = t.to(x.device).expand(len(x))
+            span = {} if s is None else {"span": self.schedule.time_input(times - s.to(x.device))}
             with self.autocast():
-                output, v = self._parts(self.evaluate(net, self.schedule, x, times).to(x.dtype))
+                output, v = self._parts(self.evaluate(net, self.schedule, x, times, **span).to(x.dtype))
             x0 = self.to_x0(self.schedule, x, output, t)
             variance = None if v is None else partial(interpolated, self.schedule, t, v=v)
             return Estimate(x0.clamp(-1, 1) if sampling.clip_x0 else x0, variance)
 
         return denoise
 
-    def _network(self, name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    def _network(self, name: str) -> Callable[..., Tensor]:
         """A network as samplers call it: many times, with one shape."""
         if name not in self.captured:
             self.captured[name] = for_sampling(self.modules[name], self.device)
         return self.captured[name]
 
+    def _classes(self, n: int, rng: torch.Generator) -> Tensor | None:
+        """Classes (n,), where the network is told them; else none, and nothing is drawn."""
+        if not self.diffusion.conditional:
+            return None
+        return torch.randint(self.n_classes, (n,), generator=rng, device=rng.device).to(self.device)
+
     @torch.no_grad()
     def sample(self, n: int, sampling: Sampling, rng: torch.Generator) -> Iterator[Step]:
-        """See Method.sample; yields n_steps + 1 states."""
+        """See Method.sample; yields n_steps + 1 states. Classes are drawn evenly."""
         sampling = self.resolve(sampling)
         sampler = SAMPLERS[sampling.sampler or ""]
         schedule = OnGrid(self.schedule, GRIDS[sampling.grid]) if sampling.grid else self.schedule
         x = torch.randn(n, *self.shape, generator=rng, device=rng.device).to(self.device) * start_std(schedule)
+        denoise = self.denoise(sampling, self._classes(n, rng))
         eta = {"eta": sampling.eta} if sampler.takes_eta else {}
         modes = {module: module.training for module in self.modules.values()}
         for module in modes:
             module.eval()
         try:
-            yield from sampler.run(self.denoise(sampling), schedule, x, n_steps=sampling.n_steps, rng=rng, **eta)
+            yield from sampler.run(denoise, schedule, x, n_steps=sampling.n_steps, rng=rng, **eta)
         finally:
             for module, mode in modes.items():
                 module.train(mode)

@@ -8,7 +8,7 @@ from torch import Tensor
 from .edm import SIGMA_DATA, c_noise
 from .schedules import Schedule, like
 
-Net = Callable[[Tensor, Tensor], Tensor]
+Net = Callable[..., Tensor]  # (x, s, …): what else it is told is handed through
 
 
 class Coefficients(NamedTuple):
@@ -36,16 +36,16 @@ def coefficients(schedule: Schedule, t: Tensor) -> Coefficients:
     )
 
 
-def none(net: Net, schedule: Schedule, x: Tensor, t: Tensor) -> Tensor:
+def none(net: Net, schedule: Schedule, x: Tensor, t: Tensor, **told: Tensor) -> Tensor:
     """The network itself, at the number that the schedule has it see for t (N,)."""
-    return net(x, schedule.time_input(t))
+    return net(x, schedule.time_input(t), **told)
 
 
-def edm(net: Net, schedule: Schedule, x: Tensor, t: Tensor) -> Tensor:
+def edm(net: Net, schedule: Schedule, x: Tensor, t: Tensor, **told: Tensor) -> Tensor:
     """EDM's estimate of x0 from x (N, ...) at t (N,), in x's type."""
     c = coefficients(schedule, t)
-    output = net(like(c.into, x) * x, c.noise)
+    output = net(like(c.into, x) * x, c.noise, **told)
     return like(c.skip, x) * x + like(c.out, x) * output.to(x.dtype)
 
 
-PRECONDITIONINGS: dict[str, Callable[[Net, Schedule, Tensor, Tensor], Tensor]] = {"none": none, "edm": edm}
+PRECONDITIONINGS: dict[str, Callable[..., Tensor]] = {"none": none, "edm": edm}

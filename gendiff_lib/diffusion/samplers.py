@@ -15,10 +15,11 @@ from ..config import Sampling
 from ..errors import ConfigError
 from ..learner import Step
 from ..versions import register
+from . import guidance
 from .estimate import Denoise
 from .grids import GRIDS
 from .schedules import Schedule, like
-from .solvers import dpmpp_2m, heun, unipc
+from .solvers import dpmpp_2m, heun, meanflow, unipc
 
 VERSION = register("sampling", 1)  # of what sampling computes: raised when the same noise gives other samples
 
@@ -131,6 +132,7 @@ class Sampler:
     own_steps_only: bool = False
     n_steps: int | None = None  # where none are asked for; None: those of the schedule
     evaluations: Callable[[int], int] = int  # of the network, in so many steps
+    averages: bool = False  # whether it asks for average velocities, which a MeanFlow alone has learned
 
 
 SAMPLERS: dict[str, Sampler] = {
@@ -141,12 +143,13 @@ SAMPLERS: dict[str, Sampler] = {
     "heun": Sampler(heun, n_steps=18, evaluations=lambda n_steps: 2 * n_steps - 1),  # 18: EDM's for CIFAR-10
     "dpmpp-2m": Sampler(dpmpp_2m, n_steps=20),
     "unipc": Sampler(unipc, n_steps=20),
+    "meanflow": Sampler(meanflow, clips_x0=False, n_steps=1, averages=True),
 }
 
 
 def evaluations(sampling: Sampling) -> int:
     """How often the network is evaluated for a sample, by a resolved sampling."""
-    return SAMPLERS[sampling.sampler or ""].evaluations(sampling.n_steps or 0)
+    return SAMPLERS[sampling.sampler or ""].evaluations(sampling.n_steps or 0) * guidance.evaluations(sampling.guidance)
 
 
 def resolve(sampling: Sampling, schedule: Schedule, *, is_image: bool, has_ema: bool) -> Sampling:
@@ -169,7 +172,7 @@ def resolve(sampling: Sampling, schedule: Schedule, *, is_image: bool, has_ema: 
     if sampling.eta is not None and not sampler.takes_eta:
         raise ConfigError(f"eta={sampling.eta} does not apply to sampler {name!r}: only ddim takes it")
     if sampling.clip_x0 and not sampler.clips_x0:
-        raise ConfigError(f"clip_x0=true does not apply to sampler {name!r}, which clamps the state: leave it out")
+        raise ConfigError(f"clip_x0=true does not apply to sampler {name!r}: leave it out")
     if sampling.clip_x0 and not is_image:
         raise ConfigError("clip_x0=true does not apply to points in the plane, which have no range: leave it out")
     if sampling.batchnorm is not None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..learner import Step
-from .estimate import Denoise
+from .estimate import Denoise, DenoiseTo
 from .schedules import Schedule, like
 
 SMALLEST_SCALE = 1e-3  # at the noise end; with less, sigma spans so much there that a line in it tells nothing (cosine)
@@ -69,6 +69,21 @@ def unipc(denoise: Denoise, schedule: Schedule, x: Tensor, *, n_steps: int, rng:
             there = _Known(_log_snr(schedule, s), denoise(x, s).x0)
             corrected = _exact(schedule, t, s, corrected, _interpolated(there, now, before))
             before, now = now, there
+
+
+def meanflow(
+    denoise: DenoiseTo, schedule: Schedule, x: Tensor, *, n_steps: int, rng: torch.Generator
+) -> Iterator[Step]:
+    """MeanFlow's sampler (Geng et al. 2025, algorithm 2): x - (t - s) u, with u the average velocity between s and t.
+
+    `denoise` is told s too, and its estimate is where that velocity would lead to: x - t u. So a step is DDIM's, and
+    exact for any length, one of the whole way included.
+    """
+    yield Step(schedule.end, x, x)
+    for t, s in pairwise(schedule.steps(n_steps)):
+        x0 = denoise(x, t, s).x0
+        x = _exact(schedule, t, s, x, x0)
+        yield Step(s.item(), x, x0)
 
 
 def invert(denoise: Denoise, schedule: Schedule, x: Tensor, *, n_steps: int) -> Iterator[Step]:

@@ -5,7 +5,7 @@ from typing import Any
 from ..classifier import ClassifierConfig
 from ..config import Config
 from ..errors import ConfigError
-from . import diffusion, gan, processes, studies, toy, trials
+from . import diffusion, flows, gan, processes, studies, toy, trials
 from .cost import at_petaflops
 from .experiment import Experiment, Protocol, check_preset
 
@@ -13,6 +13,7 @@ _SMALL_CLASSIFIER = ClassifierConfig(name="classifier", dataset="shapes", width=
 EXPERIMENTS: dict[str, Experiment] = {
     **gan.EXPERIMENTS,
     **diffusion.EXPERIMENTS,
+    **flows.EXPERIMENTS,
     "classifier": Experiment(
         "the classifier that counts classes, and judges generated data",
         {

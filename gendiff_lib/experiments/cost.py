@@ -63,9 +63,9 @@ class Prices:
     """What the updates of a training cost: `each` image, or None where that depends on the update."""
 
     def __init__(self, config: Config) -> None:
-        pair, cpu, dataset = config.but(batch_size=2, n_train=None), torch.device("cpu"), _blank(config.dataset)
-        self.config, self.learner = config, build(pair, dataset, cpu)
-        self.progress, self.cost = start(pair, dataset, cpu), operations_counter(pair, dataset)
+        whole, cpu, dataset = config.but(n_train=None), torch.device("cpu"), _blank(config.dataset, config.batch_size)
+        self.config, self.learner = config, build(whole, dataset, cpu)
+        self.progress, self.cost = start(whole, dataset, cpu), operations_counter(whole, dataset)
         self.progress.steps_per_epoch = _steps(config)
         self.each = self._at(0) if self.learner.steady else None
         self.spent: list[int] = []
@@ -87,9 +87,9 @@ def _prices(config: Config) -> Prices:
     return Prices(config)
 
 
-def _blank(name: str) -> Dataset:
-    """The data set, where it is CIFAR-10 two blank images of it."""
+def _blank(name: str, n: int) -> Dataset:
+    """The data set, where it is CIFAR-10 n blank images of it."""
     if name != "cifar10":
         return load(name)
-    images, classes = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), tuple(map(str, range(10)))
-    return Dataset("cifar10", "train", images, torch.zeros(2).long(), classes, ImageBridge(32))
+    images, classes = torch.zeros(n, 3, 32, 32, dtype=torch.uint8), tuple(map(str, range(10)))
+    return Dataset("cifar10", "train", images, torch.zeros(n).long(), classes, ImageBridge(32))

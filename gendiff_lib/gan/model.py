@@ -45,7 +45,7 @@ def turns(n_critic: int, paired: bool) -> tuple[str, ...]:
 
 def resolve(sampling: Sampling, config: GANConfig) -> Sampling:
     """A generator has no steps, no eta and nothing to clip; ConfigError where one is asked for, or what it lacks."""
-    allowed = {"sampler": "generator", "n_steps": 1, "grid": None, "eta": None, "clip_x0": None}
+    allowed = {"sampler": "generator", "n_steps": 1, "grid": None, "eta": None, "guidance": None, "clip_x0": None}
     for name, only in allowed.items():
         if getattr(sampling, name) not in (None, only):
             raise ConfigError(f"{name}={getattr(sampling, name)} does not apply to a GAN: leave it out")

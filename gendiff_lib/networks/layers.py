@@ -12,11 +12,11 @@ from ..errors import ConfigError
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
-def sinusoids(s: Tensor, dim: int) -> Tensor:
+def sinusoids(s: Tensor, dim: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """(N,) to (N, dim): sines then cosines of s * 10000^(-k / (dim/2 - 1)), as DDPM and the tutorial have them."""
     half = dim // 2
-    rates = torch.exp(torch.arange(half, device=s.device) * (-math.log(10_000) / max(half - 1, 1)))
-    angles = s.float()[:, None] * rates
+    rates = torch.exp(torch.arange(half, device=s.device, dtype=dtype) * (-math.log(10_000) / max(half - 1, 1)))
+    angles = s.to(dtype)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], 1)
 
 
@@ -30,17 +30,29 @@ def waves(x: Tensor, octaves: int) -> Tensor:
 
 
 class TimeEmbedding(nn.Module):
-    """Sinusoids, then two linear layers with SiLU between (the tutorial's 1x1 convolutions are the same maps)."""
+    """Sinusoids, then two linear layers with SiLU between (the tutorial's 1x1 convolutions are the same maps).
 
-    def __init__(self, dim: int, out: int) -> None:
+    What else a denoiser may be told is added: the class, and the length of the interval that a MeanFlow's velocity is
+    the average of. Their weights are there only where they are asked for.
+    """
+
+    def __init__(self, dim: int, out: int, n_classes: int | None = None, spans: bool = False) -> None:
         super().__init__()
-        self.dim = dim
+        self.dim, self.none = dim, n_classes or 0
         self.first = nn.Linear(dim, out)
         self.second = nn.Linear(out, out)
+        self.span = TimeEmbedding(dim, out) if spans else None
+        self.classes = None if n_classes is None else nn.Embedding(n_classes + 1, out)  # the last row: no class
+        if self.classes is not None:
+            nn.init.normal_(self.classes.weight, 0.0, 0.02)  # DiT's, as small beside the time
 
-    def forward(self, s: Tensor) -> Tensor:
-        """(N,) to (N, out)."""
-        hidden: Tensor = self.second(F.silu(self.first(sinusoids(s, self.dim))))
+    def forward(self, s: Tensor, y: Tensor | None = None, span: Tensor | None = None) -> Tensor:
+        """Times (N,), classes (N,) and spans (N,) to (N, out); without y of no class, without spans of none, 0."""
+        hidden: Tensor = self.second(F.silu(self.first(sinusoids(s, self.dim, self.first.weight.dtype))))
+        if self.classes is not None:
+            hidden = hidden + self.classes(torch.full_like(s, self.none, dtype=torch.long) if y is None else y)
+        if self.span is not None:
+            hidden = hidden + self.span(torch.zeros_like(s) if span is None else span)
         return hidden
 
 

@@ -21,18 +21,20 @@ class MLP(nn.Module):
         timestep_embedding_dim: int = 256,
         fourier: int = 0,
         outputs: int = 1,
+        n_classes: int | None = None,
+        spans: bool = False,
     ) -> None:
         super().__init__()
         hidden = hidden_dim
-        self.time = TimeEmbedding(timestep_embedding_dim, hidden)
+        self.time = TimeEmbedding(timestep_embedding_dim, hidden, n_classes, spans)
         self.fourier = fourier
         self.enter = nn.Linear(math.prod(shape) * (1 + 2 * fourier), hidden)
         self.blocks = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(n_layers))
         self.leave = nn.Linear(hidden, outputs * math.prod(shape))
 
-    def forward(self, x: Tensor, s: Tensor) -> Tensor:
-        """x (N, C, ...) to (N, outputs * C, ...)."""
-        h, e = self.enter(waves(x.flatten(1), self.fourier)), self.time(s)
+    def forward(self, x: Tensor, s: Tensor, y: Tensor | None = None, span: Tensor | None = None) -> Tensor:
+        """x (N, C, ...) to (N, outputs * C, ...); see TimeEmbedding for the others."""
+        h, e = self.enter(waves(x.flatten(1), self.fourier)), self.time(s, y, span)
         for block in self.blocks:
             h = h + F.silu(block(h + e))
         out: Tensor = self.leave(h)

@@ -36,7 +36,7 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """DiT, without classes (Peebles and Xie 2023): `patch` x `patch` pixels are a token, and tokens know their place.
+    """DiT (Peebles and Xie 2023): `patch` x `patch` pixels are a token, and tokens know their place.
 
     Width 384, twelve layers and patches of 2 make its DiT-S/2.
     """
@@ -50,6 +50,8 @@ class Transformer(nn.Module):
         patch: int,
         timestep_embedding_dim: int = 256,
         outputs: int = 1,
+        n_classes: int | None = None,
+        spans: bool = False,
     ) -> None:
         super().__init__()
         hidden = hidden_dim
@@ -58,7 +60,7 @@ class Transformer(nn.Module):
             raise ConfigError(
                 f"patch={patch} does not divide images of {shape[1]}x{shape[2]} pixels: use one that does"
             )
-        self.time = TimeEmbedding(timestep_embedding_dim, hidden)
+        self.time = TimeEmbedding(timestep_embedding_dim, hidden, n_classes, spans)
         self.enter = nn.Linear(channels, hidden)
         self.register_buffer("places", places(shape[1] // patch, shape[2] // patch, hidden), persistent=False)
         self.blocks = nn.ModuleList(TransformerBlock(hidden) for _ in range(n_layers))
@@ -66,9 +68,9 @@ class Transformer(nn.Module):
         self.last = zeroed(nn.Linear(hidden, 2 * hidden))
         self.leave = zeroed(nn.Linear(hidden, outputs * channels))
 
-    def forward(self, x: Tensor, s: Tensor) -> Tensor:
-        """x (N, C, H, W) to (N, outputs * C, H, W)."""
-        e = F.silu(self.time(s))
+    def forward(self, x: Tensor, s: Tensor, y: Tensor | None = None, span: Tensor | None = None) -> Tensor:
+        """x (N, C, H, W) to (N, outputs * C, H, W); see TimeEmbedding for the others."""
+        e = F.silu(self.time(s, y, span))
         folded = F.pixel_unshuffle(x, self.patch)
         h = self.enter(folded.flatten(2).transpose(1, 2)) + self.places
         for block in self.blocks:

@@ -61,16 +61,14 @@ class UNet(nn.Module):
         patch: int = 1,
         dropout: float = 0.0,
         outputs: int = 1,
+        n_classes: int | None = None,
+        spans: bool = False,
     ) -> None:
         super().__init__()
         self.patch, channels = patch, channels_of(shape, "unet")
-        if shape[-1] % (patch * 2 ** (len(widths) - 1)):
-            raise ConfigError(
-                f"widths={widths} with patch={patch} halve the side {len(widths) - 1} times after folding, "
-                f"which {shape[-1]} pixels do not allow: use fewer widths or a smaller patch"
-            )
+        _check_side(shape[-1], widths, patch)
         c_time = 4 * widths[0]
-        self.time = TimeEmbedding(widths[0], c_time)
+        self.time = TimeEmbedding(widths[0], c_time, n_classes, spans)
         self.enter = nn.Conv2d(channels * patch**2, widths[0], 3, padding=1)
 
         def block(c_in: int, level: int) -> nn.ModuleList:
@@ -97,9 +95,9 @@ class UNet(nn.Module):
         self.norm, self.leave = group_norm(c), nn.Conv2d(c, outputs * channels * patch**2, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
 
-    def forward(self, x: Tensor, s: Tensor) -> Tensor:
-        """x (N, C, H, W) to (N, outputs * C, H, W)."""
-        e = F.silu(self.time(s))
+    def forward(self, x: Tensor, s: Tensor, y: Tensor | None = None, span: Tensor | None = None) -> Tensor:
+        """x (N, C, H, W) to (N, outputs * C, H, W); see TimeEmbedding for the others."""
+        e = F.silu(self.time(s, y, span))
         h = self.enter(F.pixel_unshuffle(x, self.patch))
         skips = [h]
         for layer in self.down:
@@ -113,3 +111,11 @@ class UNet(nn.Module):
             else:
                 h = layer(F.interpolate(h, scale_factor=2.0, mode="nearest"))
         return F.pixel_shuffle(self.leave(F.silu(self.norm(h))), self.patch)
+
+
+def _check_side(side: int, widths: tuple[int, ...], patch: int) -> None:
+    if side % (patch * 2 ** (len(widths) - 1)):
+        raise ConfigError(
+            f"widths={widths} with patch={patch} halve the side {len(widths) - 1} times after folding, "
+            f"which {side} pixels do not allow: use fewer widths or a smaller patch"
+        )

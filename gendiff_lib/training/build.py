@@ -12,6 +12,7 @@ from ..device import check_precision, default_device
 from ..diffusion import model as diffusion
 from ..diffusion import samplers
 from ..diffusion.config import DiffusionConfig
+from ..diffusion.meanflow import MeanFlow
 from ..diffusion.model import Diffusion
 from ..errors import ConfigError, DataError
 from ..gan import model as gan
@@ -40,7 +41,7 @@ def make(config: Config, shape: tuple[int, ...], n_classes: int) -> Learner:
             case GANConfig():
                 return GAN(config, shape, n_classes)
             case DiffusionConfig():
-                return Diffusion(config, shape)
+                return (Diffusion if config.mean_from is None else MeanFlow)(config, shape, n_classes)
             case ClassifierConfig():
                 return Classifier(config, shape, n_classes)
             case _:

@@ -45,7 +45,7 @@ def operations_counter(config: Config, dataset: Dataset) -> Callable[[str, Progr
 
 
 def operations_per_image(config: Config, dataset: Dataset, progress: Progress | None = None) -> int:
-    """Floating-point operations of a training step divided by its images, counted by running a step of two images.
+    """Floating-point operations of a training step divided by its images, counted by running a step of a few images.
 
     `progress` says where in the training, since what a step does may depend on it.
     """
@@ -53,7 +53,8 @@ def operations_per_image(config: Config, dataset: Dataset, progress: Progress | 
         config = config.but(precision="fp32")
         learner = build(config, dataset, torch.device("cpu"))
         here = replace(progress or start(config, dataset, torch.device("cpu")), rng=torch.Generator())
-        x = dataset.bridge.encode(dataset.samples[:2].cpu(), config.image_size)
+        n = learner.counted
+        x = dataset.bridge.encode(dataset.samples[:n].cpu(), config.image_size)
         with counting() as counter:
-            learner.step(x, dataset.labels[:2].cpu(), here, here.rng)
-    return int(counter.get_total_flops()) // 2
+            learner.step(x, dataset.labels[:n].cpu(), here, here.rng)
+    return int(counter.get_total_flops()) // n

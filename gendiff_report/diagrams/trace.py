@@ -62,12 +62,12 @@ def trace(module: nn.Module, *inputs: Tensor, depth: int | None = 1) -> tuple[li
 
 
 def entering(module: nn.Module, part: str, *inputs: Tensor) -> tuple[Tensor, ...]:
-    """What `part` of a module is given when the module is given `inputs`: tensors without memory."""
+    """What `part` of a module is given when the module is given `inputs`, as tensors without memory, and no None."""
     shadow, caught = _without_memory(module), []
     shadow.get_submodule(part).register_forward_pre_hook(lambda _, given: caught.append(given))
     with torch.no_grad():
         shadow(*(x.detach().to("meta") for x in inputs))
-    return tuple(caught[0])
+    return tuple(x for x in caught[0] if x is not None)
 
 
 def size(shape: tuple[int, ...]) -> str:

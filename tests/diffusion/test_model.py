@@ -151,7 +151,7 @@ def test_sampling_uses_the_weights_it_is_asked_for(points):
     assert not torch.equal(raw, ema)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", [name for name, known in SAMPLERS.items() if not known.averages])
 def test_the_same_seed_gives_the_same_images_bit_for_bit(conv, sampler):
     learner = make(conv, SHAPE, 10)
     a, b, c = (samples(learner, Sampling(sampler=sampler), seed=s)[-1].x for s in (3, 3, 4))

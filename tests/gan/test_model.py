@@ -168,7 +168,7 @@ def test_the_planes_gan_refuses_images(gan):
 
 
 @pytest.mark.parametrize(
-    "asked", [{"sampler": "ddim"}, {"n_steps": 2}, {"grid": "rho"}, {"eta": 0.0}, {"clip_x0": False}]
+    "asked", [{"sampler": "ddim"}, {"n_steps": 2}, {"grid": "rho"}, {"eta": 0.0}, {"guidance": 0.0}, {"clip_x0": False}]
 )
 def test_a_sampling_that_means_nothing_to_a_gan_is_refused(gan, asked):
     learner = make(gan, SHAPE, 10)

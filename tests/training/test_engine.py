@@ -120,6 +120,34 @@ def test_on_a_gpu_samplers_replay_a_network_unless_it_is_to_be_eager(monkeypatch
     assert for_sampling(net, torch.device("cuda")) is net
 
 
+def test_a_network_is_captured_once_for_each_shape_and_each_kind_of_what_it_is_told(monkeypatch):
+    def net(x, s, y=None):
+        return x + s[:, None] + (0 if y is None else 10 * y[:, None])
+
+    class Graph:
+        def __init__(self, kept, out):
+            self.kept, self.out = kept, out
+
+        def replay(self):
+            self.out.copy_(net(**self.kept))
+
+    def capture(self, inputs):
+        kept = {name: value.clone() for name, value in inputs.items()}
+        out = net(**kept)
+        return Graph(kept, out), kept, out
+
+    monkeypatch.setattr(CapturedNetwork, "_capture", capture)
+    captured, x, s = CapturedNetwork(net), torch.rand(3, 2), torch.rand(3)
+    for told in ({}, {"y": torch.arange(3)}, {"y": torch.tensor([5, 0, 5])}, {}):
+        first = captured(x, s, **told)
+        assert torch.equal(first, net(x, s, **told))
+        captured(x + 1, s, **told)
+        assert torch.equal(first, net(x, s, **told))  # the next replay leaves it
+    assert len(captured.graphs) == 2
+    captured(x[:2], s[:2])
+    assert len(captured.graphs) == 3
+
+
 def test_all_is_compiled_but_the_average_which_is_never_called_in_training(conv, monkeypatch):
     learner = build(conv.but(ema=4.0), load(conv.dataset).choose(64, "n_train"), torch.device("cpu"))
     compiled = []
