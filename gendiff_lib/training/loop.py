@@ -14,6 +14,7 @@ from .engine import Step
 from .operations import operations_counter
 
 ROWS_PER_EPOCH = 10
+RATES = ("lr", "lrG", "lrD")  # fields that a diverging loss is blamed on
 
 
 def fit(
@@ -62,7 +63,7 @@ def check_losses(progress: Progress, config: Config) -> dict[str, Tensor]:
     try:
         return progress.table()
     except TrainingError as error:
-        rates = ", ".join(f"{k}={v:g}" for k, v in config.to_dict().items() if k.startswith("lr"))
+        rates = ", ".join(f"{k}={v:g}" for k, v in config.to_dict().items() if k in RATES)
         low = f" or set precision=fp32 (it is {config.precision})" if config.precision != "fp32" else ""
         raise TrainingError(
             f"{error}: the likely cause is too high a learning rate ({rates}), so lower it{low}"

@@ -238,6 +238,14 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_likely_cause(points, monk
     )
 
 
+def test_a_gan_that_diverges_names_both_players_rates(gan):
+    progress = Progress(
+        torch.Generator(), 1, losses=[{"loss_d": torch.tensor(1.0)}, {"loss_g": torch.tensor(math.inf)}]
+    )
+    with pytest.raises(TrainingError, match=r"loss_g became inf .* \(lrG=0.0002, lrD=0.0002\), so lower it"):
+        loop.check_losses(progress, gan.but(lr_decay=1000))
+
+
 def test_in_bf16_the_precision_is_a_suspect_too(points):
     progress = Progress(torch.Generator(), 1, losses=[{"loss": torch.tensor(math.nan)}])
     with pytest.raises(TrainingError, match=r"or set precision=fp32 \(it is bf16\)"):
