@@ -64,4 +64,4 @@ EXPERIMENTS: dict[str, Experiment] = {
         ANCESTRAL,
     ),
 }
-STUDIED = ("ddpm-hybrid", *EXPERIMENTS)  # in the order in which the study trains them
+STUDIED = tuple(EXPERIMENTS)  # in the order in which the study trains them

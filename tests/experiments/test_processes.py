@@ -15,7 +15,7 @@ from gendiff_lib.training.build import make, resolve
 LABELS = {"name", "epochs", "snapshots"}
 
 
-@pytest.mark.parametrize("name", STUDIED)
+@pytest.mark.parametrize("name", ["ddpm-hybrid", *STUDIED])
 def test_a_study_changes_one_thing_of_the_u_net_at_every_size_and_trains_as_long(name):
     for preset in PRESETS:
         mine, base = get(name, preset).flat(), get("ddpm-unet", preset).flat()
@@ -53,7 +53,7 @@ def test_depths_are_those_of_the_issue_and_no_sampler_takes_more_steps_than_ther
             assert resolve(protocol(config.name, preset).sampling, config, (3, 32, 32)).n_steps <= n
 
 
-@pytest.mark.parametrize("name", STUDIED)
+@pytest.mark.parametrize("name", ["ddpm-hybrid", *STUDIED])
 def test_every_preset_of_a_study_is_a_learner_that_its_protocol_can_draw_from(name):
     for preset in PRESETS:
         config = get(name, preset)
@@ -75,7 +75,7 @@ def test_the_studies_stand_at_the_end_of_the_queue_in_their_order():
 
 
 @pytest.mark.usefixtures("published")
-@pytest.mark.parametrize("name", STUDIED)
+@pytest.mark.parametrize("name", ["ddpm-hybrid", *STUDIED])
 def test_every_study_that_was_interrupted_equals_one_that_was_not(name, monkeypatch, tmp_path):
     config = get(name, "smoke").but(dataset="shapes:8", n_train=32, batch_size=8, epochs=2, snapshots=())
     config = config.but(

@@ -83,7 +83,9 @@ def test_the_study_begins_with_the_papers_pair_and_its_seeds_are_fresh():
     fresh = [c for c in configs if c.seed]
     assert {c.name for c in fresh} == set(experiments.PAPER_PAIR)
     assert len({t for side in queue.TRIALS.values() for t in side}) == sum(map(len, queue.TRIALS.values()))
-    assert len(queue.TRIALS["GAN"]) == len(queue.TRIALS["diffusion"])
+    assert len(queue.TRIALS["GAN"]) == len(queue.TRIALS["diffusion"]) == 8
+    last = next(i for i, c in enumerate(configs) if c.seed)
+    assert {c.name for c in configs[:last]} >= {"r3gan", "sngan", "sagan", "ddpm-hybrid", "meanflow"}  # before seeds
 
 
 def test_what_cannot_end_in_time_stops_at_a_checkpoint_and_goes_on_next_time(conv, gan):
