@@ -213,6 +213,13 @@ def test_guidance_is_refused_where_there_are_no_classes(points, gan):
         resolve(Sampling(guidance=1.5), gan, SHAPE)
 
 
+def test_guidance_is_refused_where_it_would_bend_a_learned_variance(conv):
+    learned = conv.but(conditional=True, variance="learned", objective="hybrid", vlb_weight=0.001)
+    with pytest.raises(ConfigError, match=r"guidance=1\.5 does not apply to variance=learned: leave it out, or train "):
+        resolve(Sampling(guidance=1.5), learned, SHAPE)
+    assert resolve(Sampling(guidance=0.0), learned, SHAPE).guidance is None  # which is the conditional model itself
+
+
 def test_a_conditional_training_goes_on_bit_for_bit(told):
     other = deepcopy(told)
     state = deepcopy(told.state_dict())

@@ -334,7 +334,12 @@ def test_it_is_no_graph_and_has_a_sampler_of_its_own(points):
 
 @pytest.mark.parametrize(
     ("field", "value", "only"),
-    [("schedule", "cosine", "flow"), ("prediction", "x0", "v"), ("weighting", "inverse-std", "uniform")],
+    [
+        ("schedule", "cosine", "flow"),
+        ("prediction", "x0", "v"),
+        ("weighting", "inverse-std", "uniform"),
+        ("objective", "vlb", "simple"),
+    ],
 )
 def test_what_is_no_flow_of_velocities_is_refused(field, value, only):
     with pytest.raises(ConfigError, match=f"{field}={value} does not go with mean_from=0: use {only}"):
