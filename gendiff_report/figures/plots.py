@@ -51,8 +51,9 @@ def traces(
 ) -> Figure:
     """Lines by name, each of an x and a y of its own; `log` as in `curves`."""
     figure, axes = plt.subplots()
-    for name, (x, y) in lines.items():
-        axes.plot(x, y, label=name, linewidth=1.2)
+    for i, (name, (x, y)) in enumerate(lines.items()):
+        style = ("-", "--", ":")[i // len(CYCLE) % 3]  # where colours come again
+        axes.plot(x, y, label=name, linewidth=1.2, color=CYCLE[i % len(CYCLE)], linestyle=style)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     for axis in log or ():
         logarithmic(axes, axis)

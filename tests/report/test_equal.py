@@ -71,6 +71,8 @@ def test_lines_have_their_own_x_and_sheets_their_names(runs):
     (axes,) = figures.traces({"a": ([1, 2], [3, 4]), "b": ([1, 5], [6, 7])}, xlabel="x", ylabel="y", log="x").axes
     assert [list(line.get_xdata()) for line in axes.lines] == [[1, 2], [1, 5]]
     assert axes.get_xscale() == "log"
+    (many,) = figures.traces({str(i): ([1, 2], [i, i]) for i in range(12)}, xlabel="x", ylabel="y").axes
+    assert len({(line.get_color(), line.get_linestyle()) for line in many.lines}) == 12
     shown = figures.sheets(runs)
     assert [ax.get_title() for ax in shown.axes] == ["narrow", "wide", ""]
 
