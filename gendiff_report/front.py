@@ -8,7 +8,7 @@ from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments import PAPER_PAIR, get, protocol
 from gendiff_lib.experiments.book import COMPARED
 from gendiff_lib.experiments.extractors import classifier_name
-from gendiff_lib.experiments.queue import EARLY_N
+from gendiff_lib.experiments.queue import EARLY_N, OTHERS
 from gendiff_lib.runs.run import Run, find, siblings
 
 from . import viewers
@@ -167,7 +167,7 @@ def _figure(pair: dict[str, Run], judge: str, preset: str) -> str:
 def _curves(judge: str, preset: str) -> list[tuple[str, str, float, float]]:
     """Experiment, no label, petaFLOP and distance of each snapshot of every published model, all at one n."""
     dots = []
-    for name in COMPARED:
+    for name in dict.fromkeys((*COMPARED, *OTHERS)):
         run = find(get(name, preset), published=True)
         for snapshot in map(run.at, (e for e in run.epochs if e <= run.config.epochs)) if run else ():
             if scores := _kept(snapshot, judge, preset, EARLY_N):
