@@ -79,7 +79,8 @@ class Page:
         return table([*rows, waits])
 
     def _shrinkage(self, run: Run) -> list[dict[str, Any]]:
-        if self.asked.preset == "paper" or run.config.name.startswith("live-"):
+        has_paper = "paper" in EXPERIMENTS[run.config.name].presets  # a trial has not
+        if self.asked.preset == "paper" or run.config.name.startswith("live-") or not has_paper:
             return []
         return [
             {"field": k, "paper preset": plain(a), "here": plain(b)}

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from gendiff_lib.experiments import get
+from gendiff_lib.runs.train import train
 from gendiff_report import page as report
 from gendiff_report import provenance, tables
 from gendiff_report.asking import Asking
@@ -24,6 +25,13 @@ def test_page_says_data_set_size_and_shrinkage():
     assert "no verdict can rest on them" in text
     assert "What smoke changes in dcgan" in text
     assert "palette and texture" in text
+
+
+def test_a_trial_has_no_paper_preset_to_be_smaller_than(gan):
+    run = train(gan.but(name="trial-gan-rates"))
+    html = Page(Asking(preset="overnight"), run)._repr_html_()
+    assert run.id in html
+    assert "What overnight changes" not in html
 
 
 def test_a_page_that_only_reads_leaves_out_what_is_not_published_and_trains_nothing(published, monkeypatch):
