@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -113,6 +113,7 @@ class Method(Learner):
     """A learner that makes samples. `preview` are the fields of a Sampling by which contact sheets are drawn."""
 
     preview: ClassVar[dict[str, Any]] = {}
+    n_classes: int | None = None  # where the networks are told the class
 
     @abstractmethod
     def resolve(self, sampling: Sampling) -> Sampling:
@@ -121,6 +122,36 @@ class Method(Learner):
     @abstractmethod
     def sample(self, n: int, sampling: Sampling, rng: torch.Generator) -> Iterator[Step]:
         """The states on the way to n samples, the last one the samples (N, *shape) themselves."""
+
+    def _keep_average(self, net: nn.Module, half_life: float | None) -> None:
+        """Average a network's weights, as the module `ema`, where they have a half-life."""
+        if half_life:
+            self.ema = EMA(net, half_life)
+            self.modules["ema"], self.saved = self.ema.net, (*self.saved, "ema")
+
+    def _classes(self, n: int, rng: torch.Generator) -> Tensor | None:
+        """Classes (n,), drawn evenly where the networks are told them; else none, and nothing is drawn."""
+        if self.n_classes is None:
+            return None
+        return torch.randint(self.n_classes, (n,), generator=rng, device=rng.device).to(self.device)
+
+    def _improve(self, name: str, loss: Tensor, largest: float | None) -> Tensor:
+        """One step of a network's optimiser, by gradients of at most `largest`; returns their norm before."""
+        self.optimizers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        norm = gradient_norm(self.modules[name], largest)
+        self.optimizers[name].step()
+        return norm
+
+
+def weights_of(sampling: Sampling, has_ema: bool) -> Literal["raw", "ema"]:
+    """Which weights a sampling draws with: averaged ones where there are such, unless it asks for others.
+
+    ConfigError where it asks for averaged ones, and none were kept.
+    """
+    if sampling.weights == "ema" and not has_ema:
+        raise ConfigError("weights='ema' asks for averaged weights that this run has not kept: use raw")
+    return sampling.weights or ("ema" if has_ema else "raw")
 
 
 def rate_left(lr_decay: int | None, images: int) -> float:

@@ -210,14 +210,10 @@ class Asking:
             for label, name in methods.items()
         }
 
-    def until(self, run: Run) -> list[float]:
-        """The run's snapshots up to the epoch that is shown: a longer training may have left later ones."""
-        return [e for e in run.epochs if e <= run.config.epochs]
-
     def early(self, run: Run) -> float:
         """The first of the collapse page's two epochs; the run's first snapshot where it keeps none of that epoch."""
         first = COLLAPSE[self.preset][0]
-        return first if first in self.until(run) else run.epochs[0]
+        return first if first in run.epochs_so_far else run.epochs[0]
 
     def equal_n(self, *runs: Run) -> int:
         """The greatest number of samples that all of these runs' protocols draw: values of unlike n do not compare."""

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping
 
+from gendiff_lib.experiments.cost import PETA
+from gendiff_lib.experiments.experiment import TRIAL
 from gendiff_lib.experiments.queue import TRIALS
 from gendiff_lib.runs.run import Run
 
 from .asking import Asking
-
-TRIAL = 10**15 / 32  # operations of a trial
 
 
 def at_equal_operations(runs: Mapping[str, Run], operations: float | None = None) -> dict[str, Run]:
@@ -24,12 +24,11 @@ def at_equal_operations(runs: Mapping[str, Run], operations: float | None = None
 
 def at_a_trials(asked: Asking, runs: Mapping[str, Run]) -> dict[str, Run]:
     """Each run at a trial's operations; in a preset without trials at those of the run that had the fewest."""
-    return at_equal_operations(runs, TRIAL if asked.preset == "overnight" else None)
+    return at_equal_operations(runs, TRIAL * PETA if asked.preset == "overnight" else None)
 
 
 def _nearest(run: Run, operations: float) -> Run:
-    earlier = [run.at(epochs) for epochs in run.epochs if epochs <= run.config.epochs]
-    return min(earlier, key=lambda r: abs(math.log(r.training_operations / operations)))
+    return min(map(run.at, run.epochs_so_far), key=lambda r: abs(math.log(r.training_operations / operations)))
 
 
 def tried(asked: Asking) -> dict[str, dict[str, Run]]:

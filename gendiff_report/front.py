@@ -169,7 +169,7 @@ def _curves(judge: str, preset: str) -> list[tuple[str, str, float, float]]:
     dots = []
     for name in dict.fromkeys((*COMPARED, *OTHERS)):
         run = find(get(name, preset), published=True)
-        for snapshot in map(run.at, (e for e in run.epochs if e <= run.config.epochs)) if run else ():
+        for snapshot in map(run.at, run.epochs_so_far) if run else ():
             if scores := _kept(snapshot, judge, preset, EARLY_N):
                 value = score_number(scores, "frechet_distance").value
                 dots.append((name, "", snapshot.training_operations / 1e15, value))

@@ -33,7 +33,7 @@ def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = N
                 results.bits(asked, run, split)
         print(f"{run.id}: sampled, scored and checked", flush=True)
     long, conv = asked.train(asked.pair[0], long=True), runs["ddpm-conv"]
-    for run in (*map(long.at, asked.until(long)), *map(conv.at, asked.until(conv))):
+    for run in (*map(long.at, long.epochs_so_far), *map(conv.at, conv.epochs_so_far)):
         _score_once(asked, run, asked.of_snapshots(run))
     for label, sampling in sampler_grid(preset).items():
         _score_once(asked, conv, sampling)

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ..config import Part, Sampling
-from ..ema import EMA
 from ..errors import ConfigError
 from ..graphs import for_sampling
-from ..learner import Method, Step, gradient_norm, set_rate
+from ..learner import Method, Step, set_rate
 from ..networks.conv import Conv
 from ..networks.mlp import MLP
 from ..networks.transformer import Transformer
@@ -86,7 +85,7 @@ class Diffusion(Method):
     def __init__(self, config: DiffusionConfig, shape: tuple[int, ...], n_classes: int = 1) -> None:
         """The network, its average where `ema` asks for one, and Adam; ConfigError where parts do not fit."""
         super().__init__(config, shape)
-        self.diffusion, self.n_classes = config, n_classes
+        self.diffusion, self.n_classes = config, n_classes if config.conditional else None
         self.schedule = schedule_of(config)
         self.target, self.to_x0 = _choose(PREDICTIONS, "prediction", config.prediction)
         self.weight = _choose(WEIGHTINGS, "weighting", config.weighting)
@@ -95,14 +94,11 @@ class Diffusion(Method):
         check_fit(config, self.schedule)
         self.capturable = config.lr_decay is None  # a rate that falls is set on the host
         self.learned = config.variance == "learned"
-        known, spans = n_classes if config.conditional else None, config.mean_from is not None
-        self.net = denoiser(config.network, shape, outputs=1 + self.learned, n_classes=known, spans=spans)
-        self.modules = {"net": self.net}
+        told: dict[str, Any] = {"n_classes": self.n_classes, "spans": config.mean_from is not None}
+        self.net = denoiser(config.network, shape, outputs=1 + self.learned, **told)
+        self.modules, self.saved = {"net": self.net}, ("net",)
+        self._keep_average(self.net, config.ema)
         self.captured: dict[str, Callable[..., Tensor]] = {}
-        self.ema = EMA(self.net, config.ema) if config.ema else None
-        if self.ema:
-            self.modules["ema"] = self.ema.net
-        self.saved = tuple(self.modules)
         self.optimizers = {"net": torch.optim.Adam(self.net.parameters(), config.lr, fused=True)}
 
     def step(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> dict[str, Tensor]:
@@ -125,17 +121,12 @@ class Diffusion(Method):
 
     def _told(self, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         """What the network is told of the classes in training: some are dropped. Without classes nothing is drawn."""
-        known = self.diffusion.conditional
-        return {"y": guidance.drop_class(labels, self.n_classes, rng)} if known else {}
+        return {} if self.n_classes is None else {"y": guidance.drop_class(labels, self.n_classes, rng)}
 
     def _update(self, loss: Tensor, n: int, progress: Progress) -> Tensor:
         """One step of the optimiser, and of the average, from n samples; returns the norm of the gradients."""
-        optimizer = self.optimizers["net"]
-        set_rate(optimizer, self.diffusion.lr, self.diffusion.lr_decay, progress.images)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = gradient_norm(self.net, self.diffusion.clip_grad)
-        optimizer.step()
+        set_rate(self.optimizers["net"], self.diffusion.lr, self.diffusion.lr_decay, progress.images)
+        norm = self._improve("net", loss, self.diffusion.clip_grad)
         if self.ema:
             self.ema.update(self.net, n)
         return norm
@@ -168,7 +159,7 @@ class Diffusion(Method):
     def denoise(self, sampling: Sampling, y: Tensor | None = None) -> Denoise:
         """The function a sampler is given, for a resolved sampling and classes y (N,); without them, of no class."""
         net = self._network("ema" if sampling.weights == "ema" else "net")
-        if y is not None:
+        if y is not None and self.n_classes is not None:
             net = guidance.guided(net, y, self.n_classes, sampling.guidance)
 
         def denoise(x: Tensor, t: Tensor, s: Tensor | None = None) -> Estimate:
@@ -187,12 +178,6 @@ class Diffusion(Method):
         if name not in self.captured:
             self.captured[name] = for_sampling(self.modules[name], self.device)
         return self.captured[name]
-
-    def _classes(self, n: int, rng: torch.Generator) -> Tensor | None:
-        """Classes (n,), where the network is told them; else none, and nothing is drawn."""
-        if not self.diffusion.conditional:
-            return None
-        return torch.randint(self.n_classes, (n,), generator=rng, device=rng.device).to(self.device)
 
     @torch.no_grad()
     def sample(self, n: int, sampling: Sampling, rng: torch.Generator) -> Iterator[Step]:

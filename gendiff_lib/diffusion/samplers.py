@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..config import Sampling
 from ..errors import ConfigError
-from ..learner import Step
+from ..learner import Step, weights_of
 from ..versions import register
 from . import guidance
 from .estimate import Denoise
@@ -177,13 +177,11 @@ def resolve(sampling: Sampling, schedule: Schedule, *, is_image: bool, has_ema: 
         raise ConfigError("clip_x0=true does not apply to points in the plane, which have no range: leave it out")
     if sampling.batchnorm is not None:
         raise ConfigError(f"batchnorm={sampling.batchnorm} does not apply to a diffusion model: leave it out")
-    if sampling.weights == "ema" and not has_ema:
-        raise ConfigError("weights='ema' asks for averaged weights that this run has not kept: use raw")
     return sampling.but(
         sampler=name,
         n_steps=n_steps,
         grid=None if sampling.grid == "trailing" else sampling.grid,  # None: so that what was drawn before answers
         eta=(sampling.eta or 0.0) if sampler.takes_eta else None,
         clip_x0=(is_image if sampling.clip_x0 is None else sampling.clip_x0) if sampler.clips_x0 else False,
-        weights=sampling.weights or ("ema" if has_ema else "raw"),
+        weights=weights_of(sampling, has_ema),
     )

@@ -76,7 +76,7 @@ def best_snapshot(run: Run, distance: Callable[[Run], float]) -> Run:
 
     On the samples that chose it that is too low, being the least of several: report it on samples of another seed.
     """
-    return min((run.at(epochs) for epochs in run.epochs if epochs <= run.config.epochs), key=distance)
+    return min(map(run.at, run.epochs_so_far), key=distance)
 
 
 def provenance(run: Run, sampling: Sampling) -> dict[str, Any]:

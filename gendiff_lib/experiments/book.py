@@ -4,7 +4,7 @@ from typing import Any
 
 from ..config import Config, Sampling
 from ..runs.run import Run, siblings
-from . import classifier_for, get, paper_pair, protocol, studies
+from . import classifier_for, gan, get, paper_pair, protocol, studies
 from .experiment import check_preset
 
 # The collapse page compares two snapshots of one run of `dcgan`: the paper's 30 and 100 epochs, or the same ratio.
@@ -43,7 +43,7 @@ CODED = (  # of steps of their own, so that they give bits
 )  # fmt: skip
 # What pages hold beside the DCGAN at 32x32 pixels, at equal operations: other GANs, one part of it, one setting.
 STABILISERS = ("dcgan-clipped", "dcgan-augmented", "sngan", "sagan", "wgan-gp", "progressive", "r3gan", "sngan-cond")
-PARTS = ("dcgan-minimax", "dcgan-plain", "dcgan-plain-d", "dcgan-relu", "dcgan-leaky", "dcgan-pool")
+PARTS = ("dcgan-minimax", "dcgan-plain", *gan.ONE_PART)
 SETTINGS = (*studies.RATES, *studies.BATCHES)
 # A laptop's book goes without these, which would take it longer than all the rest.
 LONG_TO_TRAIN = (*STABILISERS, *PARTS, *SETTINGS)

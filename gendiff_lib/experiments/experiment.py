@@ -6,6 +6,7 @@ from typing import Any
 from ..config import Config, Sampling
 from ..errors import ConfigError
 
+TRIAL = 1 / 32  # petaFLOP of a trial or a study, overnight
 PRESETS = ("smoke", "laptop", "overnight", "paper")
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..gan.config import DCGANNetwork, GANConfig, ProgressiveNetwork, R3GANNetwork, ResNetGANNetwork
-from .experiment import GENERATOR, Experiment, presets_of
+from .experiment import GENERATOR, TRIAL, Experiment, presets_of
 from .paper import DCGAN
 
 # Overnight, the paper's own two keep every value of Figs. 16 and 17 but size and seed; DCGAN at the 32x32 of its text.
@@ -30,10 +30,8 @@ def altered_dcgan(
     What a claim of the paper is about (`claimed`) has the 64x64 of its Fig. 16 in the preset `paper`.
     """
     laptop = {**_LAPTOP_32, "image_size": None, **changes}
-    paper, night = (
-        DCGAN.but(name=name, image_size=64 if claimed else None, **changes),
-        NIGHT_GAN.but(name=name, **changes),
-    )
+    paper = DCGAN.but(name=name, image_size=64 if claimed else None, **changes)
+    night = NIGHT_GAN.but(name=name, **changes)
     return Experiment(title, presets_of(paper, laptop, {**TINY_GAN, **changes}, night), GENERATOR, petaflops=petaflops)
 
 
@@ -140,6 +138,16 @@ PROGRESSIVE = GANConfig(
     epochs=240,
 )
 
+ONE_PART: dict[str, tuple[str, dict[str, Any]]] = {
+    "dcgan-plain-d": ("without batch norm in the discriminator", {"network.norm_d": "none"}),
+    "dcgan-relu": ("with ReLU in the discriminator, which has LeakyReLU", {"network.slope_d": 0.0}),
+    "dcgan-leaky": ("with LeakyReLU in the generator, which has ReLU", {"network.slope": 0.2}),
+    "dcgan-pool": (
+        "with pooling and enlarging in the place of strided convolutions",
+        {"network.resampling": "pool"},
+    ),
+}
+
 EXPERIMENTS: dict[str, Experiment] = {
     "dcgan": Experiment(
         "the paper's DCGAN, at 64x64 pixels",
@@ -178,30 +186,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         claimed=True,
         changes={"clip_grad": 1.0},
     ),
-    "dcgan-plain-d": altered_dcgan(
-        "the DCGAN without batch norm in the discriminator",
-        "dcgan-plain-d",
-        petaflops=1 / 32,
-        changes={"network.norm_d": "none"},
-    ),
-    "dcgan-relu": altered_dcgan(
-        "the DCGAN with ReLU in the discriminator, which has LeakyReLU",
-        "dcgan-relu",
-        petaflops=1 / 32,
-        changes={"network.slope_d": 0.0},
-    ),
-    "dcgan-leaky": altered_dcgan(
-        "the DCGAN with LeakyReLU in the generator, which has ReLU",
-        "dcgan-leaky",
-        petaflops=1 / 32,
-        changes={"network.slope": 0.2},
-    ),
-    "dcgan-pool": altered_dcgan(
-        "the DCGAN with pooling and enlarging in the place of strided convolutions",
-        "dcgan-pool",
-        petaflops=1 / 32,
-        changes={"network.resampling": "pool"},
-    ),
+    **{
+        name: altered_dcgan(f"the DCGAN {title}", name, petaflops=TRIAL, changes=changes)
+        for name, (title, changes) in ONE_PART.items()
+    },
     "dcgan-augmented": altered_dcgan(
         "the DCGAN whose discriminator sees augmented images",
         "dcgan-augmented",

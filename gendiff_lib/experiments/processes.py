@@ -4,9 +4,8 @@ from typing import Any
 
 from ..config import Sampling
 from .diffusion import ANCESTRAL, HYBRID, altered_unet
-from .experiment import DDIM, Experiment, Protocol, protocols_of
+from .experiment import DDIM, TRIAL, Experiment, Protocol, protocols_of
 
-PETAFLOPS = 1 / 32
 FEW_STEPS = protocols_of(Sampling(n=50_000, batch_size=500, sampler="ddim", n_steps=10), 10, 4)
 HEUN = protocols_of(Sampling(n=50_000, batch_size=500, sampler="heun", n_steps=18), 10, 3)
 
@@ -37,7 +36,7 @@ DECAYS = {"smoke": 800, "laptop": 40_000, "overnight": 213_000, "paper": 2_000_0
 
 
 def _studied(title: str, name: str, changes: dict[str, Any], protocols: dict[str, Protocol] = DDIM) -> Experiment:
-    return altered_unet(title, name, petaflops=PETAFLOPS, protocols=protocols, changes=changes)
+    return altered_unet(title, name, petaflops=TRIAL, protocols=protocols, changes=changes)
 
 
 def _of_depth(n: int) -> Experiment:
@@ -52,7 +51,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "study-ddpm-decay": altered_unet(
         "the U-Net, whose rate falls to 0",
         "study-ddpm-decay",
-        petaflops=PETAFLOPS,
+        petaflops=TRIAL,
         changes={},
         sized={preset: {"lr_decay": images} for preset, images in DECAYS.items()},
     ),

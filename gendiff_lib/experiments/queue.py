@@ -127,7 +127,7 @@ def complete(run: Run) -> Iterator[str]:
     judges = [j for name in EXTRACTORS if (j := _at_hand(name, run))]
     offline = [j for j in judges if j.name != "inception"]
     yield from _scored(run, asked, judges, real)
-    for epochs in (e for e in run.epochs if e <= run.config.epochs):  # the last too: one n for all
+    for epochs in run.epochs_so_far:  # the last too: one n for all
         yield from _scored(run.at(epochs), asked.but(n=min(EARLY_N, asked.n)), offline, real)
     if run.config.name in CODED:
         for split in ("test", "train"):

@@ -5,7 +5,7 @@ from typing import Any
 from ..config import Config
 from ..gan.config import DCGANNetwork
 from .diffusion import FLOW, NIGHT_FLOW, NIGHT_TRANSFORMER
-from .experiment import DDIM, GENERATOR, Experiment
+from .experiment import DDIM, GENERATOR, TRIAL, Experiment
 from .gan import NIGHT_GAN, NIGHT_R3GAN, R3GAN
 
 _FLOW_TRANSFORMER = NIGHT_TRANSFORMER.but(**NIGHT_FLOW)
@@ -17,7 +17,7 @@ def _trial(title: str, base: Config, **changes: Any) -> Experiment:
     """A setting that was tried for the best pair: at 1/32 petaFLOP, in the preset `overnight` alone."""
     sampled = DDIM if base.kind == "diffusion" else GENERATOR
     return Experiment(
-        title, {"overnight": base.but(**changes, seed=0)}, {"overnight": sampled["overnight"]}, petaflops=1 / 32
+        title, {"overnight": base.but(**changes, seed=0)}, {"overnight": sampled["overnight"]}, petaflops=TRIAL
     )
 
 

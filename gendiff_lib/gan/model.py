@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..config import Sampling
-from ..ema import EMA
 from ..errors import ConfigError
-from ..learner import Method, Step, gradient_norm
+from ..learner import Method, Step, weights_of
 from ..networks.progressive import Growing
 from ..progress import Progress
 from ..streams import stream
@@ -30,7 +29,7 @@ DIVERSITY_BATCH = 64  # images of the fixed batch
 STATISTICS_BATCHES, STATISTICS_BATCH = 20, 128  # of fixed noise, for a snapshot's batch statistics
 RUNNING = ("running_mean", "running_var", "_u", "_v")  # what recomputing moves: spectral normalisation's vectors too
 CRITIC, GENERATOR, BOTH = "critic", "generator", "both"  # whose turn a step is
-ABSOLUTE = ("non-saturating", "minimax", "hinge")  # losses whose logits mean something by themselves
+ABSOLUTE = (*LABELLED, "hinge")  # losses whose logits mean something by themselves
 TOLD = ("loss_d", "loss_g", "grad_norm_d", "grad_norm_g", "accuracy_real", "accuracy_fake", "penalty")
 
 
@@ -49,9 +48,7 @@ def resolve(sampling: Sampling, config: GANConfig) -> Sampling:
     for name, only in allowed.items():
         if getattr(sampling, name) not in (None, only):
             raise ConfigError(f"{name}={getattr(sampling, name)} does not apply to a GAN: leave it out")
-    if sampling.weights == "ema" and config.ema is None:
-        raise ConfigError("weights='ema' asks for averaged weights that this run has not kept: use raw")
-    weights = sampling.weights or ("ema" if config.ema else "raw")
+    weights = weights_of(sampling, config.ema is not None)
     normed = config.network.type == "resnet" or (
         isinstance(config.network, DCGANNetwork) and config.network.norm == "batch"
     )
@@ -68,15 +65,13 @@ class GAN(Method):
     def __init__(self, config: GANConfig, shape: tuple[int, ...], n_classes: int = 1) -> None:
         """Both networks and their optimisers; ConfigError where the network does not fit the samples or the penalty."""
         super().__init__(config, shape)
-        self.gan, self.n_classes = config, n_classes
+        self.gan, self.n_classes = config, n_classes if config.conditional else None
         self.generator, self.discriminator = players(config, shape, n_classes)
         if config.penalty:
             refuse_batch_norm(self.discriminator, config.penalty)
         self.modules = {"generator": self.generator, "discriminator": self.discriminator}
-        self.saved: tuple[str, ...] = ("generator",)
-        self.ema = EMA(self.generator, config.ema) if config.ema else None
-        if self.ema:
-            self.modules["ema"], self.saved = self.ema.net, ("generator", "ema")
+        self.saved = ("generator",)
+        self._keep_average(self.generator, config.ema)
         self.loaded = False  # whether the weights are a snapshot's, which hold recomputed statistics
         self.running: dict[str, Tensor] = {}  # of loaded weights: the batch statistics that training left
         self.loss = LOSSES[config.loss]
@@ -128,14 +123,15 @@ class GAN(Method):
         if slope is not None:
             penalty = (self.gan.gamma or 0.0) * from_start(PENALTY_START, self.gan, progress.images) * slope
             loss, told["penalty"] = loss + penalty, penalty.detach()
-        return told | {"grad_norm_d": self._update("discriminator", loss), "loss_d": loss.detach()}
+        norm = self._improve("discriminator", loss, self.gan.clip_grad)
+        return told | {"grad_norm_d": norm, "loss_d": loss.detach()}
 
     def _update_generator(self, critic: Critic, fake: Tensor, x: Tensor) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)  # the generator's update needs no gradient of D's weights
         with self.autocast():
             made, real = critic(fake), critic(x) if self.loss.paired else None
         loss = self.loss.generator(made, real)
-        norm = self._update("generator", loss)
+        norm = self._improve("generator", loss, self.gan.clip_grad)
         self.discriminator.requires_grad_(True)
         if self.ema:
             self.ema.update(self.generator, len(x) * len(self.turns))
@@ -143,9 +139,7 @@ class GAN(Method):
 
     def phase(self, progress: Progress) -> str:
         """See Learner.phase: whose turn it is, and how far the players have grown."""
-        for net in self.growing:
-            net.grow(progress.images)
-        stage, alpha = self.growing[0].stage if self.growing else (0, 1.0)
+        stage, alpha = self.growing[0].stage_after(progress.images) if self.growing else (0, 1.0)
         return f"{self.turns[progress.updates % len(self.turns)]} {stage} {alpha < 1}"
 
     @torch.no_grad()
@@ -211,20 +205,6 @@ class GAN(Method):
     def _latent(self, n: int, rng: torch.Generator) -> Tensor:
         return torch.randn(n, self.gan.nz, 1, 1, generator=rng, device=self.device)
 
-    def _classes(self, n: int, rng: torch.Generator) -> Tensor | None:
-        """Classes (n,), where the players are told them; else none, and nothing is drawn."""
-        if not self.gan.conditional:
-            return None
-        return torch.randint(self.n_classes, (n,), generator=rng, device=self.device)
-
     def _generate(self, generator: nn.Module, z: Tensor, y: Tensor | None) -> Tensor:
         x: Tensor = generator(z) if y is None else generator(z, y)
         return x
-
-    def _update(self, name: str, loss: Tensor) -> Tensor:
-        """One step of a player's optimiser; returns the norm of its gradients."""
-        self.optimizers[name].zero_grad(set_to_none=True)
-        loss.backward()
-        norm = gradient_norm(self.modules[name], self.gan.clip_grad)
-        self.optimizers[name].step()
-        return norm

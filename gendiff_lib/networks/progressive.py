@@ -85,7 +85,11 @@ class Growing(nn.Module):
     @property
     def stage(self) -> tuple[int, float]:
         """The stage, an index of SIDES, and its alpha."""
-        periods = int(self.get_buffer("images")) / self.fade
+        return self.stage_after(int(self.get_buffer("images")))
+
+    def stage_after(self, images: int) -> tuple[int, float]:
+        """The stage after so many images."""
+        periods = images / self.fade
         stage = min(int((periods + 1) // 2), len(SIDES) - 1)
         return stage, min(periods - (2 * stage - 1), 1.0) if stage else 1.0
 

@@ -87,6 +87,11 @@ class Run:
         """Whether the code gives another result today. Of the classifier, an instrument, the weights alone count."""
         return self.config.kind != "classifier" and bool(outdated(self.record["versions"]))
 
+    @property
+    def epochs_so_far(self) -> list[float]:
+        """The epochs of its snapshots up to the one that it is seen at: a longer training may have left later ones."""
+        return [epochs for epochs in self.epochs if epochs <= self.config.epochs]
+
     def at(self, epochs: float) -> "Run":
         """The run as it was after so many epochs; GendiffError names the snapshots there are."""
         if not self.keeps_snapshot(epochs):

@@ -26,10 +26,10 @@ def loss_curves(
 ) -> Figure:
     """Every loss of a run's history against epochs; `marks` are epochs to point out, and shaded is a `collapse`."""
     figure, axes = plt.subplots()
-    for name, values in history.items():
-        if name in COLOURS and name != "error":
-            style, label = STYLES.get(name, "-"), LABELS[name]
-            axes.plot(history["epoch"], values, color=COLOURS[name], linestyle=style, label=label, linewidth=1.4)
+    lines = {name: values for name, values in history.items() if name in COLOURS and name != "error"}
+    for name, values in lines.items():
+        style, label = STYLES.get(name, "-"), LABELS[name]
+        axes.plot(history["epoch"], values, color=COLOURS[name], linestyle=style, label=label, linewidth=1.4)
     for epoch in marks:
         axes.axvline(epoch, color="black", linewidth=0.8, linestyle=":")
         axes.annotate(
@@ -37,13 +37,9 @@ def loss_curves(
         )
     if collapse is not None:
         axes.axvspan(collapse, history["epoch"][-1], color="tab:red", alpha=0.12, linewidth=0, label="collapsed")
-    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None) if min(_losses(history)) >= 0 else None)
+    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None) if min(map(min, lines.values())) >= 0 else None)
     axes.legend()
     return figure
-
-
-def _losses(history: Mapping[str, Sequence[float]]) -> list[float]:
-    return [v for name, values in history.items() if name in COLOURS and name != "error" for v in values]
 
 
 def traces(

@@ -27,13 +27,14 @@ def losses(run: Run, marks: Sequence[float] = ()) -> Exhibit[None]:
 
     Of a GAN, with the verdict on whether it has collapsed.
     """
-    verdict = collapsed(run.history) if run.config.kind == "gan" else None
+    verdict = None
     names = [name for name in run.history if name in LABELS and name != "error"]
     text, every = viewers.columns_csv(run.history)
     link = download(f"{run.id}-losses.csv", text)
     note = f"Every point: {link}" if every == 1 else f"One point in {every}, the last among them: {link}"
     alt = f"Loss of {' and '.join(LABELS[name] for name in names)} over epochs, to {epoch(run)}"
     if run.config.kind == "gan":
+        verdict = collapsed(run.history)
         note += f". By the rule of the method's page: {said(verdict, run)}"
     drawn = loss_curves(run.history, marks, collapse=verdict.epoch if verdict else None)
     return Exhibit(viewers.plot(svg(drawn), alt, note), None)

@@ -28,7 +28,7 @@ def test_runs_are_held_at_the_snapshots_nearest_to_the_fewest_operations(runs):
 
 
 def test_a_trial_is_looked_at_by_its_own_operations(runs, monkeypatch):
-    monkeypatch.setattr(equal, "TRIAL", runs["wide"].at(0.5).training_operations)
+    monkeypatch.setattr(equal, "PETA", runs["wide"].at(0.5).training_operations / equal.TRIAL)
     assert equal.at_a_trials(Asking(preset="overnight"), runs)["wide"].config.epochs == 0.5
     assert equal.at_a_trials(Asking(preset="smoke"), runs)["narrow"].config.epochs == 2
 
