@@ -4,14 +4,13 @@ from copy import deepcopy
 
 import pytest
 import torch
-from torch import nn
 from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
 from gendiff_lib.config import Sampling
 from gendiff_lib.data import load
 from gendiff_lib.diffusion import guidance
-from gendiff_lib.diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork, TransformerNetwork, UNetNetwork
+from gendiff_lib.diffusion.config import DiffusionConfig, MLPNetwork
 from gendiff_lib.diffusion.guidance import drop_class, guided
 from gendiff_lib.diffusion.model import denoiser
 from gendiff_lib.diffusion.samplers import SAMPLERS
@@ -21,25 +20,9 @@ from gendiff_lib.runs.train import train
 from gendiff_lib.training.build import evaluations, make, resolve
 from gendiff_lib.training.operations import operations_per_image
 
+from .small import NETWORKS, SHAPE, drawn, rng
+
 N = 10  # classes
-NETWORKS = {
-    "mlp": MLPNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4),
-    "conv": ConvNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4),
-    "unet": UNetNetwork(widths=(8, 16), n_blocks=1, attention=(1,)),
-    "transformer": TransformerNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4, patch=2),
-}
-SHAPE = (3, 8, 8)
-
-
-def rng(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def drawn(net):
-    """The network with every weight drawn, also those that start at zero."""
-    for p in net.parameters():
-        nn.init.normal_(p, 0.0, 0.3, generator=rng(p.numel()))
-    return net
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gendiff_lib.config import Sampling
 from gendiff_lib.data import load
-from gendiff_lib.diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork, TransformerNetwork, UNetNetwork
+from gendiff_lib.diffusion.config import DiffusionConfig, MLPNetwork
 from gendiff_lib.diffusion.jvp import jvp
 from gendiff_lib.diffusion.meanflow import RATE, SHARE, MeanFlow, SlowFlow, adaptive
 from gendiff_lib.diffusion.model import Diffusion, denoiser
@@ -23,29 +23,16 @@ from gendiff_lib.training.build import build, evaluations, make, start
 from gendiff_lib.training.loop import fit
 from gendiff_lib.training.operations import operations_per_image
 
-NETWORKS = {
-    "mlp": MLPNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4, fourier=1),
-    "conv": ConvNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4),
-    "unet": UNetNetwork(widths=(8, 16), n_blocks=1, attention=(1,)),
-    "transformer": TransformerNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4, patch=2),
-}
-SHAPE = (3, 8, 8)
+from ..resuming import goes_on_bit_for_bit
+from . import small
+from .small import SHAPE, drawn, rng
+
+NETWORKS = {**small.NETWORKS, "mlp": MLPNetwork(n_layers=2, hidden_dim=8, timestep_embedding_dim=4, fourier=1)}
 SMALL = DiffusionConfig(
     dataset="gaussians", n_train=256, batch_size=32, schedule="flow", prediction="v", mean_from=0, lr=3e-3,
     network=MLPNetwork(n_layers=2, hidden_dim=32, timestep_embedding_dim=16),
 )  # fmt: skip
 MEAN, STD = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 1.5])  # of Gaussian data in the plane
-
-
-def rng(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def drawn(net):
-    """The network with every weight drawn, also those that start at zero."""
-    for p in net.parameters():
-        nn.init.normal_(p, 0.0, 0.3, generator=rng(p.numel()))
-    return net
 
 
 def states(n, shape, dtype=torch.float64):
@@ -351,17 +338,4 @@ def test_every_experiment_goes_on_bit_for_bit_where_it_was_broken_off(name):
     config = get(name, "smoke", n_train=40, batch_size=4, epochs=1)
     if config.mean_from is not None:
         config = config.but(mean_from=20)
-    dataset = load(config.dataset).choose(config.n_train, "n_train")
-    whole, again = (build(c, dataset, torch.device("cpu")) for c in (config, config.but(seed=5)))
-    history, rest = (start(config, dataset, torch.device("cpu")) for _ in range(2))
-    for _ in fit(whole, dataset, config, history):
-        if history.updates == 4:
-            state = deepcopy(history.state_dict() | {"learner": whole.state_dict()})
-    again.load_state_dict(state["learner"])
-    rest.load_state_dict(state)
-    for _ in fit(again, dataset, config, rest):
-        pass
-    mine, other = ([t for m in k.modules.values() for t in m.state_dict().values()] for k in (whole, again))
-    assert all(torch.equal(a, b) for a, b in zip(mine, other, strict=True))
-    assert repr(rest.history) == repr(history.history)
-    assert (rest.images, rest.operations) == (history.images, history.operations)
+    goes_on_bit_for_bit(config, 4)

@@ -23,8 +23,9 @@ from gendiff_lib.gan.config import (
 from gendiff_lib.gan.model import turns
 from gendiff_lib.gan.settling import settle
 from gendiff_lib.progress import Progress
-from gendiff_lib.training.build import build, make, start
-from gendiff_lib.training.loop import fit
+from gendiff_lib.training.build import make
+
+from ..resuming import goes_on_bit_for_bit
 
 SHAPE = (3, 32, 32)
 TINY = {"resnet": ResNetGANNetwork(ngf=8, ndf=8), "r3gan": R3GANNetwork(widths=(8,) * 4, blocks=(1,) * 4)}
@@ -56,31 +57,12 @@ def step(learner, update=0, x=None, y=None, images=0):
 # ---------------------------------------------------------------- every experiment
 
 
-def begin(config):
-    dataset = load(config.dataset).choose(config.n_train, "n_train")
-    return build(config, dataset), dataset, start(config, dataset, torch.device("cpu"))
-
-
 @pytest.mark.parametrize("name", GANS)
 def test_every_experiment_goes_on_bit_for_bit_where_it_was_broken_off(name):
     config = get(name, "smoke", n_train=36, batch_size=4, epochs=1)
     if config.network.type == "progressive":
         config = config.but(**{"network.fade": 8})
-    whole, dataset, history = begin(config)
-    for _ in fit(whole, dataset, config, history):
-        if history.updates == 4:
-            state = deepcopy(history.state_dict() | {"learner": whole.state_dict()})
-    again, _, rest = begin(config)
-    for tensor in (t for m in again.modules.values() for t in m.state_dict().values()):
-        tensor.fill_(3)
-    again.load_state_dict(state["learner"])
-    rest.load_state_dict(state)
-    for _ in fit(again, dataset, config, rest):
-        pass
-    mine, other = ([t for m in k.modules.values() for t in m.state_dict().values()] for k in (whole, again))
-    assert all(torch.equal(a, b) for a, b in zip(mine, other, strict=True))
-    assert repr(rest.history) == repr(history.history)
-    assert (rest.images, rest.operations) == (history.images, history.operations)
+    goes_on_bit_for_bit(config, 4)
 
 
 @pytest.mark.parametrize("name", GANS)

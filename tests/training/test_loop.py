@@ -16,14 +16,11 @@ from gendiff_lib.gan.model import GAN
 from gendiff_lib.progress import Progress, TrainingError
 from gendiff_lib.training import build as build_module
 from gendiff_lib.training import loop, operations
-from gendiff_lib.training.build import build, images_at, make, start
+from gendiff_lib.training.build import build, images_at, make
 from gendiff_lib.training.loop import fit
 from gendiff_lib.training.operations import operations_per_image
 
-
-def begin(config):
-    dataset = load(config.dataset).choose(config.n_train, "n_train")
-    return build(config, dataset), dataset, start(config, dataset, torch.device("cpu"))
+from ..resuming import begin, goes_on_bit_for_bit, same
 
 
 def train(config):
@@ -31,12 +28,6 @@ def train(config):
     for _ in fit(learner, dataset, config, progress):
         pass
     return learner, progress
-
-
-def same(a, b):
-    """Whether two learners have bit for bit the same networks, those that no snapshot keeps included."""
-    mine, other = ([t for m in k.modules.values() for t in m.state_dict().values()] for k in (a, b))
-    return all(torch.equal(x, y) for x, y in zip(mine, other, strict=True))
 
 
 def test_weights_depend_on_the_seed_alone_and_leave_the_global_generator_be(points):
@@ -64,25 +55,7 @@ def test_a_training_is_repeatable_and_moves_with_its_seed(gan):
 @pytest.mark.parametrize("done", [1, 9, 17, 23])  # of 24 updates, some inside a row of a tenth of an epoch
 def test_a_training_taken_up_anywhere_equals_one_that_never_stopped(request, name, done):
     config = request.getfixturevalue(name).but(epochs=1, n_train=96, batch_size=4, flip=name != "points")
-    whole, history = train(config)
-    learner, dataset, progress = begin(config)
-    for _ in fit(learner, dataset, config, progress):
-        if progress.updates == done:
-            break
-    state = deepcopy(progress.state_dict() | {"learner": learner.state_dict()})
-    again, _, rest = begin(config)
-    torch.manual_seed(99)
-    rest.rng.manual_seed(99)
-    for tensor in (t for m in again.modules.values() for t in m.state_dict().values()):
-        tensor.fill_(3)
-    again.load_state_dict(state["learner"])
-    rest.load_state_dict(state)
-    for _ in fit(again, dataset, config, rest):
-        pass
-    assert same(again, whole)
-    assert repr(rest.history) == repr(history.history)  # so, since an error of which there is none is nan
-    assert rest.first == history.first
-    assert (rest.images, rest.operations) == (history.images, history.operations)
+    goes_on_bit_for_bit(config, done)
 
 
 def test_epochs_are_fractions_that_are_rounded_to_a_batch(points):
