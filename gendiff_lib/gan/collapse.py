@@ -1,4 +1,4 @@
-"""Whether a GAN's training has collapsed: a rule on its history, fixed before the runs that it judges were trained.
+"""Whether a GAN's training has collapsed: a rule on its history, fixed before any fresh seed was trained.
 
 A run has collapsed where, of the rows of its history over PATIENCE updates and at least ROWS, MOST show the same one of
 three signs:
