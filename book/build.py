@@ -127,6 +127,8 @@ def execute(notebook: Path, parameters: dict[str, object], threads: int) -> str:
         draft.unlink(missing_ok=True)
         return f"{notebook.name}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}"
     os.replace(draft, EXECUTED / notebook.name)
+    for line in done.stdout.splitlines():
+        say(f"{notebook.name} said: {line}")
     return ""
 
 

@@ -60,12 +60,20 @@ def part_boxes(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode
     return parted
 
 
-def without_bars(notebook: nbformat.NotebookNode) -> None:
-    """Take out progress bars: a page would ask another host for the script that draws them."""
+def without_messages(notebook: nbformat.NotebookNode) -> list[str]:
+    """Take out what is news of one execution and no part of the page, and return its lines.
+
+    Those are what was written to stderr, such as whom a cell had to wait for, which differs from build to build, and
+    progress bars: a page would ask another host for the script that draws them.
+    """
     notebook.metadata.pop("widgets", None)
+    told: list[str] = []
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+            spoken = [o for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]
+            told += [line for o in spoken for line in o.text.splitlines() if line.strip()]
+            cell.outputs = [o for o in cell.outputs if o not in spoken and WIDGET not in o.get("data", {})]
+    return told
 
 
 def cut(cells: list[nbformat.NotebookNode], lacking: str) -> list[nbformat.NotebookNode]:
@@ -95,7 +103,8 @@ def run(source: str, target: str, parameters: dict[str, Any]) -> None:
     notebook = nbformat.read(target, as_version=4)
     if lacking:
         notebook.cells = cut(notebook.cells, lacking)
-    without_bars(notebook)
+    for line in without_messages(notebook):
+        print(line)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         for key in ("papermill", "execution"):

@@ -229,15 +229,17 @@ def test_a_misspelled_parameter_is_refused_before_anything_runs(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_progress_bars_of_a_notebook_are_left_out_of_its_page(monkeypatch):
+def test_news_of_one_execution_is_left_out_of_a_page_and_told(monkeypatch):
+    """Progress bars, and whom a cell had to wait for: two builds of the same runs must be alike."""
     monkeypatch.syspath_prepend(str(ROOT / "book"))
     import run_notebook
 
     new = nbformat.v4
     bar = new.new_output("display_data", {run_notebook.WIDGET: {"model_id": "a"}, "text/plain": "0%"})
     text = new.new_output("stream", text="kept")
-    notebook = new.new_notebook(cells=[new.new_code_cell("1", outputs=[bar, text]), new.new_markdown_cell("m")])
+    news = new.new_output("stream", name="stderr", text="another process is drawing shapes; waiting for it\n")
+    notebook = new.new_notebook(cells=[new.new_code_cell("1", outputs=[bar, text, news]), new.new_markdown_cell("m")])
     notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {}}
-    run_notebook.without_bars(notebook)
+    assert run_notebook.without_messages(notebook) == ["another process is drawing shapes; waiting for it"]
     assert notebook.cells[0].outputs == [text]
     assert "widgets" not in notebook.metadata

@@ -1,6 +1,8 @@
 """The whole way from runs to pages, once more."""
 
+import difflib
 import filecmp
+import itertools
 import json
 import shutil
 import subprocess
@@ -25,5 +27,13 @@ def test_two_builds_of_the_same_runs_are_byte_identical(tmp_path):
         {p.relative_to(site) for p in site.rglob("*") if p.is_file()} for site in (SITE, tmp_path / "book/_build/html")
     )
     assert ours == theirs
-    _, unlike, lost = filecmp.cmpfiles(SITE, tmp_path / "book" / "_build" / "html", ours, shallow=False)
-    assert sorted(map(str, unlike + lost)) == []
+    site = tmp_path / "book" / "_build" / "html"
+    _, unlike, lost = filecmp.cmpfiles(SITE, site, ours, shallow=False)
+    assert sorted(map(str, unlike + lost)) == [], "\n".join(_changed(SITE / p, site / p) for p in unlike)
+
+
+def _changed(one, other):
+    """The first lines in which two files differ, cut to what a log can hold."""
+    texts = [p.read_text(errors="replace").splitlines() for p in (one, other)]
+    lines = difflib.unified_diff(*texts, one.name, other.name, lineterm="", n=0)
+    return "\n".join(line[:400] for line in itertools.islice(lines, 12))
