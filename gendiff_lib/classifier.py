@@ -78,9 +78,9 @@ class Classifier(Learner):
         windows = padded.unfold(2, h, 1).unfold(3, w, 1)  # a view (N, 3, 2 pad + 1, 2 pad + 1, h, w)
         return windows[torch.arange(n, device=x.device), :, dy, dx].contiguous()
 
-    def assess(self, test: Callable[[], Dataset]) -> dict[str, float]:
+    def assess(self, split: Callable[[str], Dataset]) -> dict[str, float]:
         """See Learner.assess: the accuracy on the test split."""
-        dataset = test()
+        dataset = split("test")
         return {"test_accuracy": self.accuracy(dataset.samples, dataset.labels)}
 
     @torch.no_grad()

@@ -56,6 +56,11 @@ class Value(BaseModel):
         """What no single field can tell; raises ConfigError."""
 
     @classmethod
+    def tag(cls) -> str:
+        """The word that chooses it, where a field has several kinds of values."""
+        return ""
+
+    @classmethod
     def fields(cls) -> dict[str, FieldInfo]:
         """The fields by name; `.description` is a field's help."""
         return cls.model_fields
@@ -87,9 +92,11 @@ class Value(BaseModel):
         found: dict[str, Any] = {}
         for name in self.fields():
             value = getattr(self, name)
-            found[name] = value.type if isinstance(value, Part) else value
-            if isinstance(value, Part):
-                found |= {f"{name}.{k}": v for k, v in value.arguments().items()}
+            if not isinstance(value, Value):
+                found[name] = value
+                continue
+            found[name] = value.tag()
+            found |= {f"{name}.{k}": v for k, v in value.flat().items() if k != "type"}
         return found
 
     def _spelled(self, name: str, word: str) -> Any:
@@ -146,7 +153,7 @@ class Part(Value):
 
     @classmethod
     def tag(cls) -> str:
-        """What `type` must be to choose it."""
+        """See Value.tag: what `type` must be."""
         return str(cls.fields()["type"].default)
 
     def arguments(self) -> dict[str, Any]:
@@ -158,6 +165,17 @@ class Config(Value):
     """What every training shares. `name`, `epochs` and `snapshots` are no part of its identity."""
 
     kind: ClassVar[str] = ""
+
+    @classmethod
+    def tag(cls) -> str:
+        """See Value.tag: the kind."""
+        return cls.kind
+
+    @property
+    def needs(self) -> "Config | None":
+        """What must be trained before it."""
+        return None
+
     name: str = setting(
         "run", "label of the run's folder", absent="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", identity=False
     )

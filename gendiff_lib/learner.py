@@ -55,8 +55,8 @@ class Learner(ABC):
         """What the learner tells of itself now and then, beside its losses; it changes nothing."""
         return {}
 
-    def assess(self, test: Callable[[], Dataset]) -> dict[str, float]:
-        """What a snapshot's record tells of the learner beside its losses; `test` loads the test split."""
+    def assess(self, split: Callable[[str], Dataset]) -> dict[str, float]:
+        """What a snapshot's record tells of the learner beside its losses; `split` loads "train" or "test"."""
         return {}
 
     @property
@@ -142,6 +142,15 @@ class Method(Learner):
         norm = gradient_norm(self.modules[name], largest)
         self.optimizers[name].step()
         return norm
+
+
+def in_one_pass(sampling: Sampling, sampler: str, what: str) -> Sampling:
+    """`sampling` by a method that has one way of drawing, in one step; ConfigError, which names it, for another."""
+    allowed = {"sampler": sampler, "n_steps": 1, "grid": None, "eta": None, "guidance": None, "clip_x0": None}
+    for name, only in allowed.items():
+        if getattr(sampling, name) not in (None, only):
+            raise ConfigError(f"{name}={getattr(sampling, name)} does not apply to {what}: leave it out")
+    return sampling.but(**allowed)
 
 
 def weights_of(sampling: Sampling, has_ema: bool) -> Literal["raw", "ema"]:

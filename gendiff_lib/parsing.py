@@ -52,10 +52,10 @@ def alternatives(kind: Any) -> tuple[Any, ...]:
     return tuple(o for a in args for o in alternatives(a)) if union else (kind,)
 
 
-def choices(kind: Any) -> dict[str, type[BaseModel]]:
-    """The parts that a type chooses from, by their tag."""
-    parts = [o for o in alternatives(kind) if isinstance(o, type) and issubclass(o, BaseModel)]
-    return {str(o.model_fields["type"].default): o for o in parts}
+def choices(kind: Any) -> dict[str, Any]:
+    """The values with fields of their own that a type chooses from, by their tag."""
+    parts: list[Any] = [o for o in alternatives(kind) if isinstance(o, type) and issubclass(o, BaseModel)]
+    return {part.tag(): part for part in parts}
 
 
 def value_of_word(kind: Any, text: str) -> Any:

@@ -1,11 +1,13 @@
 """The fields of a diffusion model and of its denoisers."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from ..autoencoder import AutoencoderConfig
 from ..config import Config, Part, setting
 from ..errors import ConfigError
+from ..parsing import as_text
 
 
 class MLPNetwork(Part):
@@ -117,12 +119,50 @@ class DiffusionConfig(Config):
     )
     clip_grad: float | None = setting(None, "largest gradient norm", absent=None, gt=0.0)
     ema: float | None = setting(None, "half-life of the averaged weights, in images", absent=None, gt=0.0)
+    latent: AutoencoderConfig | None = setting(
+        None,
+        "the autoencoder on whose latents it works, trained first, on the same images; none for pixels",
+        absent=None,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_same_images(cls, values: Any) -> Any:
+        """What an autoencoder sees is what the model does, whatever its own fields say."""
+        latent = values.get("latent")
+        if isinstance(latent, dict):
+            latent = AutoencoderConfig(**latent)
+        if not isinstance(latent, AutoencoderConfig):
+            return values
+        shared = {k: values.get(k, cls.fields()[k].default) for k in ("dataset", "n_train", "image_size")}
+        return {**values, "latent": latent.but(**shared)}
+
+    @property
+    def needs(self) -> AutoencoderConfig | None:
+        """See Config.needs: its autoencoder."""
+        return self.latent
+
+    def identity(self) -> dict[str, Any]:
+        """See Value.identity; how long its autoencoder trains decides what a model is, too."""
+        latent = {"latent": self.latent.identity() | {"epochs": self.latent.epochs}} if self.latent else {}
+        return super().identity() | latent
 
     def check(self) -> None:
+        if self.latent is not None:
+            self._check_latent()
         if self.beta_minmax is not None and not 0 < self.beta_minmax[0] < self.beta_minmax[1] < 1:
             raise ConfigError(f"beta_minmax must be two rising numbers between 0 and 1, not {self.beta_minmax}")
         self._check_objective()
         self._check_preconditioning()
+
+    def _check_latent(self) -> None:
+        for field, wanted in {"flip": False, "objective": "simple", "preconditioning": "none"}.items():
+            if (value := getattr(self, field)) != wanted:
+                told = as_text(wanted)
+                raise ConfigError(
+                    f"{field}={as_text(value)} does not apply to a model with a latent, whose images are encoded once, "
+                    f"to no whole numbers, and have another variance: set {field}={told}, or leave out latent"
+                )
 
     def _check_objective(self) -> None:
         objective = self.objective

@@ -67,7 +67,7 @@ def resolve(sampling: Sampling, config: DiffusionConfig, shape: tuple[int, ...])
     averages = config.mean_from is not None
     if averages and sampling.sampler is None:
         sampling = sampling.but(sampler="meanflow")
-    is_image, has_ema = len(shape) == 3, config.ema is not None
+    is_image, has_ema = len(shape) == 3 and config.latent is None, config.ema is not None
     resolved = samplers.resolve(sampling, schedule_of(config), is_image=is_image, has_ema=has_ema)
     if SAMPLERS[resolved.sampler or ""].averages and not averages:
         raise ConfigError(

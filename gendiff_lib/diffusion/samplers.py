@@ -153,7 +153,10 @@ def evaluations(sampling: Sampling) -> int:
 
 
 def resolve(sampling: Sampling, schedule: Schedule, *, is_image: bool, has_ema: bool) -> Sampling:
-    """`sampling` with every None replaced by what will be done; ConfigError for what its sampler cannot honour."""
+    """`sampling` with every None replaced by what will be done; ConfigError for what its sampler cannot honour.
+
+    `is_image` says whether samples have a range: points in the plane and latents have none.
+    """
     name = sampling.sampler or ("ddim" if schedule.n_timesteps is None else "ddpm")
     if name not in SAMPLERS:
         raise ConfigError(f"sampler {name!r} is unknown: there are {', '.join(SAMPLERS)}")
@@ -174,7 +177,9 @@ def resolve(sampling: Sampling, schedule: Schedule, *, is_image: bool, has_ema: 
     if sampling.clip_x0 and not sampler.clips_x0:
         raise ConfigError(f"clip_x0=true does not apply to sampler {name!r}: leave it out")
     if sampling.clip_x0 and not is_image:
-        raise ConfigError("clip_x0=true does not apply to points in the plane, which have no range: leave it out")
+        raise ConfigError(
+            "clip_x0=true does not apply to points in the plane and to latents, which have no range: leave it out"
+        )
     if sampling.batchnorm is not None:
         raise ConfigError(f"batchnorm={sampling.batchnorm} does not apply to a diffusion model: leave it out")
     return sampling.but(

@@ -8,6 +8,7 @@ from ..config import Sampling
 from ..data import load
 from ..device import check_precision, commit, device_name
 from ..diffusion import likelihood
+from ..diffusion.config import DiffusionConfig
 from ..diffusion.likelihood import Bits
 from ..diffusion.model import Diffusion
 from ..errors import ConfigError
@@ -25,9 +26,10 @@ def bits_of(run: Run, n: int, split: str = "test", weights: Literal["raw", "ema"
     if n < 2:
         raise ConfigError(f"n={n} images give no mean with an error: give at least 2")
     is_image = len(run.record["sample_shape"]) == 3  # told without the data, which kept bits do not need
-    if run.config.kind != "diffusion" or not is_image or run.config.image_size:
+    config = run.config
+    if not isinstance(config, DiffusionConfig) or not is_image or config.image_size or config.latent:
         raise ConfigError(
-            f"{run.id} has no bits per dimension: they are a diffusion model's, of images at their own size"
+            f"{run.id} has no bits per dimension: they are a diffusion model's, of images at their own size, no latents"
         )
     resolved = run.resolve(Sampling(weights=weights))
     path, there = run.place(layout.bits(run.images, resolved.weights, split, n, seed))

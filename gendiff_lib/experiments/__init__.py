@@ -5,8 +5,8 @@ from typing import Any
 from ..classifier import ClassifierConfig
 from ..config import Config
 from ..errors import ConfigError
-from . import diffusion, flows, gan, processes, studies, toy, trials
-from .cost import at_petaflops
+from . import diffusion, flows, gan, latent, processes, studies, toy, trials
+from .cost import PETA, at_petaflops, operations_before
 from .experiment import Experiment, Protocol, check_preset
 
 _SMALL_CLASSIFIER = ClassifierConfig(name="classifier", dataset="shapes", width=8, epochs=2, schedule_epochs=2)
@@ -14,6 +14,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     **gan.EXPERIMENTS,
     **diffusion.EXPERIMENTS,
     **flows.EXPERIMENTS,
+    **latent.EXPERIMENTS,
     "classifier": Experiment(
         "the classifier that counts classes, and judges generated data",
         {
@@ -51,10 +52,11 @@ def get(name: str, preset: str = "laptop", *, dataset: str = "", **overrides: An
     if preset not in known.presets:
         raise ConfigError(f"experiment {name!r} has no preset {preset}: it has {', '.join(known.presets)}")
     config = known.presets[preset].but(**({"dataset": dataset} if dataset else {}), **overrides)
-    if preset != "overnight" or name.startswith("live-"):
+    if preset != "overnight" or known.petaflops is None:
         return config
     named = PAPER_EPOCHS if name in PAPER_PAIR else ()
-    marks = tuple(sorted({*(at_petaflops(config, p) for p in BUDGETS), *named}))
+    before = operations_before(config)
+    marks = tuple(sorted({*(at_petaflops(config, p) for p in BUDGETS if p * PETA > before), *named}))
     return config.but(**{"snapshots": marks, "epochs": at_petaflops(config, known.petaflops), **overrides})
 
 

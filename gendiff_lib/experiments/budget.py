@@ -6,15 +6,19 @@ import sys
 import time
 from collections.abc import Sequence
 
+import torch
+
 from .. import paths
+from ..autoencoder import Codec, encoded
 from ..config import Config
 from ..device import wait_for
+from ..diffusion.config import DiffusionConfig
 from ..errors import ConfigError, GendiffError
 from ..graphs import WARM_UP
 from ..runs import layout
 from ..runs.record import images_in
 from ..runs.run import find, folders
-from ..training.build import build, images_at, start, training_data
+from ..training.build import build, images_at, seen_shape, start, training_data
 from ..training.engine import accelerate
 from ..training.loop import fit
 from .book import WORTH
@@ -81,9 +85,14 @@ def by_worth(configs: Sequence[Config], seeds: int = 1) -> list[Config]:
     return list(dict.fromkeys(ranked + [c.but(seed=c.seed + i) for i in range(1, seeds) for c in again]))
 
 
+def _noise(config: DiffusionConfig) -> Codec:
+    """In the place of an autoencoder that may not be trained yet: noise for latents takes as long to train on."""
+    return Codec(lambda x: torch.randn(len(x), *seen_shape(config, tuple(x.shape[1:])), device=x.device), lambda z: z)
+
+
 def seconds_of_image(config: Config) -> float:
     """How long this machine trains on one image, by a short trial of the training's own steps."""
-    dataset = training_data(config)
+    dataset = encoded(training_data(config, _noise), config.image_size)
     learner = build(config, dataset)
     device = learner.device
     # the graph alone: compiling for a trial would cost more than it tells, so long trainings are faster than this

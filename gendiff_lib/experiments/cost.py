@@ -9,8 +9,8 @@ import torch
 from ..config import Config
 from ..data import count, load
 from ..data.dataset import Dataset, ImageBridge
-from ..training.build import build, images_at, start
-from ..training.operations import operations_counter
+from ..training.build import bridged, build, images_at, start
+from ..training.operations import encoding_operations, operations_counter
 
 PETA = 10**15
 
@@ -18,7 +18,7 @@ PETA = 10**15
 def at_petaflops(config: Config, petaflops: float) -> float:
     """The epochs after which a training has done so many operations, in 10^15, rounded to a batch."""
     steps = _steps(config)
-    batches = _updates(config, petaflops * PETA / config.batch_size)
+    batches = _updates(config, (petaflops * PETA - operations_before(config)) / config.batch_size)
     return images_at(batches / steps, steps, config.batch_size) / config.batch_size / steps
 
 
@@ -36,7 +36,17 @@ def training_operations(config: Config) -> int:
     """The operations of a whole training; CIFAR-10 need not be at hand."""
     price, updates = _prices(_alike(config)), images_at(config.epochs, _steps(config), 1)
     total = price.each * updates if price.each is not None else int(price.until(updates)[updates - 1])
-    return total * config.batch_size
+    return total * config.batch_size + operations_before(config)
+
+
+def operations_before(config: Config) -> int:
+    """The operations before a training's first update: of the training that it needs, and of encoding its images."""
+    if config.needs is None:
+        return 0
+    seen = _blank(config.dataset, 1)
+    return training_operations(config.needs) + encoding_operations(config, seen) * samples_of(config) // len(
+        seen.samples
+    )
 
 
 def _steps(config: Config) -> int:
@@ -63,7 +73,8 @@ class Prices:
     """What the updates of a training cost: `each` image, or None where that depends on the update."""
 
     def __init__(self, config: Config) -> None:
-        whole, cpu, dataset = config.but(n_train=None), torch.device("cpu"), _blank(config.dataset, config.batch_size)
+        whole, cpu = config.but(n_train=None), torch.device("cpu")
+        dataset = bridged(config, _blank(config.dataset, config.batch_size))
         self.config, self.learner = config, build(whole, dataset, cpu)
         self.progress, self.cost = start(whole, dataset, cpu), operations_counter(whole, dataset)
         self.progress.steps_per_epoch = _steps(config)

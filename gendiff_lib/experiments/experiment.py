@@ -33,7 +33,7 @@ class Experiment:
     presets: dict[str, Config]
     protocols: dict[str, Protocol]
     in_paper: bool = False  # whether the `paper` preset is the paper's own recipe
-    petaflops: float = 1 / 8  # how long the preset `overnight` trains
+    petaflops: float | None = 1 / 8  # how long the preset `overnight` trains; None: for the epochs that it tells
 
 
 def presets_of(

@@ -32,7 +32,9 @@ OTHERS = (
 # The models that the paper names and does not show, and what is held against them, in order of worth: those before the
 # pair's long training, and those after it.
 FIRST = ("r3gan", "sngan", "sagan")
-NAMED = ("ddpm-hybrid", "meanflow", "wgan-gp", "progressive", "flow-cond", "sngan-cond")
+NAMED = (
+    "ddpm-hybrid", "autoencoder", "ddpm-latent", "meanflow", "wgan-gp", "progressive", "flow-cond", "sngan-cond",
+)  # fmt: skip
 # Settings tried for the best pair, as many on either side; those of longer runs count by their first snapshot.
 TRIALS: dict[str, tuple[str, ...]] = {
     "GAN": (
@@ -101,7 +103,8 @@ def published(run: Run) -> Iterator[str]:
         yield from complete(run)
         with files.writing(run.folder / layout.WHOLE) as draft:
             draft.write_text(run.record["finished"], encoding="utf-8")
-        folder = publish(run, weights=run.config.name in PAPER_PAIR)
+        kept = run.config.name in PAPER_PAIR or run.config.kind == "autoencoder"  # by whose weights others are drawn
+        folder = publish(run, weights=kept)
         yield f"published {folder}"
         yield from _commit(run, folder)
 
@@ -133,7 +136,7 @@ def complete(run: Run) -> Iterator[str]:
         for split in ("test", "train"):
             found = bits_of(run, known.n_checked, split)
         yield f"{run.id}: {found.total:.3f} bits per dimension"
-    if run.dataset.is_image:
+    if run.dataset.is_image and run.config.kind != "autoencoder":  # which makes nothing new
         neighbours_of(run, asked, judges[0], min(1000, asked.n))
         yield f"{run.id}: nearest training images found"
     if run.config.kind == "gan":  # its best snapshot is reported on samples that did not choose it

@@ -49,6 +49,7 @@ def _live(title: str, config: Config, sampling: Sampling, smoke: dict[str, Any])
         title,
         {"smoke": config.but(**smoke), "laptop": config, "overnight": config, "paper": config},
         {p: Protocol(sampling if p != "smoke" else sampling.but(n=100), 2000) for p in PRESETS},
+        petaflops=None,
     )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..config import Sampling
 from ..errors import ConfigError
-from ..learner import Method, Step, weights_of
+from ..learner import Method, Step, in_one_pass, weights_of
 from ..networks.progressive import Growing
 from ..progress import Progress
 from ..streams import stream
@@ -44,10 +44,7 @@ def turns(n_critic: int, paired: bool) -> tuple[str, ...]:
 
 def resolve(sampling: Sampling, config: GANConfig) -> Sampling:
     """A generator has no steps, no eta and nothing to clip; ConfigError where one is asked for, or what it lacks."""
-    allowed = {"sampler": "generator", "n_steps": 1, "grid": None, "eta": None, "guidance": None, "clip_x0": None}
-    for name, only in allowed.items():
-        if getattr(sampling, name) not in (None, only):
-            raise ConfigError(f"{name}={getattr(sampling, name)} does not apply to a GAN: leave it out")
+    sampling = in_one_pass(sampling, "generator", "a GAN")
     weights = weights_of(sampling, config.ema is not None)
     normed = config.network.type == "resnet" or (
         isinstance(config.network, DCGANNetwork) and config.network.norm == "batch"
@@ -56,7 +53,7 @@ def resolve(sampling: Sampling, config: GANConfig) -> Sampling:
         raise ConfigError(f"batchnorm={sampling.batchnorm} does not apply: this generator has none; leave it out")
     if weights == "ema" and sampling.batchnorm == "running":
         raise ConfigError("batchnorm=running does not apply to averaged weights, which never ran: use recomputed")
-    return sampling.but(**allowed, weights=weights, batchnorm=sampling.batchnorm or ("recomputed" if normed else None))
+    return sampling.but(weights=weights, batchnorm=sampling.batchnorm or ("recomputed" if normed else None))
 
 
 class GAN(Method):

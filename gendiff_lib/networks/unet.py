@@ -9,20 +9,22 @@ from .layers import TimeEmbedding, channels_of, group_norm
 
 
 class ResBlock(nn.Module):
-    """GroupNorm, SiLU, convolution, twice, with the time added between (DDPM, appendix B)."""
+    """GroupNorm, SiLU, convolution, twice, with the time, where there is one, added between (DDPM, appendix B)."""
 
-    def __init__(self, c_in: int, c_out: int, c_time: int, dropout: float) -> None:
+    def __init__(self, c_in: int, c_out: int, c_time: int | None = None, dropout: float = 0.0) -> None:
         super().__init__()
         self.norm1, self.conv1 = group_norm(c_in), nn.Conv2d(c_in, c_out, 3, padding=1)
-        self.time = nn.Linear(c_time, c_out)
+        self.time = None if c_time is None else nn.Linear(c_time, c_out)
         self.norm2, self.conv2 = group_norm(c_out), nn.Conv2d(c_out, c_out, 3, padding=1)
         self.drop = nn.Dropout(dropout)
         self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
         nn.init.zeros_(self.conv2.weight)  # each block starts as its shortcut
 
-    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+    def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:
         """(N, c_in, H, W), (N, c_time) to (N, c_out, H, W)."""
-        h = self.conv1(F.silu(self.norm1(x))) + self.time(e)[:, :, None, None]
+        h = self.conv1(F.silu(self.norm1(x)))
+        if self.time is not None:
+            h = h + self.time(e)[:, :, None, None]
         out: Tensor = self.skip(x) + self.conv2(self.drop(F.silu(self.norm2(h))))
         return out
 

@@ -5,17 +5,18 @@ from typing import NamedTuple
 
 import torch
 
+from ..autoencoder import encoded
 from ..data.dataset import Dataset, check_same
 from ..device import default_device, device_name, packages
 from ..errors import GendiffError
 from ..progress import FIRST, TrainingError
 from ..training.build import build, start, training_data
 from ..training.loop import fit
-from .run import Run
+from .run import Run, codec_of
 
 # Relative, of a loss on another processor, another number of threads or with another torch, measured at 3e-3 for a GAN,
 # whose rounding errors grow fast, and at 2e-7 for diffusion models.
-TOLERANCE = {"gan": 2e-2, "diffusion": 1e-4, "classifier": 2e-2}
+TOLERANCE = {"gan": 2e-2, "diffusion": 1e-4, "autoencoder": 2e-2, "classifier": 2e-2}
 
 
 class Replay(NamedTuple):
@@ -34,7 +35,7 @@ def replay(run: Run) -> Replay:
     if not recorded:
         return Replay("cannot", "its record keeps no losses of first updates")
     try:
-        dataset = training_data(run.config)
+        dataset = training_data(run.config, codec_of)
         check_same(dataset, run.record["data"]["digest"], f"run {run.id}")
         found = _first_losses(run, dataset)
     except TrainingError as error:
@@ -58,7 +59,8 @@ def _first_losses(run: Run, dataset: Dataset) -> list[dict[str, float]]:
     try:
         learner = build(run.config, dataset)
         progress = start(run.config, dataset, learner.device)
-        for _ in islice(fit(learner, dataset.to(learner.device), run.config, progress), FIRST):
+        feed = encoded(dataset.to(learner.device), run.config.image_size)
+        for _ in islice(fit(learner, feed, run.config, progress), FIRST):
             pass
         return progress.so_far(progress.table(), {})[1]
     finally:

@@ -8,14 +8,16 @@ from typing import Any
 from torch import Tensor
 
 from .. import paths
+from ..autoencoder import Autoencoder, Codec
 from ..config import Config, Sampling
 from ..data import load
 from ..data.dataset import Dataset, check_same
 from ..device import default_device
+from ..diffusion.config import DiffusionConfig
 from ..errors import ConfigError, GendiffError
 from ..learner import Learner
 from ..parsing import as_text
-from ..training.build import evaluations, from_dict, make, resolve
+from ..training.build import bridged, evaluations, from_dict, make, resolve, seen_shape
 from ..versions import outdated
 from . import files, layout
 from .record import images_seen, read_record
@@ -134,7 +136,7 @@ class Run:
     def dataset(self) -> Dataset:
         """The whole training split, of which it saw `n_train`; DataError where it is another by now."""
         self.check_data()
-        return load(self.config.dataset)
+        return bridged(self.config, load(self.config.dataset), codec_of)
 
     def check_data(self) -> None:
         """DataError where a folder of images has changed since the training."""
@@ -158,7 +160,7 @@ class Run:
     def shape(self) -> tuple[int, ...]:
         """One sample as the networks see it, told by the record alone: no data set need be at hand."""
         shape, size = tuple(self.record["sample_shape"]), self.config.image_size
-        return (shape[0], size, size) if size else shape
+        return seen_shape(self.config, (shape[0], size, size) if size else shape)
 
     def place(self, part: Path) -> tuple[Path, bool]:
         """Where a part, named as layout has it, is kept or will be, and whether it is there: published or made here."""
@@ -185,6 +187,27 @@ def find(config: Config, *, published: bool = False) -> Run | None:
     """
     runs = (Run(folder, read_record(folder), config) for folder in folders(config, published=published))
     return next((run for run in runs if run.keeps_snapshot(config.epochs)), None)
+
+
+def needed(config: Config) -> Run | None:
+    """The run that a configuration needs; None where it needs none. GendiffError where that is not there."""
+    if config.needs is None:
+        return None
+    if (run := find(config.needs)) is None:
+        folder = f"{config.needs.name}-{config.needs.digest}"
+        raise GendiffError(
+            f"{config.name} needs the autoencoder {folder} at {as_text(config.needs.epochs)} epochs, which is missing: "
+            "restore that folder, or train the model here, which trains its autoencoder first"
+        )
+    return run
+
+
+def codec_of(config: DiffusionConfig) -> Codec:
+    """The codec of the autoencoder that a model works on; GendiffError where it or its weights are missing."""
+    run = needed(config)
+    assert run is not None
+    assert isinstance(run.learner, Autoencoder)
+    return run.learner.codec(run.snapshot["latent_std"])
 
 
 def siblings(config: Config, *, published: bool = False) -> list[Run]:

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..autoencoder import Autoencoder
 from ..config import Sampling
-from ..data import images
+from ..data import images, load
 from ..device import check_precision, conditions
 from ..errors import GendiffError
 from ..learner import Method
@@ -37,8 +38,11 @@ def beside(run: Run, sampling: Sampling, name: str) -> tuple[Path, bool]:
 
 def _states(run: Run, n: int, sampling: Sampling, batch: int) -> Iterator[Any]:
     learner = run.learner
-    assert isinstance(learner, Method)
     check_precision(run.config, learner.device)
+    if isinstance(learner, Autoencoder):
+        first = batch * sampling.batch_size
+        return learner.states(load(run.config.dataset, "test").choose(sampling.n, "checked").samples[first : first + n])
+    assert isinstance(learner, Method)
     return learner.sample(n, sampling, stream("samples", sampling.seed, batch, learner.device))
 
 

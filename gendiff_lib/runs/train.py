@@ -13,6 +13,7 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import paths
+from ..autoencoder import COLUMNS, Autoencoder, encoded
 from ..config import Config, Sampling
 from ..data import images, load
 from ..data.dataset import Dataset, check_same
@@ -24,9 +25,10 @@ from ..streams import stream
 from ..training.build import build, images_at, start, training_data
 from ..training.engine import accelerate, engine_for, fitting_threads
 from ..training.loop import check_losses, fit
+from ..training.operations import encoding_operations
 from . import drafts, files, layout, locks
 from .record import images_in, read_record
-from .run import Run, find, folders
+from .run import Run, codec_of, find, folders, needed
 from .segments import Clock, begin_segment, new_record
 
 CHECKPOINT_SECONDS = 30.0
@@ -49,8 +51,10 @@ def train(config: Config, deadline: float = math.inf, *, again: bool = False, wa
     if (run := find(config)) and not (again and run.published):
         run.check_data()
         return run
-    dataset = training_data(config)
+    dataset = training_data(config, codec_of)
     learner = build(config, dataset)  # refuses what does not fit before anything is written
+    if config.needs:
+        train(config.needs, deadline, wait=wait)
     with locks.lock(f"training-{config.digest}", f"training {config.name} (seed {config.seed})", wait=wait):
         if (run := find(config)) and not (again and run.published):
             return run
@@ -76,7 +80,17 @@ class _Training:
         self.checkpoint = self.hidden / layout.CHECKPOINT
         self.engine = engine_for(learner, self.target)
         self.record = new_record(config, dataset, learner, self.progress.steps_per_epoch)
+        self._count_what_it_needs()
         self.saved_at = time.monotonic()
+
+    def _count_what_it_needs(self) -> None:
+        """Operations and seconds of the run that this one works on are counted as its own, and that run is named."""
+        if (run := needed(self.config)) is None:
+            return
+        told = {k: run.snapshot[k] for k in ("operations", "seconds", "processor_seconds", "sha256")}
+        self.record["needs"] = {"run": run.id, "epochs": run.config.epochs, **told}
+        self.record |= {k: told[k] for k in ("seconds", "processor_seconds")}
+        self.progress.operations = told["operations"] + encoding_operations(self.config, self.dataset)
 
     def _images(self, epochs: float) -> int:
         return images_at(epochs, self.progress.steps_per_epoch, self.config.batch_size)
@@ -106,7 +120,8 @@ class _Training:
         bar = tqdm(total=self.target, initial=self.progress.images, desc=self.config.name, disable=not shown, **BAR)
         try:
             with bar:
-                for progress in fit(self.learner, self.dataset, self.config, self.progress, step):
+                feed = encoded(self.dataset, self.config.image_size)
+                for progress in fit(self.learner, feed, self.config, self.progress, step):
                     bar.update(progress.images - bar.n)
                     due = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
                     wanted = progress.images in self.wanted
@@ -160,20 +175,28 @@ class _Training:
         entry: dict[str, Any] = {k: getattr(progress, k) for k in ("epochs", "images", "operations")}
         entry |= {k: self.record[k] for k in ("seconds", "processor_seconds")}
         entry |= {"rows": len(progress.history), "sha256": files.sha256(path)}
-        entry |= self.learner.assess(partial(load, self.config.dataset, "test"))
-        if isinstance(self.learner, Method) and self.dataset.is_image:
-            entry["sheet"] = self._sheet(self.learner, progress.images)
+        entry |= self.learner.assess(partial(load, self.config.dataset))
+        if self.dataset.is_image and (how := self._sheet(self.hidden / layout.sheet(progress.images))):
+            entry["sheet"] = how
         self.record["snapshots"][str(progress.images)] = entry
 
-    def _sheet(self, learner: Method, seen: int) -> dict[str, Any]:
-        """Draw the contact sheet; returns how."""
-        sampling = learner.resolve(SHEET.but(**learner.preview))
-        rng = stream("sheet", sampling.seed, device=learner.device)
-        with torch.compiler.set_stance("force_eager"):  # not worth compiling for another shape
-            last = deque(learner.sample(sampling.n, sampling, rng), maxlen=1).pop()
-        with files.writing(self.hidden / layout.sheet(seen)) as draft:
-            images.save_png(images.sheet(self.dataset.bridge.decode(last.x).cpu(), columns=10), draft)
-        return sampling.to_dict()
+    def _sheet(self, path: Path) -> dict[str, Any] | None:
+        """Draw the contact sheet of what makes images; returns how."""
+        learner = self.learner
+        if isinstance(learner, Autoencoder):
+            how: dict[str, Any] = {"split": "test", "n": SHEET.n // 2}
+            shown = learner.pairs(load(self.config.dataset, how["split"]).choose(how["n"], "checked").samples)
+        elif isinstance(learner, Method):
+            sampling = learner.resolve(SHEET.but(**learner.preview))
+            rng, how = stream("sheet", sampling.seed, device=learner.device), sampling.to_dict()
+            with torch.compiler.set_stance("force_eager"):  # not worth compiling for another shape
+                last = deque(learner.sample(sampling.n, sampling, rng), maxlen=1).pop()
+            shown = self.dataset.bridge.decode(last.x).cpu()
+        else:
+            return None
+        with files.writing(path) as draft:
+            images.save_png(images.sheet(shown, columns=COLUMNS), draft)
+        return how
 
     def _save(self) -> None:
         """A checkpoint, unless the losses since the last one are not finite: then the last good one stays."""
@@ -189,7 +212,7 @@ class _Training:
             "config": self.config.to_dict(),
             "images": self.progress.images,
             "operations": self.progress.operations,
-            "images_per_second": self.progress.images / max(self.record["seconds"], 1e-9),
+            "images_per_second": self.progress.images / max(sum(s["seconds"] for s in self.record["segments"]), 1e-9),
             "peak_memory": peak_memory(self.learner.device),
             "rows": len(history),
             "first_losses": first,

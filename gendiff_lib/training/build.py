@@ -1,9 +1,14 @@
 """From a configuration to a learner that can be trained, and the start of its training."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
+from .. import autoencoder
+from ..autoencoder import Autoencoder, AutoencoderConfig, Codec, LatentBridge
 from ..classifier import Classifier, ClassifierConfig
 from ..config import Config, Sampling
 from ..data import load
@@ -19,11 +24,14 @@ from ..gan import model as gan
 from ..gan.config import GANConfig
 from ..gan.model import GAN
 from ..learner import Learner
+from ..networks.autoencoder import latent_shape
 from ..progress import Progress
 from ..streams import stream
 from .engine import lay_out
 
-CONFIGS: dict[str, type[Config]] = {c.kind: c for c in (GANConfig, DiffusionConfig, ClassifierConfig)}
+CONFIGS: dict[str, type[Config]] = {
+    c.kind: c for c in (GANConfig, DiffusionConfig, AutoencoderConfig, ClassifierConfig)
+}
 
 
 def from_dict(kind: str, values: dict[str, Any]) -> Config:
@@ -42,6 +50,8 @@ def make(config: Config, shape: tuple[int, ...], n_classes: int) -> Learner:
                 return GAN(config, shape, n_classes)
             case DiffusionConfig():
                 return (Diffusion if config.mean_from is None else MeanFlow)(config, shape, n_classes)
+            case AutoencoderConfig():
+                return Autoencoder(config, shape)
             case ClassifierConfig():
                 return Classifier(config, shape, n_classes)
             case _:
@@ -58,6 +68,8 @@ def resolve(sampling: Sampling, config: Config, shape: tuple[int, ...]) -> Sampl
             return gan.resolve(sampling, config)
         case DiffusionConfig():
             return diffusion.resolve(sampling, config, shape)
+        case AutoencoderConfig():
+            return autoencoder.resolve(sampling)
         case _:
             raise ConfigError(f"a {config.kind} makes no samples: name a GAN or a diffusion model")
 
@@ -68,12 +80,37 @@ def evaluations(sampling: Sampling, config: Config, shape: tuple[int, ...]) -> i
     return samplers.evaluations(resolved) if isinstance(config, DiffusionConfig) else 1
 
 
-def training_data(config: Config) -> Dataset:
-    """What `config` trains on; ConfigError where its fields do not fit that."""
+def shapeless(config: DiffusionConfig) -> Codec:
+    """In the place of a trained autoencoder's codec, where the shape of latents or what they cost is asked for."""
+    raise ConfigError(
+        f"{config.name} was handed no autoencoder: whatever trains or draws on its latents finds that first"
+    )
+
+
+def training_data(config: Config, opened: Callable[[DiffusionConfig], Codec] = shapeless) -> Dataset:
+    """What `config` trains on; ConfigError where its fields do not fit that.
+
+    Where that are latents, `opened` finds the codec of their autoencoder, once latents are asked for.
+    """
     dataset = load(config.dataset).choose(config.n_train, "n_train", "n_train")
     if config.flip and not dataset.is_image:
         raise ConfigError(f"flip=true does not apply to {config.dataset}, which holds no images: set flip=false")
-    return dataset
+    return bridged(config, dataset, opened)
+
+
+def seen_shape(config: Config, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """What networks of this configuration see in the place of an image of a shape: itself, or its latent."""
+    if not isinstance(config, DiffusionConfig) or config.latent is None:
+        return shape
+    return latent_shape(shape, config.latent.widths, config.latent.channels)
+
+
+def bridged(config: Config, dataset: Dataset, opened: Callable[[DiffusionConfig], Codec] = shapeless) -> Dataset:
+    """The data as networks of this configuration see them, by latents where it works on those."""
+    if not isinstance(config, DiffusionConfig) or config.latent is None:
+        return dataset
+    shape, side = seen_shape(config, dataset.bridge.shape(config.image_size)), dataset.samples.shape[-1]
+    return replace(dataset, bridge=LatentBridge(side, shape, partial(opened, config)))
 
 
 def build(config: Config, dataset: Dataset, device: torch.device | None = None) -> Learner:

@@ -9,7 +9,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..config import Config
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, ImageBridge
+from ..diffusion.config import DiffusionConfig
+from ..networks.autoencoder import ConvAutoencoder
 from ..progress import Progress
 from .build import build, start
 
@@ -44,6 +46,18 @@ def operations_counter(config: Config, dataset: Dataset) -> Callable[[str, Progr
     return cost
 
 
+def encoding_operations(config: Config, dataset: Dataset) -> int:
+    """The operations of encoding the training images once, before the first update; 0 for a model of pixels."""
+    if not isinstance(config, DiffusionConfig) or config.latent is None:
+        return 0
+    shape = ImageBridge(dataset.samples.shape[-1]).shape(config.image_size)
+    with torch.random.fork_rng(devices=[]):
+        net = ConvAutoencoder(shape, widths=config.latent.widths, channels=config.latent.channels)
+    with torch.no_grad(), counting() as counter:
+        net.encode(torch.zeros(1, *shape))
+    return int(counter.get_total_flops()) * len(dataset.samples)
+
+
 def operations_per_image(config: Config, dataset: Dataset, progress: Progress | None = None) -> int:
     """Floating-point operations of a training step divided by its images, counted by running a step of a few images.
 
@@ -54,7 +68,7 @@ def operations_per_image(config: Config, dataset: Dataset, progress: Progress | 
         learner = build(config, dataset, torch.device("cpu"))
         here = replace(progress or start(config, dataset, torch.device("cpu")), rng=torch.Generator())
         n = learner.counted
-        x = dataset.bridge.encode(dataset.samples[:n].cpu(), config.image_size)
+        x = torch.zeros(n, *dataset.bridge.shape(config.image_size))  # of any value: it is the shape that costs
         with counting() as counter:
             learner.step(x, dataset.labels[:n].cpu(), here, here.rng)
     return int(counter.get_total_flops()) // n

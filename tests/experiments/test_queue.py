@@ -32,7 +32,8 @@ def test_every_overnight_training_ends_at_its_budget_rounded_to_a_batch():
             images = config.epochs * (samples_of(config) // config.batch_size) * config.batch_size
             assert images == pytest.approx(round(images), abs=1e-6)
             assert training_operations(config) == pytest.approx(operations(config) * images, rel=1e-6)
-            assert training_operations(config) == pytest.approx(known.petaflops * 1e15, rel=1e-3)
+            if known.petaflops is not None:
+                assert training_operations(config) == pytest.approx(known.petaflops * 1e15, rel=1e-3)
             assert config.precision == "fp32"
 
 
