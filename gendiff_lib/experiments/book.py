@@ -39,14 +39,45 @@ WORTH = (
 )  # fmt: skip
 COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "ddpm-transformer", "flow-unet", "ddpm-mlp")
 CODED = (  # of steps of their own, so that they give bits
-    "ddpm-conv", "ddpm-unet", "ddpm-transformer", "ddpm-mlp", "ddpm-hybrid",
+    "ddpm-conv", "ddpm-unet", "ddpm-transformer", "ddpm-mlp", "ddpm-hybrid", "study-ddpm-unweighted",
+    "study-ddpm-min-snr",
 )  # fmt: skip
 # What pages hold beside the DCGAN at 32x32 pixels, at equal operations: other GANs, one part of it, one setting.
 STABILISERS = ("dcgan-clipped", "dcgan-augmented", "sngan", "sagan", "wgan-gp", "progressive", "r3gan", "sngan-cond")
 PARTS = ("dcgan-minimax", "dcgan-plain", *gan.ONE_PART)
 SETTINGS = (*studies.RATES, *studies.BATCHES)
+# What they hold beside the U-Net in the paper's process, with one thing changed; what is compared with other networks.
+OBJECTIVES = (
+    "ddpm-hybrid", "study-ddpm-unweighted", "study-ddpm-min-snr", "study-ddpm-v", "study-ddpm-x0",
+)  # fmt: skip
+SCHEDULES = (
+    "study-ddpm-depth-10", "study-ddpm-depth-100", "study-ddpm-depth-4000", "study-ddpm-cosine", "study-ddpm-sigmoid",
+    "study-ddpm-edm",
+)  # fmt: skip
+DIFFUSION_SETTINGS = (
+    "study-ddpm-lr-low", "study-ddpm-lr-high", "study-ddpm-decay", "study-ddpm-batch-16", "study-ddpm-batch-64",
+    "study-ddpm-raw",
+)  # fmt: skip
+DENOISERS = ("ddpm-mlp", "ddpm-conv", "ddpm-unet", "ddpm-transformer", "flow-unet", "flow-transformer")
+LATENT = ("autoencoder", "ddpm-latent")
+GUIDED, FEW_STEPS = "flow-cond", ("ddpm-transformer", "flow-transformer", "meanflow")
 # A laptop's book goes without these, which would take it longer than all the rest.
-LONG_TO_TRAIN = (*STABILISERS, *PARTS, *SETTINGS)
+LONG_TO_TRAIN = (
+    *STABILISERS, *PARTS, *SETTINGS, *OBJECTIVES, *SCHEDULES, *DIFFUSION_SETTINGS, *LATENT, GUIDED, *FEW_STEPS[1:],
+)  # fmt: skip
+
+
+def guidances(asked: Sampling) -> dict[str, Sampling]:
+    """The strengths of guidance that their page compares, by label."""
+    return {f"w = {w:g}": asked.but(guidance=w or None) for w in (0.0, 0.3, 1.0, 3.0)}
+
+
+def few_steps(name: str, asked: Sampling) -> dict[str, Sampling]:
+    """The samplings in few steps that their page compares, by label; a MeanFlow's by average velocities too."""
+    samplers = ("ddim", "meanflow") if name == "meanflow" else ("ddim",)
+    return {f"{name}, {s} {n}": asked.but(sampler=s, n_steps=n, guidance=None) for s in samplers for n in (1, 2, 4)}
+
+
 POINT_SEEDS = (0, 1, 2)
 # What verdicts on the paper's claims look at: experiment and epochs, in the preset `paper` alone.
 CLAIMED = (

@@ -21,7 +21,7 @@ from ..runs.run import Run, find
 from ..runs.samples import trajectory
 from ..runs.train import OutOfTime, train
 from . import PAPER_PAIR, get, protocol
-from .book import CODED, PARTS, SETTINGS, live_configs, sampler_grid
+from .book import CODED, FEW_STEPS, GUIDED, PARTS, SETTINGS, few_steps, guidances, live_configs, sampler_grid
 from .extractors import extractor
 from .processes import STUDIED
 
@@ -150,11 +150,16 @@ def complete(run: Run) -> Iterator[str]:
 
 
 def _ways(run: Run, asked: Sampling) -> list[Sampling]:
-    """The ways of drawing samples that pages compare, of the paper's two models alone, each by one n."""
-    if run.config.name not in PAPER_PAIR or run.config.seed:
+    """The ways of drawing samples that pages compare, each by one n: of the paper's two models, and of a few others."""
+    name, early = run.config.name, asked.but(n=min(EARLY_N, asked.n))
+    if name in FEW_STEPS:
+        return list(few_steps(name, early).values())
+    if name == GUIDED:
+        return list(guidances(early).values())
+    if name not in PAPER_PAIR or run.config.seed:
         return []
     if run.config.kind == "gan":
-        return [asked.but(n=EARLY_N, batchnorm=which) for which in ("batch", "running")]
+        return [early.but(batchnorm=which) for which in ("batch", "running")]
     return list(sampler_grid("overnight").values())
 
 
