@@ -7,14 +7,14 @@ from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments import PAPER_PAIR, get, protocol
 from gendiff_lib.experiments.book import COMPARED
+from gendiff_lib.experiments.claimed import EARLY_N
 from gendiff_lib.experiments.extractors import classifier_name
-from gendiff_lib.experiments.queue import EARLY_N, OTHERS
+from gendiff_lib.experiments.queue import OTHERS
 from gendiff_lib.runs.run import Run, find, siblings
 
 from . import viewers
-from .claims.evidence import Recorded
-from .claims.html import counted, tally
-from .claims.stated import SPACES, audit
+from .claims.html import CALLED, counted, judged, tally
+from .claims.stated import SPACES
 from .figures.plots import scatter
 from .figures.style import svg
 from .number import score_number
@@ -35,12 +35,13 @@ def published_pair(preset: str = "overnight") -> dict[str, Run]:
 
 def front(preset: str = "overnight") -> str:
     """The answer in a few sentences and one figure, from published runs; where there are none it says so."""
-    rulings = audit(Recorded())
+    rulings = judged()
     pair = published_pair(preset)
     judge = next((name for name in _extractors(pair) if all(_kept(run, name, preset) for run in pair.values())), None)
     judge = judge if len(pair) == len(PAPER_PAIR) else None
     told = _answer(pair, judge, preset) if judge else _no_answer(pair)
-    last = f"Of the paper's {len(rulings)} claims, by runs of its own size: {counted(rulings)}."
+    said = "; ".join(f"{CALLED[size]}: {counted(several)}" for size, several in reversed(rulings.items()))
+    last = f"Of the paper's {len(rulings['paper'])} claims, {said}."
     figure = _figure(pair, judge, preset) if judge else ""
     return f'<p class="answer">{told} {last}</p>{figure}{tally(rulings, "executed/12_claims.html")}\n'
 

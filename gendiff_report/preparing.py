@@ -3,7 +3,8 @@
 from contextlib import suppress
 
 from gendiff_lib.config import Sampling
-from gendiff_lib.experiments.book import CODED, LIVE_IMAGES, sampler_grid, to_score
+from gendiff_lib.experiments.book import CODED, LIVE_IMAGES, sampler_grid
+from gendiff_lib.experiments.claimed import to_score
 from gendiff_lib.runs.run import Light, Run
 from gendiff_lib.runs.samples import sample
 

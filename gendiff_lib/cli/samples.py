@@ -18,7 +18,8 @@ from ..evaluation.points import evaluate_points
 from ..evaluation.uncertainty import estimate
 from ..evaluation.validation import kept_validation, validation_path
 from ..experiments import EXPERIMENTS, get, preset_of, protocol
-from ..experiments.book import book_configs, to_score
+from ..experiments.book import book_configs
+from ..experiments.claimed import to_score
 from ..experiments.extractors import offline_kind
 from ..runs import files
 from ..runs.publish import publish_validation

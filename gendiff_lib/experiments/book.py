@@ -3,8 +3,8 @@
 from typing import Any
 
 from ..config import Config, Sampling
-from ..runs.run import Run, siblings
-from . import classifier_for, gan, get, paper_pair, protocol, studies
+from . import classifier_for, gan, get, paper_pair, studies
+from .claimed import trainings
 from .experiment import check_preset
 
 # The collapse page compares two snapshots of one run of `dcgan`: the paper's 30 and 100 epochs, or the same ratio.
@@ -79,12 +79,6 @@ def few_steps(name: str, asked: Sampling) -> dict[str, Sampling]:
 
 
 POINT_SEEDS = (0, 1, 2)
-# What verdicts on the paper's claims look at: experiment and epochs, in the preset `paper` alone.
-CLAIMED = (
-    ("dcgan", 30), ("dcgan", 49), ("dcgan", 100), ("ddpm-conv", 20), ("ddpm-conv", 40), ("dcgan-minimax", 30),
-    ("dcgan-plain", 30), ("ddpm-unet", 40), ("ddpm-unet-64", 40), ("ddpm-conv", 100),
-)  # fmt: skip
-CLAIM_SEEDS = 3  # fewer training seeds give no verdict
 
 
 def book_configs(preset: str, *, dataset: str = "", epochs: float | None = None) -> list[Config]:
@@ -100,7 +94,7 @@ def book_configs(preset: str, *, dataset: str = "", epochs: float | None = None)
     configs += live_configs(preset, **chosen)
     judged = dict.fromkeys(c.dataset for c in configs if c.dataset not in ("gaussians", "moons"))
     configs += [classifier_for(d, preset) for d in judged]
-    configs += claim_configs() if preset == "paper" and not epochs and not dataset else []
+    configs += trainings(preset) if preset == "paper" and not epochs and not dataset else []
     return list(dict.fromkeys(configs))
 
 
@@ -112,12 +106,6 @@ LIVE_POINTS: dict[str, dict[str, str]] = {
 }
 
 
-def claim_configs() -> list[Config]:
-    """The trainings that the claims need, each as long as the longest of its snapshots that is looked at."""
-    longest = dict(sorted(CLAIMED, key=lambda claimed: claimed[1]))
-    return [get(name, "paper", epochs=longest[name]) for name in dict.fromkeys(name for name, _ in CLAIMED)]
-
-
 def live_configs(preset: str, **chosen: Any) -> list[Config]:
     """The trainings of the live chapter."""
     configs = [get(name, preset, **chosen) for name in LIVE_IMAGES]
@@ -125,21 +113,3 @@ def live_configs(preset: str, **chosen: Any) -> list[Config]:
         for name in methods.values():
             configs += [get(name, preset, dataset=dataset, seed=s, **chosen) for s in POINT_SEEDS]
     return configs
-
-
-FAMOUS = (("dcgan", 30), ("dcgan", 49))  # what is looked at through Inception-v3, at its own n
-
-
-def equal_n(preset: str) -> int:
-    """The number of images at which the claims' runs are scored: the least that any of their protocols draws."""
-    return min(protocol(name, preset).sampling.n for name, _ in CLAIMED)
-
-
-def to_score(extractor: str, preset: str = "paper") -> list[tuple[Run, Sampling]]:
-    """The runs and samplings whose scores the rules look at, by this extractor; local runs too."""
-    n = equal_n(preset)
-    wanted = [(name, epochs, protocol(name, preset).sampling.but(n=n)) for name, epochs in CLAIMED]
-    if extractor == "inception":
-        wanted += [(name, epochs, protocol(name, preset).sampling) for name, epochs in FAMOUS]
-    known = dict.fromkeys(wanted)  # at the least n of all, an experiment's own may be the same
-    return [(run, how) for name, epochs, how in known for run in siblings(get(name, preset, epochs=epochs))]

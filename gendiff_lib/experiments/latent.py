@@ -8,7 +8,9 @@ from .diffusion import EXPERIMENTS as DENOISERS
 from .experiment import DDIM, Experiment, presets_of, protocols_of
 
 PAPER = AutoencoderConfig(name="autoencoder", widths=(128,), channels=4, batch_size=128, epochs=20, lr_decay=1_000_000)
-NIGHT = PAPER.but(widths=(32, 64), batch_size=32, epochs=2.0, lr_decay=100_000)  # its operations count as the model's
+NIGHT = PAPER.but(
+    widths=(32, 64), channels=8, batch_size=32, epochs=2.0, lr_decay=100_000
+)  # its operations count as the model's
 _SMALL: dict[str, Any] = {"widths": (16, 32), "n_train": 10_000, "batch_size": 64, "epochs": 4, "lr_decay": 40_000}
 _TINY: dict[str, Any] = {"widths": (8, 16), "snapshots": (), "lr_decay": None}
 SIZES = presets_of(PAPER, _SMALL, _TINY, NIGHT)

@@ -22,6 +22,7 @@ from ..runs.samples import trajectory
 from ..runs.train import OutOfTime, train
 from . import PAPER_PAIR, get, protocol
 from .book import CODED, FEW_STEPS, GUIDED, PARTS, SETTINGS, few_steps, guidances, live_configs, sampler_grid
+from .claimed import EARLY_N, FRESH, is_claimed, trainings
 from .extractors import extractor
 from .processes import STUDIED
 
@@ -46,9 +47,7 @@ TRIALS: dict[str, tuple[str, ...]] = {
         "trial-flow-velocity", "trial-flow-fast", "trial-flow-slow", "trial-flow-batch",
     ),
 }  # fmt: skip
-SEEDS = (1, 2, 3)  # fresh ones: seed 0 chose
 EXTRACTORS = ("classifier", "efficientnet", "inception")
-EARLY_N = 2000  # samples of each snapshot, where snapshots are compared
 
 
 def study() -> list[Config]:
@@ -59,7 +58,9 @@ def study() -> list[Config]:
     trials = [get(n, night) for names in TRIALS.values() for n in names if n.startswith("trial-")]
     first, named = [get(n, night) for n in FIRST], [get(n, night) for n in NAMED]
     studies = [get(n, night) for n in (*PARTS, "dcgan-augmented", *SETTINGS, *STUDIED) if n not in OTHERS]
-    fresh = [c.but(seed=s) for s in SEEDS for c in pair]
+    own = {c.name: c.epochs for c in pair}  # to their budget, too, where claims look at no later epoch
+    claimed = [c.but(epochs=max(c.epochs, own.get(c.name, 0.0))) for c in trainings(night) if c.seed in FRESH]
+    fresh = sorted(claimed, key=lambda c: (c.name not in own, c.seed, list(own).index(c.name) if c.name in own else 0))
     live = [c for c in live_configs(night) if c.dataset == "shapes"]
     return [*pair, *others, *live, *trials, *first, *long, *named, *fresh, *studies]
 
@@ -130,8 +131,9 @@ def complete(run: Run) -> Iterator[str]:
     judges = [j for name in EXTRACTORS if (j := _at_hand(name, run))]
     offline = [j for j in judges if j.name != "inception"]
     yield from _scored(run, asked, judges, real)
-    for epochs in run.epochs_so_far:  # the last too: one n for all
-        yield from _scored(run.at(epochs), asked.but(n=min(EARLY_N, asked.n)), offline, real)
+    for each in map(run.at, run.epochs_so_far):  # the last too: one n for all
+        by = judges if is_claimed(each) else offline
+        yield from _scored(each, asked.but(n=min(EARLY_N, asked.n)), by, real)
     if run.config.name in CODED:
         for split in ("test", "train"):
             found = bits_of(run, known.n_checked, split)

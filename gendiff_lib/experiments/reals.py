@@ -22,8 +22,8 @@ from ..evaluation.metrics import kept_reference, score
 from ..evaluation.scores import Scores
 from ..runs import files
 from . import protocol
+from .claimed import EARLY_N
 from .extractors import EXTRACTORS, offline_kind
-from .queue import EARLY_N
 
 PER_CLASS, FEW = 12, 40  # images of each class on the sheet of classes, and images on the other one
 COUNTED = 5000  # images whose bytes are counted

@@ -1,5 +1,6 @@
-"""Where the rules look: published runs of the paper's size by several training seeds, and scores by one protocol."""
+"""Where the rules look: published runs of one size by several training seeds, and scores by one protocol."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,9 +8,13 @@ from gendiff_lib.errors import GendiffError
 from gendiff_lib.evaluation.evaluate import outdated_parts
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.experiments import get, protocol
-from gendiff_lib.experiments.book import CLAIM_SEEDS, equal_n
-from gendiff_lib.runs.run import Run, siblings
+from gendiff_lib.experiments.claimed import EARLY_N, ENOUGH, Place, equal_n, places
+from gendiff_lib.experiments.cost import PETA, training_operations
+from gendiff_lib.experiments.experiment import TRIAL
+from gendiff_lib.experiments.queue import TRIALS
+from gendiff_lib.runs.run import Run, find, siblings
 
+from ..equal import at_equal_operations
 from ..number import command_name
 from ..scored import kept_scores
 
@@ -19,13 +24,20 @@ class Missing(GendiffError):
 
 
 class Evidence(Protocol):
-    """Where a rule looks: runs by their experiment and epoch, one of each training seed, and their scores."""
+    """Where a rule looks, in one size: runs and their scores by the part they play, one of each training seed."""
 
-    def runs(self, name: str, epochs: int) -> list[Run]:
+    @property
+    def preset(self) -> str:
+        """The size of the runs."""
+
+    def runs(self, part: str) -> list[Run]:
         """Missing where there are too few."""
 
-    def scores(self, name: str, epochs: int, extractor: str, *, own_n: bool = False) -> list[Scores]:
+    def scores(self, part: str, extractor: str, *, own_n: bool = False) -> list[Scores]:
         """At one n for all, or at the experiment's own; Missing where there are too few."""
+
+    def trials(self, extractor: str) -> dict[str, list[Scores]]:
+        """The scores of every setting that was tried, by side; Missing where one is lacking."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +47,26 @@ class Seen:
     evidence: Evidence
     extractor: str | None  # None for a rule that asks for no scores
 
-    def runs(self, name: str, epochs: int) -> list[Run]:
-        """See Evidence."""
-        return self.evidence.runs(name, epochs)
+    @property
+    def preset(self) -> str:
+        """The size of the runs."""
+        return self.evidence.preset
 
-    def scores(self, name: str, epochs: int, *, own_n: bool = False) -> list[Scores]:
+    def runs(self, part: str) -> list[Run]:
+        """See Evidence."""
+        return self.evidence.runs(part)
+
+    def scores(self, part: str, *, own_n: bool = False) -> list[Scores]:
         """See Evidence; by this extractor."""
+        return self.evidence.scores(part, self._extractor(), own_n=own_n)
+
+    def trials(self) -> dict[str, list[Scores]]:
+        """See Evidence; by this extractor."""
+        return self.evidence.trials(self._extractor())
+
+    def _extractor(self) -> str:
         assert self.extractor is not None, "a rule that asks for scores names its extractors"
-        return self.evidence.scores(name, epochs, self.extractor, own_n=own_n)
+        return self.extractor
 
 
 @dataclass(frozen=True)
@@ -50,35 +74,76 @@ class Recorded:
     """Evidence from published runs, by what is kept beside them: nothing is drawn, scored or trained for it."""
 
     preset: str = "paper"
-    seeds: int = CLAIM_SEEDS
 
-    def runs(self, name: str, epochs: int) -> list[Run]:
+    def runs(self, part: str) -> list[Run]:
         """See Evidence. Runs of changed or of older code are no evidence."""
-        found = siblings(get(name, self.preset, epochs=epochs), published=True)
-        if len(found) < self.seeds:
+        place = places(self.preset)[part]
+        config = get(place.name, self.preset, epochs=place.epochs)
+        there = siblings(config, published=True)
+        found = [run for run in there if place.seeds is None or run.config.seed in place.seeds]
+        wanted = ENOUGH if place.seeds is None else len(place.seeds)
+        if len(found) < wanted:
+            work = (wanted - len(found)) * training_operations(config) / PETA
             raise Missing(
-                f"It takes {self.seeds} training seeds of {name} at the paper's size after {epochs} epochs; "
-                f"published {'is' if len(found) == 1 else 'are'} {len(found) or 'none'}."
+                f"It takes {_seeds(place)} of {place.name} {_size(self.preset)} after {place.epochs:.4g} epochs, and "
+                f"{len(found) or 'none'} {'is' if len(found) == 1 else 'are'} published: {work:.2g} petaFLOP more."
             )
         if unfit := [run.id for run in found if run.stale or run.record["dirty"]]:
             raise Missing(f"The code has changed since it made {', '.join(unfit)}.")
         return found
 
-    def scores(self, name: str, epochs: int, extractor: str, *, own_n: bool = False) -> list[Scores]:
+    def scores(self, part: str, extractor: str, *, own_n: bool = False) -> list[Scores]:
         """See Evidence. Scores of older code are no evidence."""
-        runs, known = self.runs(name, epochs), protocol(name, self.preset)
-        sampling = known.sampling if own_n else known.sampling.but(n=equal_n(self.preset))
-        kept = [kept_scores(run, sampling, extractor, known.n_real) for run in runs]
+        place, runs = places(self.preset)[part], self.runs(part)
+        n = None if own_n and self.preset == "paper" else equal_n(self.preset)
+        kept = [_kept(run, self.preset, extractor, n) for run in runs]
         found = [scores for scores in kept if scores is not None]
         if len(found) < len(runs):
             command = f"gendiff score --all --preset {self.preset} --extractor {command_name(extractor)}"
             raise Missing(
-                f"{len(runs) - len(found)} of {len(runs)} runs of {name} after {epochs} epochs are not yet scored by "
-                f"{extractor}: `{command}` does it."
+                f"{len(runs) - len(found)} of {len(runs)} runs of {place.name} after {place.epochs:.4g} epochs are not "
+                f"yet scored by {extractor}: `{command}` does it."
             )
         if any(map(outdated_parts, found)):
             raise Missing(
-                f"The code has changed since it scored {name} after {epochs} epochs: where the weights are at hand, "
-                f"`gendiff score --all --preset {self.preset} --again` does it anew, and `gendiff publish` shows it."
+                f"The code has changed since it scored {place.name} after {place.epochs:.4g} epochs: where the weights "
+                f"are at hand, `gendiff score --all --preset {self.preset} --again` does it anew, and `gendiff "
+                "publish` shows it."
             )
         return found
+
+    def trials(self, extractor: str) -> dict[str, list[Scores]]:
+        """See Evidence."""
+        if self.preset != "overnight":
+            raise Missing(f"No settings were tried {_size(self.preset)}; overnight they were.")
+        runs = {side: {n: find(get(n, self.preset), published=True) for n in names} for side, names in TRIALS.items()}
+        found = {side: _scored({n: r for n, r in some.items() if r}, extractor) for side, some in runs.items()}
+        lacking = sum(len(TRIALS[side]) - len(scores) for side, scores in found.items())
+        if lacking:
+            raise Missing(
+                f"{lacking} of the {sum(map(len, TRIALS.values()))} trials are not published yet, or not scored by "
+                f"{extractor}: up to {lacking * TRIAL:.2g} petaFLOP more."
+            )
+        return found
+
+
+def _seeds(place: Place) -> str:
+    if place.seeds is None:
+        return f"{ENOUGH} training seeds"
+    return f"training seed{'s' * (len(place.seeds) > 1)} {', '.join(map(str, place.seeds))}"
+
+
+def _size(preset: str) -> str:
+    return "at the paper's size" if preset == "paper" else f"at {preset} size"
+
+
+def _kept(run: Run, preset: str, extractor: str, n: int | None) -> Scores | None:
+    known = protocol(run.config.name, preset)
+    sampling = known.sampling if n is None else known.sampling.but(n=n)
+    return kept_scores(run, sampling, extractor, known.n_real)
+
+
+def _scored(runs: dict[str, Run], extractor: str) -> list[Scores]:
+    at_a_trial: Sequence[Run] = list(at_equal_operations(runs, TRIAL * PETA).values())
+    kept = [_kept(run, "overnight", extractor, EARLY_N) for run in at_a_trial]
+    return [scores for scores in kept if scores is not None]

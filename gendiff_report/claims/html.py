@@ -2,15 +2,18 @@
 
 import html
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from gendiff_lib.experiments.claimed import SIZES
 
 from ..downloads import data_links
 from ..exhibit import Exhibit
 from .evidence import Recorded
-from .ruling import NOT_REPLICATED, REPLICATED, UNTOLD, VERDICTS, Ruling
-from .stated import Claim, audit
+from .ruling import INCONCLUSIVE, NOT_REACHED, NOT_REPLICATED, REPLICATED, VERDICTS, Ruling
+from .stated import CLAIMS, Claim, audit
 
-SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", UNTOLD: "?"}
+SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", INCONCLUSIVE: "?", NOT_REACHED: "…"}
+CALLED = {"paper": "at the paper's size", "overnight": "at overnight size"}
 
 TITLES = {  # of the pages that claims lead to
     "02_dcgan": "The paper's DCGAN",
@@ -19,16 +22,29 @@ TITLES = {  # of the pages that claims lead to
     "07_live": "Live: trained on your own machine",
     "09_comparison": "The comparison",
     "11_speed": "How fast, beside others",
+    "15_settings": "Learning rates, batches, and all that was tried",
+    "16_parts": "What the parts of a DCGAN do",
 }
 
 Rulings = Sequence[tuple[Claim, Ruling]]
 
 
-def verdicts() -> Exhibit[Rulings]:
-    """Every claim of the paper with its verdict, from runs of the paper's size whatever a page's preset is."""
-    rulings = audit(Recorded())
+def judged() -> dict[str, Rulings]:
+    """Every claim with its verdict in each size, from published runs."""
+    return {size: audit(Recorded(size)) for size in SIZES}
+
+
+def verdicts() -> Exhibit[dict[str, Rulings]]:
+    """Every claim of the paper with its verdicts, whatever a page's preset is."""
+    rulings = judged()
     links = data_links("claims", claim_rows(rulings), "Verdicts on the paper's claims, and the numbers they rest on.")
-    return Exhibit(tally(rulings) + links + "".join(claim_block(*each) for each in rulings), rulings)
+    blocks = "".join(claim_block(claim, by_size(rulings, i)) for i, claim in enumerate(CLAIMS))
+    return Exhibit(tally(rulings) + links + blocks, rulings)
+
+
+def by_size(rulings: Mapping[str, Rulings], i: int) -> dict[str, Ruling]:
+    """The rulings on one claim."""
+    return {size: several[i][1] for size, several in rulings.items()}
 
 
 def counted(rulings: Rulings) -> str:
@@ -37,51 +53,67 @@ def counted(rulings: Rulings) -> str:
     return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS)
 
 
-def tally(rulings: Rulings, page: str | None = None) -> str:
-    """A row of squares, one a claim, that lead to the claims; told by sign and words, not by colour alone."""
+def tally(rulings: Mapping[str, Rulings], page: str | None = None) -> str:
+    """A row of squares a size, one a claim, that lead to the claims; told by sign and words, not by colour alone."""
+    rows = "".join(f"<p>{CALLED[size]}</p>{_squares(several, page or '')}" for size, several in rulings.items())
+    meaning = ", ".join(f"{SIGNS[v]} {v}" for v in VERDICTS)
+    caption = f"One square a claim of the paper: {meaning}."
+    return f'<figure class="tally">{rows}<figcaption>{caption}</figcaption></figure>'
+
+
+def _squares(rulings: Rulings, page: str) -> str:
     squares = "".join(
-        f'<li class="{ruling.verdict.replace(" ", "-")}"><a href="{page or ""}#claim-{claim.number}" '
+        f'<li class="{_class(ruling)}"><a href="{page}#claim-{claim.number}" '
         f'aria-label="Claim {claim.number}, {ruling.verdict}: {html.escape(claim.said)}">'
         f"<span>{claim.number}</span> {SIGNS[ruling.verdict]}</a></li>"
         for claim, ruling in rulings
     )
-    meaning = ", ".join(f"{SIGNS[v]} {v}" for v in VERDICTS)
-    caption = f"One square a claim of the paper: {meaning}."
-    return f'<figure class="tally"><ol>{squares}</ol><figcaption>{caption}</figcaption></figure>'
+    return f"<ol>{squares}</ol>"
 
 
-def claim_block(claim: Claim, ruling: Ruling) -> str:
-    """All there is to one claim: what the paper says and prints, the rule, our numbers, the verdict, where to look."""
-    ours = "; ".join(f"{html.escape(label)} {number.html}" for label, number in ruling.ours) or "none"
-    several = ", ".join(n.protocol.get("run", "") for _, n in ruling.ours)
-    runs = sorted({word.partition(" ")[0] for word in several.split(", ") if word})  # less " (published)"
-    places = [f'<a href="{page}.html">{TITLES[page]}</a>' for page in claim.pages]
-    places += [f'<a href="../data/runs/{run}.json">{run}</a>' for run in runs]
-    rows = {
-        "verdict": f"<strong>{SIGNS[ruling.verdict]} {ruling.verdict}</strong>. {html.escape(ruling.why)}",
-        "the paper prints": html.escape(claim.printed),
-        "ours": ours,
-        "the rule": html.escape(claim.rule),
-        "look at": ", ".join(places),
-    }
+def _class(ruling: Ruling) -> str:
+    return ruling.verdict.replace(" ", "-")
+
+
+def claim_block(claim: Claim, rulings: Mapping[str, Ruling]) -> str:
+    """All there is to one claim: what the paper says and prints, the rule, our numbers, the verdicts, where to look."""
+    rows = {"the paper prints": html.escape(claim.printed), "the rule": html.escape(claim.rule)}
+    for size, ruling in rulings.items():
+        said = f'<strong class="{_class(ruling)}">{SIGNS[ruling.verdict]} {ruling.verdict}</strong>. '
+        ours = "; ".join(f"{html.escape(label)} {number.html}" for label, number in ruling.ours)
+        rows[CALLED[size]] = said + html.escape(ruling.why) + (f"<br>Ours: {ours}." if ours else "")
+    if claim.overnight:
+        rows["the rule overnight"] = html.escape(claim.overnight)
+    rows["a smaller network"] = html.escape(claim.smaller)
+    rows["look at"] = ", ".join(_places(claim, rulings))
     inside = "".join(f"<dt>{label}</dt><dd>{text}</dd>" for label, text in rows.items())
     title = f'<h3 id="claim-{claim.number}">{claim.number}. {html.escape(claim.said)}</h3>'
-    return f'<section class="claim {ruling.verdict.replace(" ", "-")}">{title}<dl>{inside}</dl></section>'
+    return f'<section class="claim">{title}<dl>{inside}</dl></section>'
 
 
-def claim_rows(rulings: Rulings) -> list[dict[str, object]]:
+def _places(claim: Claim, rulings: Mapping[str, Ruling]) -> list[str]:
+    """Links to the pages and the records that a claim's verdicts rest on."""
+    several = ", ".join(n.protocol.get("run", "") for ruling in rulings.values() for _, n in ruling.ours)
+    runs = sorted({word.partition(" ")[0] for word in several.split(", ") if word})  # less " (published)"
+    places = [f'<a href="{page}.html">{TITLES[page]}</a>' for page in claim.pages]
+    return places + [f'<a href="../data/runs/{run}.json">{run}</a>' for run in runs]
+
+
+def claim_rows(rulings: Mapping[str, Rulings]) -> list[dict[str, object]]:
     """A row a number of ours, for the files beside the claims."""
     return [
         {
             "claim": claim.number,
+            "size": size,
             "what the paper says": claim.said,
             "what it prints": claim.printed,
             "verdict": ruling.verdict,
             "why": ruling.why,
             "ours": label,
             "value": number,
-            "rule": claim.rule,
+            "rule": claim.overnight or claim.rule if size == "overnight" else claim.rule,
         }
-        for claim, ruling in rulings
+        for size, several in rulings.items()
+        for claim, ruling in several
         for label, number in (ruling.ours or (("none", "none"),))
     ]

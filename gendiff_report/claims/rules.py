@@ -1,16 +1,19 @@
-"""The rules, one a claim: each a function from evidence, as one extractor sees it, to a ruling."""
+"""The rules, one a claim: each a function from evidence of one size, as one extractor sees it, to a ruling."""
 
 from collections.abc import Sequence
 
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import Estimate, estimate
+from gendiff_lib.experiments import get
+from gendiff_lib.experiments.cost import operations, training_operations
 
-from ..printed import TABLE1
+from ..number import Number
+from ..printed import PUBLISHED_RATES, TABLE1
 from .evidence import Missing, Seen
 from .ruling import (
+    INCONCLUSIVE,
     NOT_REPLICATED,
     REPLICATED,
-    UNTOLD,
     Ruling,
     agreed,
     compared,
@@ -26,7 +29,7 @@ from .ruling import (
 
 def better(found: Seen) -> Ruling:
     """Claim 1: a lower fd and a higher recall than the DCGAN's."""
-    diffusion, gan = found.scores("ddpm-conv", 40), found.scores("dcgan", 30)
+    diffusion, gan = found.scores("diffusion"), found.scores("GAN")
     parts = {"lower fd": "frechet_distance", "higher recall": "recall"}
     shown = [number for name in parts.values() for number in numbers(name, diffusion=diffusion, DCGAN=gan)]
     return ruled({part: lead(diffusion, gan, name) for part, name in parts.items()}, shown)
@@ -34,7 +37,7 @@ def better(found: Seen) -> Ruling:
 
 def good(found: Seen) -> Ruling:
     """Claim 2: an FID below the printed one, after 30 and after 49 epochs."""
-    several = {e: found.scores("dcgan", e, own_n=True) for e in (30, 49)}
+    several = {30: found.scores("GAN", own_n=True), 49: found.scores("GAN, late", own_n=True)}
     printed = exactly(float(TABLE1["FID"][0]))
     shown = numbers("frechet_distance", **{f"DCGAN_at_{e}": scores for e, scores in several.items()})
     signs = {f"FID below the printed one at {e}": -compared(_fd(s), printed) for e, s in several.items()}
@@ -47,14 +50,14 @@ def _fd(scores: Sequence[Scores]) -> Estimate:
 
 def garbage(found: Seen) -> Ruling:
     """Claim 3: more than twice the fd after 100 epochs."""
-    before, after = found.scores("dcgan", 49), found.scores("dcgan", 100)
+    before, after = found.scores("GAN, before"), found.scores("GAN, after")
     shown = numbers("frechet_distance", DCGAN_at_49=before, DCGAN_at_100=after)
     return ruled({"twice the fd": exceeds(after, before, factor=2.0)}, shown)
 
 
 def normal_losses(found: Seen) -> Ruling:
     """Claim 4: either loss stays between half and twice what it was."""
-    runs = found.runs("dcgan", 49)
+    runs = found.runs("GAN, late")
     ratios = {name: [loss_ratio(run, name, (39, 49)) for run in runs] for name in ("loss_g", "loss_d")}
     names = {"loss_g": "generator's", "loss_d": "discriminator's"}
     shown = [(f"{names[k]} loss in epochs 40 to 49, over that in 1 to 10", spread(v, runs)) for k, v in ratios.items()]
@@ -64,27 +67,50 @@ def normal_losses(found: Seen) -> Ruling:
 
 def needs_a_hundred(found: Seen) -> Ruling:
     """Claim 5: behind the DCGAN at 40 epochs, and better at 100."""
-    gan, early, late = found.scores("dcgan", 30), found.scores("ddpm-conv", 40), found.scores("ddpm-conv", 100)
+    gan, diffusion = found.scores("GAN"), found.scores("diffusion")
+    before, after = found.scores("diffusion, before"), found.scores("diffusion, after")
     fd = "frechet_distance"
-    signs = {"higher fd than the DCGAN": lead(gan, early, fd), "lower fd at 100 epochs": lead(late, early, fd)}
-    return ruled(signs, numbers(fd, DCGAN=gan, diffusion_at_40=early, diffusion_at_100=late))
+    signs = {"higher fd than the DCGAN": lead(gan, diffusion, fd), "lower fd at 100 epochs": lead(after, before, fd)}
+    shown = numbers(fd, DCGAN=gan, diffusion_at_40=diffusion, diffusion_at_100=after)
+    return ruled(signs, shown)
 
 
 def two_hours(found: Seen) -> Ruling:
-    """Claim 6: one to four hours for 20 epochs."""
-    runs = found.runs("ddpm-conv", 20)
+    """Claim 6: one to four hours for 20 epochs; of smaller networks, by what the paper's would take at their speed."""
+    if found.preset != "paper":
+        return _two_hours_by_speed(found)
+    runs = found.runs("diffusion, early")
     hours = [run.snapshot["seconds"] / 3600 for run in runs]
     rates = [run.snapshot["images"] / run.snapshot["seconds"] for run in runs]
     shown = [("hours for 20 epochs", spread(hours, runs)), ("images a second", spread(rates, runs, ".0f"))]
     told = [True if 1 <= h <= 4 else False if h > 4 else None for h in hours]
     if all(h < 1 for h in hours):
-        return Ruling(UNTOLD, "All runs took less: they say nothing of the paper's machine.", tuple(shown))
+        return Ruling(INCONCLUSIVE, "All runs took less: they say nothing of the paper's machine.", tuple(shown))
     return agreed(told, "All runs took about that long.", "All runs took longer.", shown)
+
+
+def _two_hours_by_speed(found: Seen) -> Ruling:
+    """By the paper-size operations of 20 epochs, at this library's measured speed and at published ones."""
+    runs = found.runs("diffusion, early")
+    work = training_operations(get("ddpm-conv", "paper", epochs=20.0))
+    here = [work / (run.training_operations / run.snapshot["seconds"]) / 3600 for run in runs]
+    each = operations(get("ddpm-unet-full", "paper"))  # DDPM's own network, which they train
+    there = {device: work / (rate * each) / 3600 for device, rate in PUBLISHED_RATES.items()}
+    how = {"what": "hours for 20 epochs at the paper's size, by counted operations and published images a second"}
+    shown = [("hours where ours were trained", spread(here, runs))]
+    shown += [(f"hours on {device}", Number(f"{hours:.2g}", hours, how)) for device, hours in there.items()]
+    hours = [*here, *there.values()]
+    if any(1 <= h <= 4 for h in hours):
+        return Ruling(REPLICATED, "A device of these takes one to four hours.", tuple(shown))
+    if min(hours) > 4:
+        return Ruling(NOT_REPLICATED, "All of these take longer.", tuple(shown))
+    why = f"These devices take from {min(hours):.2g} to {max(hours):.2g} hours, none of them one to four: which the "
+    return Ruling(INCONCLUSIVE, f"{why}paper had, it does not say.", tuple(shown))
 
 
 def stable(found: Seen) -> Ruling:
     """Claim 7: every class covered and a falling loss, in every seed. Missing where no class is known."""
-    runs, scores = found.runs("ddpm-conv", 40), found.scores("ddpm-conv", 40)
+    runs, scores = found.runs("diffusion"), found.scores("diffusion")
     if not all(s.shares for s in scores):
         raise Missing("The extractor that scored these runs does not know the classes of the data.")
     n = len(scores[0].shares)
@@ -100,7 +126,7 @@ def stable(found: Seen) -> Ruling:
 
 def precise(found: Seen) -> Ruling:
     """Claim 8: a higher precision and a lower recall than the DCGAN's."""
-    diffusion, gan = found.scores("ddpm-conv", 40), found.scores("dcgan", 30)
+    diffusion, gan = found.scores("diffusion"), found.scores("GAN")
     shown = [number for v in ("precision", "recall") for number in numbers(v, diffusion=diffusion, DCGAN=gan)]
     signs = {"higher precision": lead(diffusion, gan, "precision"), "lower recall": lead(gan, diffusion, "recall")}
     return ruled(signs, shown)
@@ -108,20 +134,30 @@ def precise(found: Seen) -> Ruling:
 
 def saturates(found: Seen) -> Ruling:
     """Claim 9: a higher fd with the saturating loss."""
-    usual, minimax = found.scores("dcgan", 30), found.scores("dcgan-minimax", 30)
+    usual, minimax = found.scores("usual loss"), found.scores("saturating loss")
     shown = numbers("frechet_distance", non_saturating=usual, saturating=minimax)
     return ruled({"higher fd with the saturating loss": lead(usual, minimax, "frechet_distance")}, shown)
 
 
 def needs_norm(found: Seen) -> Ruling:
     """Claim 10: more than twice the fd without batch norm."""
-    usual, plain = found.scores("dcgan", 30), found.scores("dcgan-plain", 30)
+    usual, plain = found.scores("batch norm"), found.scores("no batch norm")
     shown = numbers("frechet_distance", with_batch_norm=usual, without=plain)
     return ruled({"twice the fd without it": exceeds(plain, usual, factor=2.0)}, shown)
 
 
 def scales(found: Seen) -> Ruling:
     """Claim 11: less than one and a half times the fd at twice the side."""
-    small, large = found.scores("ddpm-unet", 40), found.scores("ddpm-unet-64", 40)
+    small, large = found.scores("small images"), found.scores("large images")
     shown = numbers("frechet_distance", U_Net_at_32=small, U_Net_at_64=large)
     return ruled({"fd below one and a half times": -exceeds(large, small, factor=1.5)}, shown)
+
+
+def selects(found: Seen) -> Ruling:
+    """Claim 12: on both sides the worst setting has more than one and a half times the best one's fd."""
+    signs, shown = {}, []
+    for side, scores in found.trials().items():
+        order = sorted(scores, key=lambda s: s.frechet_distance)
+        signs[f"worst {side} more than 1.5 times the best"] = exceeds([order[-1]], [order[0]], factor=1.5)
+        shown += numbers("frechet_distance", **{f"the_best_{side}": [order[0]], f"the_worst_{side}": [order[-1]]})
+    return ruled(signs, shown)

@@ -11,8 +11,9 @@ from ..number import Number, merged, score_number, spanned
 from ..provenance import training_protocol
 from ..tables.rows import HIGHER_IS_BETTER, check_alike
 
-REPLICATED, NOT_REPLICATED, UNTOLD = "replicated", "not replicated", "cannot be told"
-VERDICTS = (REPLICATED, NOT_REPLICATED, UNTOLD)
+REPLICATED, NOT_REPLICATED, INCONCLUSIVE = "replicated", "not replicated", "inconclusive"
+NOT_REACHED = "budget not reached"  # what a rule needs is not there
+VERDICTS = (REPLICATED, NOT_REPLICATED, INCONCLUSIVE, NOT_REACHED)
 
 
 class Ruling(NamedTuple):
@@ -24,14 +25,14 @@ class Ruling(NamedTuple):
 
 
 def united(rulings: Mapping[str | None, Ruling]) -> Ruling:
-    """The one verdict of several extractors; where they differ, it cannot be told. Numbers say whose they are."""
+    """The one verdict of several extractors; where they differ, it is inconclusive. Numbers say whose they are."""
     if len(rulings) == 1:
         return next(iter(rulings.values()))
     verdicts = {ruling.verdict for ruling in rulings.values()}
     reasons = " ".join(f"By {space}: {ruling.why[0].lower()}{ruling.why[1:]}" for space, ruling in rulings.items())
     why = reasons if len(verdicts) == 1 else f"The two feature spaces do not agree. {reasons}"
     ours = tuple((f"{label}, by {space}", number) for space, r in rulings.items() for label, number in r.ours)
-    return Ruling(verdicts.pop() if len(verdicts) == 1 else UNTOLD, why, ours)
+    return Ruling(verdicts.pop() if len(verdicts) == 1 else INCONCLUSIVE, why, ours)
 
 
 def lead(one: Sequence[Scores], other: Sequence[Scores], name: str) -> int:
@@ -66,7 +67,7 @@ def ruled(signs: Mapping[str, int], ours: Sequence[tuple[str, Number]]) -> Rulin
     """Replicated where all parts of a claim hold beyond the noise; not where the opposite of one does."""
     said = {1: "holds beyond the noise", 0: "is inside the noise", -1: "is the other way round, beyond the noise"}
     why = "; ".join(f"{part} {said[sign]}" for part, sign in signs.items()) + "."
-    verdict = NOT_REPLICATED if min(signs.values()) < 0 else REPLICATED if min(signs.values()) > 0 else UNTOLD
+    verdict = NOT_REPLICATED if min(signs.values()) < 0 else REPLICATED if min(signs.values()) > 0 else INCONCLUSIVE
     return Ruling(verdict, why[0].upper() + why[1:], tuple(ours))
 
 
@@ -76,7 +77,7 @@ def agreed(found: Sequence[bool | None], yes: str, no: str, ours: Sequence[tuple
         return Ruling(REPLICATED, yes, tuple(ours))
     if all(each is False for each in found):
         return Ruling(NOT_REPLICATED, no, tuple(ours))
-    return Ruling(UNTOLD, "The runs do not agree, or tell nothing of it.", tuple(ours))
+    return Ruling(INCONCLUSIVE, "The runs do not agree, or tell nothing of it.", tuple(ours))
 
 
 def numbers(name: str, **several: Sequence[Scores]) -> list[tuple[str, Number]]:

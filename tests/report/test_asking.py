@@ -9,7 +9,7 @@ from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.memorisation import neighbours_of
 from gendiff_lib.experiments import budget
 from gendiff_lib.experiments.budget import TooLong
-from gendiff_lib.experiments.queue import EARLY_N
+from gendiff_lib.experiments.claimed import EARLY_N
 from gendiff_lib.runs.run import Light, find
 from gendiff_lib.runs.samples import trajectory
 from gendiff_report import results

@@ -13,7 +13,7 @@ from gendiff_lib.runs.train import train
 from gendiff_report import front
 from gendiff_report.claims import html
 from gendiff_report.claims.stated import CLAIMS, SPACES, audit
-from tests.report.test_claims import Found, scores
+from tests.report.test_claims import FAR, Found, scores
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
@@ -23,7 +23,8 @@ def test_without_published_runs_the_front_page_says_so_and_shows_no_number_of_ou
     assert "Not yet answered" in text
     assert "no run of the paper's DCGAN and its diffusion model at equal operations" in text
     assert "the GAN is ahead in 3 of its 4 rows" in text
-    assert "0 replicated, 0 not replicated, 11 cannot be told" in text
+    told = "0 replicated, 0 not replicated, 0 inconclusive, 12 budget not reached"
+    assert f"claims, at overnight size: {told}; at the paper's size: {told}." in text
     assert 'class="number"' not in text
 
 
@@ -89,26 +90,27 @@ def test_a_model_that_one_space_alone_puts_first_is_not_called_better(monkeypatc
     assert front._other_space(pair, "cifar10-classifier", "overnight") == ""
 
 
-def test_every_claim_has_its_square_and_its_block():
-    rulings = audit(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
-    squares, blocks = html.tally(rulings, "there.html"), "".join(html.claim_block(*each) for each in rulings)
+RULINGS = {"paper": audit(Found(FAR)), "overnight": audit(Found({}))}
+
+
+def test_every_claim_has_a_square_in_each_size_and_its_block():
+    squares = html.tally(RULINGS, "there.html")
+    blocks = "".join(html.claim_block(claim, html.by_size(RULINGS, i)) for i, claim in enumerate(CLAIMS))
     for claim in CLAIMS:
-        assert f'href="there.html#claim-{claim.number}"' in squares
+        assert squares.count(f'href="there.html#claim-{claim.number}"') == 2
         assert f'<h3 id="claim-{claim.number}">' in blocks
-    assert squares.count('class="replicated"') == 1  # the third
-    assert (
-        "<strong>✓ replicated</strong>. By inception: twice the fd holds beyond the noise. By efficientnet: twice"
-        in blocks
-    )
+    assert squares.count('class="replicated"') == 1  # the third, at the paper's size
+    assert "at overnight size" in squares
+    assert "✓ replicated</strong>. By inception: twice the fd holds beyond the noise. By efficientnet: twice" in blocks
+    assert blocks.count("… budget not reached</strong>") == 23
     assert '<a href="../data/runs/r-0.json">r-0</a>' in blocks
 
 
 def test_the_files_beside_the_claims_hold_a_row_a_number():
-    rulings = audit(Found({("dcgan", 49): scores(10), ("dcgan", 100): scores(30)}))
-    rows = html.claim_rows(rulings)
+    rows = html.claim_rows(RULINGS)
     labels = [f"fd of DCGAN at {e}, by {space}" for space in SPACES for e in (49, 100)]
-    assert [row["ours"] for row in rows if row["claim"] == 3] == labels
-    assert {row["claim"] for row in rows} == {claim.number for claim in CLAIMS}
+    assert [row["ours"] for row in rows if row["claim"] == 3] == [*labels, "none"]
+    assert {(row["claim"], row["size"]) for row in rows} == {(c.number, size) for c in CLAIMS for size in RULINGS}
 
 
 def test_claims_lead_to_pages_by_the_titles_that_these_have():
