@@ -9,15 +9,15 @@ from gendiff_lib.experiments import PAPER_PAIR, get, protocol
 from gendiff_lib.experiments.book import COMPARED
 from gendiff_lib.experiments.claimed import EARLY_N
 from gendiff_lib.experiments.extractors import classifier_name
-from gendiff_lib.experiments.queue import OTHERS
+from gendiff_lib.experiments.queue import FIRST, NAMED, OTHERS
 from gendiff_lib.runs.run import Run, find, siblings
 
 from . import viewers
 from .claims.html import CALLED, counted, judged, tally
 from .claims.stated import SPACES
-from .figures.plots import scatter
+from .compute import SIDES, Point, led, lines
+from .figures.plots import against
 from .figures.style import svg
-from .number import score_number
 from .printed import TABLE1
 from .provenance import training_protocol
 from .reading import FAMOUS
@@ -151,27 +151,29 @@ def _figure(pair: dict[str, Run], judge: str, preset: str) -> str:
         + "</div>"
         for label, run in pair.items()
     )
-    extractor, dots = max(((name, _curves(name, preset)) for name in _extractors(pair)), key=lambda e: len(e[1]))
+    extractor, curves = max(((name, _curves(name, preset)) for name in _extractors(pair)), key=lambda e: _size(e[1]))
     fd = "FID" if extractor == "inception" else f"fd by {extractor}"
-    figure = scatter(dots, xlabel="training compute (petaFLOP)", ylabel=fd, joined=True) if dots else None
-    alt = "; ".join(f"{name}: {fd} {value:.3g} after {work:.3g} petaFLOP" for name, _, work, value in dots)
-    plot = viewers.plot(svg(figure), alt) if figure else ""
-    caption = "Samples of the paper's two models" + (
-        f", and {fd} of every model against the operations of its training; {EARLY_N:,} samples of each snapshot."
-        if dots
-        else "."
-    )
+    drawn = against(lines(curves), xlabel="training compute (petaFLOP)", ylabel=fd) if curves else None
+    points = [point for curve in curves.values() for point in curve]
+    alt = "; ".join(f"{p.name}: {fd} {p.fd[0]:.3g} after {p.petaflop:.3g} petaFLOP" for p in points)
+    plot = viewers.plot(svg(drawn), alt) if drawn else ""
+    told = f", and {fd} of every model against the operations of its training; {EARLY_N:,} samples of each snapshot. "
+    caption = "Samples of the paper's two models" + (f"{told}{led(curves)}" if curves else ".")
     inside = f'<div style="display:flex;flex-wrap:wrap;gap:1em">{sheets}</div>{plot}'
     return f"<figure>{inside}<figcaption>{caption}</figcaption></figure>"
 
 
-def _curves(judge: str, preset: str) -> list[tuple[str, str, float, float]]:
-    """Experiment, no label, petaFLOP and distance of each snapshot of every published model, all at one n."""
-    dots = []
-    for name in dict.fromkeys((*COMPARED, *OTHERS)):
+def _size(curves: dict[str, list[Point]]) -> int:
+    return sum(map(len, curves.values()))
+
+
+def _curves(judge: str, preset: str) -> dict[str, list[Point]]:
+    """The snapshots of every published model that are scored by an extractor, all at one n."""
+    found: dict[str, list[Point]] = {}
+    for name in dict.fromkeys((*COMPARED, *OTHERS, *FIRST, *NAMED)):
         run = find(get(name, preset), published=True)
-        for snapshot in map(run.at, run.epochs_so_far) if run else ():
-            if scores := _kept(snapshot, judge, preset, EARLY_N):
-                value = score_number(scores, "frechet_distance").value
-                dots.append((name, "", snapshot.training_operations / 1e15, value))
-    return dots
+        for each in map(run.at, run.epochs_so_far) if run and run.config.kind in SIDES else ():
+            if scores := _kept(each, judge, preset, EARLY_N):
+                how = protocol(name, preset).sampling
+                found.setdefault(name, []).append(Point(name, each, how.but(n=min(EARLY_N, how.n)), scores))
+    return found

@@ -40,3 +40,12 @@ PUBLISHED_RATES: dict[str, float] = {
     "one RTX 3080 Ti, mixed precision": 496.0,
     "one RTX 4090 (TorchCFM)": 749.0,
 }
+# What larger trainings reached, as faint marks: petaFLOP by counted operations of the networks that they name, and FID.
+# StudioGAN's logs are of 10,000 images against test images, the others of 50,000 against training images.
+PUBLISHED_FID: dict[str, tuple[str, tuple[tuple[float, float], ...]]] = {
+    "DCGAN, StudioGAN": ("GAN", ((0.52, 114.9), (1.04, 92.6), (2.1, 77.4))),
+    "SNGAN, StudioGAN": ("GAN", ((5.7, 43.6), (11.0, 36.0), (28.0, 25.6))),
+    "StyleGAN2-ADA, StudioGAN": ("GAN", ((76.0, 41.4), (151.0, 22.4), (755.0, 4.7))),
+    "R3GAN": ("GAN", ((66_750.0, 1.96),)),
+    "DDPM, tqch": ("diffusion", ((219.0, 9.16), (438.0, 5.78), (876.0, 4.08), (1971.0, 3.31), (3723.0, 3.19))),
+}

@@ -86,6 +86,15 @@ def several(asked: Asking, run: Run, sampling: Sampling | None = None, reference
     return found
 
 
+def of_each_training(asked: Asking, run: Run, sampling: Sampling) -> list[Scores]:
+    """Scores by one sampling seed of every training seed that there is a run of; a sibling without them is left out."""
+    found = [scores(asked, run, sampling)]
+    for each in _family(run)[1:]:
+        with suppress(*LACKING):
+            found.append(scores(asked, each, sampling))
+    return found
+
+
 def kept(asked: Asking, run: Run, extractor: str, n: int | None = None, reference: str = "train") -> list[Scores]:
     """The scores by any extractor of this run's protocol (at another n where given), of every training seed.
 

@@ -18,6 +18,7 @@ from ..errors import ConfigError, GendiffError
 from ..learner import Learner
 from ..parsing import as_text
 from ..training.build import bridged, evaluations, from_dict, make, resolve, seen_shape
+from ..training.operations import drawing_operations
 from ..versions import outdated
 from . import files, layout
 from .record import images_seen, read_record
@@ -156,11 +157,20 @@ class Run:
         """How often the network is evaluated for a sample."""
         return evaluations(sampling, self.config, self.shape)
 
+    def drawing_operations(self, sampling: Sampling) -> int:
+        """The operations of drawing a sample; see training.operations."""
+        n_classes = len(self.record["classes"])
+        return drawing_operations(self.config, self._image_shape, n_classes, self.evaluations(sampling))
+
     @property
     def shape(self) -> tuple[int, ...]:
         """One sample as the networks see it, told by the record alone: no data set need be at hand."""
+        return seen_shape(self.config, self._image_shape)
+
+    @property
+    def _image_shape(self) -> tuple[int, ...]:
         shape, size = tuple(self.record["sample_shape"]), self.config.image_size
-        return seen_shape(self.config, (shape[0], size, size) if size else shape)
+        return (shape[0], size, size) if size else shape
 
     def place(self, part: Path) -> tuple[Path, bool]:
         """Where a part, named as layout has it, is kept or will be, and whether it is there: published or made here."""

@@ -8,12 +8,15 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..config import Config
+from ..autoencoder import AutoencoderConfig
+from ..config import Config, Sampling
 from ..data.dataset import Dataset, ImageBridge
 from ..diffusion.config import DiffusionConfig
+from ..gan.config import GANConfig
+from ..learner import Method
 from ..networks.autoencoder import ConvAutoencoder
 from ..progress import Progress
-from .build import build, start
+from .build import build, make, seen_shape, start
 
 Shape = Sequence[int]
 aten = torch.ops.aten
@@ -51,11 +54,38 @@ def encoding_operations(config: Config, dataset: Dataset) -> int:
     if not isinstance(config, DiffusionConfig) or config.latent is None:
         return 0
     shape = ImageBridge(dataset.samples.shape[-1]).shape(config.image_size)
-    with torch.random.fork_rng(devices=[]):
-        net = ConvAutoencoder(shape, widths=config.latent.widths, channels=config.latent.channels)
+    net = _autoencoder(config.latent, shape)
     with torch.no_grad(), counting() as counter:
         net.encode(torch.zeros(1, *shape))
     return int(counter.get_total_flops()) * len(dataset.samples)
+
+
+def drawing_operations(config: Config, shape: tuple[int, ...], n_classes: int, evaluations: int) -> int:
+    """The operations of drawing a sample by so many evaluations of its network, decoding included.
+
+    `shape` is an image's, as the data or an image_size have it. What a snapshot computes once, as a generator's batch
+    statistics, is not counted.
+    """
+    with torch.random.fork_rng(devices=[]):
+        learner = make(config.but(precision="fp32"), seen_shape(config, shape), n_classes)
+    assert isinstance(learner, Method)
+    once = Sampling(weights="raw") if isinstance(config, GANConfig) else Sampling(sampler="ddim", n_steps=1)
+    if learner.resolve(once).batchnorm:
+        once = once.but(batchnorm="running")
+    with counting() as counter:
+        *_, last = learner.sample(1, once, torch.Generator())
+    drawn = int(counter.get_total_flops()) * evaluations
+    if isinstance(config, DiffusionConfig) and config.latent:
+        net = _autoencoder(config.latent, shape)
+        with torch.no_grad(), counting() as counter:
+            net.decode(last.x)
+        drawn += int(counter.get_total_flops())
+    return drawn
+
+
+def _autoencoder(config: AutoencoderConfig, shape: tuple[int, ...]) -> ConvAutoencoder:
+    with torch.random.fork_rng(devices=[]):
+        return ConvAutoencoder(shape, widths=config.widths, channels=config.channels)
 
 
 def operations_per_image(config: Config, dataset: Dataset, progress: Progress | None = None) -> int:

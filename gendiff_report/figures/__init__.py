@@ -1,10 +1,24 @@
 """Figures of the report: plots of data, and views of runs that a reader moves through."""
 
 from .convergence import convergence
-from .plots import bars, curves, distributions, pixels, points, responses, scatter, side_by_side, spread, strip, traces
+from .plots import (
+    against,
+    bars,
+    curves,
+    distributions,
+    pixels,
+    points,
+    responses,
+    scatter,
+    side_by_side,
+    spread,
+    strip,
+    traces,
+)
 from .views import before_after, denoising, filmstrip, losses, sheets, two_ways
 
 __all__ = [
+    "against",
     "bars",
     "before_after",
     "convergence",

@@ -1,0 +1,145 @@
+"""Every model's snapshots against what it took to train them, to draw by them, and the images they had seen."""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gendiff_lib.config import Sampling
+from gendiff_lib.evaluation.scores import Scores
+from gendiff_lib.evaluation.uncertainty import estimate
+from gendiff_lib.experiments.cost import PETA
+from gendiff_lib.runs.run import Run
+
+from . import results
+from .asking import Asking
+from .exhibit import Exhibit
+from .number import Number, score_number
+from .provenance import training_protocol
+from .reading import LACKING
+from .tables.table import filed
+
+GIGA = 10**9
+SIDES = {"gan": "GAN", "diffusion": "diffusion"}
+COLUMNS = ("frechet_distance", "precision", "recall", "coverage")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A snapshot of a model, and its scores, of each training seed one."""
+
+    name: str
+    run: Run
+    sampling: Sampling
+    scores: Sequence[Scores]
+
+    @property
+    def side(self) -> str:
+        """GAN or diffusion."""
+        return SIDES[self.run.config.kind]
+
+    @property
+    def petaflop(self) -> float:
+        """Operations of the training, in 10^15."""
+        return self.run.training_operations / PETA
+
+    @property
+    def fd(self) -> tuple[float, float, float]:
+        """The mean Fréchet distance over training seeds, and the least and the greatest."""
+        values = [scores.frechet_distance for scores in self.scores]
+        return estimate(self.scores, "frechet_distance").mean, min(values), max(values)
+
+
+Curves = Mapping[str, Sequence[Point]]
+Lines = dict[str, tuple[str, list[float], list[tuple[float, float, float]]]]
+
+
+def lines(several: Curves, x: Callable[[Point], float] = lambda point: point.petaflop) -> Lines:
+    """What `figures.against` draws of each model's distances over `x`."""
+    return {name: (c[0].side, [x(p) for p in c], [p.fd for p in c]) for name, c in several.items()}
+
+
+def curves(asked: Asking, runs: Mapping[str, Run]) -> dict[str, list[Point]]:
+    """The snapshots of each run that are scored by the offline extractor, all at one n, in the order of training."""
+    found: dict[str, list[Point]] = {}
+    for name, run in runs.items():
+        for each in map(run.at, run.epochs_so_far):
+            how = asked.of_snapshots(each)
+            try:
+                found.setdefault(name, []).append(Point(name, each, how, results.of_each_training(asked, each, how)))
+            except LACKING:
+                asked.left_out[f"{name} at epoch {each.config.epochs:.4g}"] = "not scored yet, so left out of this page"
+    return found
+
+
+def ends(asked: Asking, runs: Mapping[str, Run], extractor: str) -> dict[str, list[Point]]:
+    """The last snapshot of each run that is scored by an extractor, by its experiment's own protocol."""
+    kept = {name: results.kept(asked, run, extractor) for name, run in runs.items()}
+    return {n: [Point(n, runs[n], asked.sampling(runs[n]), scores)] for n, scores in kept.items() if scores}
+
+
+def table(several: Curves) -> Exhibit[Curves]:
+    """A row a snapshot: what it cost, and how good it is."""
+    rows = [_row(point) for points in several.values() for point in points]
+    one = next(point for points in several.values() for point in points).scores[0]
+    return Exhibit(filed(rows, f"Every snapshot, by the protocol {one.protocol}."), several)
+
+
+def _row(point: Point) -> dict[str, object]:
+    run, how = point.run, training_protocol(point.run)
+    drawn = run.drawing_operations(point.sampling) / GIGA
+    called = point.scores[0].labels
+    return {
+        "model": point.name,
+        "side": point.side,
+        "epochs": f"{run.config.epochs:.4g}",
+        "petaFLOP": Number(f"{point.petaflop:.3g}", point.petaflop, {"what": "operations of the training"} | how),
+        "images seen": f"{run.images:,}",
+        "GFLOP a sample": Number(f"{drawn:.3g}", drawn, {"what": "operations of drawing a sample"} | how),
+        "evaluations": run.evaluations(point.sampling),
+        **{called[name]: score_number(point.scores, name) for name in COLUMNS},
+        "n": f"{point.scores[0].n_fake:,}",
+        "training seeds": len(point.scores),
+    }
+
+
+def crossings(several: Curves) -> list[tuple[float, str]]:
+    """Who leads, and from which petaFLOP on: the first entry tells the start, each other one a crossing.
+
+    A side's standing is the best that any of its models has reached by so many operations, between snapshots on the
+    straight line over the logarithm of operations that is drawn. It begins where both sides have a snapshot.
+    """
+    sides = {side: [c for c in several.values() if c[0].side == side] for side in SIDES.values()}
+    if not all(sides.values()):
+        return []
+    low = max(min(c[0].petaflop for c in side) for side in sides.values())
+    places = sorted({low, *(p.petaflop for c in several.values() for p in c if p.petaflop > low)})
+    fine = [low, *(x for a, b in itertools.pairwise(places) for x in _between(a, b))]
+    leaders = [(x, min(sides, key=lambda side: min(_best(curve, x) for curve in sides[side]))) for x in fine]
+    return [leaders[0], *(b for a, b in itertools.pairwise(leaders) if a[1] != b[1])]
+
+
+def _between(a: float, b: float, n: int = 50) -> list[float]:
+    return [a * (b / a) ** (i / n) for i in range(1, n + 1)]
+
+
+def _best(curve: Sequence[Point], petaflop: float) -> float:
+    """The least distance that a model has reached by so many operations; infinite before its first snapshot."""
+    reached = [p.fd[0] for p in curve if p.petaflop <= petaflop]
+    for a, b in itertools.pairwise(curve):
+        if a.petaflop < petaflop < b.petaflop:
+            share = math.log(petaflop / a.petaflop) / math.log(b.petaflop / a.petaflop)
+            reached.append(a.fd[0] + share * (b.fd[0] - a.fd[0]))
+    return min(reached, default=math.inf)
+
+
+def led(several: Curves) -> str:
+    """A sentence: which side has the least distance, from which operations on."""
+    found = crossings(several)
+    if not found:
+        return "One side alone is here, so nobody leads."
+    (first, side), *rest = found
+    told = f"From {first:.2g} petaFLOP on the best {side} model leads"
+    told += "".join(f", from {x:.2g} on the best {leader} one" for x, leader in rest)
+    last = max(p.petaflop for curve in several.values() for p in curve)
+    return f"{told}, up to {last:.2g} (the best that each side has reached by then; most models are one training)."

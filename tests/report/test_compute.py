@@ -1,0 +1,91 @@
+import types
+
+import pytest
+
+from gendiff_lib.config import Sampling
+from gendiff_lib.experiments import get, protocol
+from gendiff_lib.runs.train import train
+from gendiff_lib.training.operations import drawing_operations, operations_per_image
+from gendiff_report import compute
+from gendiff_report.asking import Asking
+from gendiff_report.figures.plots import _apart, against
+from tests.report.test_claims import scores
+
+
+def point(name, kind, petaflop, fd):
+    run = types.SimpleNamespace(config=types.SimpleNamespace(kind=kind), training_operations=petaflop * 1e15)
+    return compute.Point(name, run, Sampling(), scores(fd))
+
+
+def curve(name, kind, *points):
+    return {name: [point(name, kind, *p) for p in points]}
+
+
+def test_curves_cross_where_the_drawn_lines_do():
+    """Half-way between 1 and 4 petaFLOP on the logarithmic axis is 2."""
+    several = curve("g", "gan", (1, 30), (4, 10)) | curve("d", "diffusion", (1, 20), (4, 20))
+    (start, first), (place, second) = compute.crossings(several)
+    assert (start, first, second) == (1, "diffusion", "GAN")
+    assert place == pytest.approx(2, rel=0.03)
+
+
+def test_a_side_keeps_what_it_has_reached_though_its_training_ended():
+    several = curve("g", "gan", (1, 30), (16, 10)) | curve("d", "diffusion", (1, 20), (2, 18))
+    assert [leader for _, leader in compute.crossings(several)] == ["diffusion", "GAN"]
+    assert compute.crossings(several)[1][0] > 4
+    worse = curve("g", "gan", (1, 10), (16, 40)) | curve("d", "diffusion", (1, 20), (16, 15))
+    assert [leader for _, leader in compute.crossings(worse)] == ["GAN"]  # its best snapshot is kept
+
+
+def test_one_side_alone_leads_nobody():
+    assert compute.crossings(curve("g", "gan", (1, 30))) == []
+    assert compute.led(curve("g", "gan", (1, 30))) == "One side alone is here, so nobody leads."
+
+
+def test_what_leads_is_told_with_its_operations():
+    several = curve("g", "gan", (1, 30), (4, 10)) | curve("d", "diffusion", (1, 20), (4, 20))
+    assert compute.led(several).startswith("From 1 petaFLOP on the best diffusion model leads, from 2")
+    assert "on the best GAN one, up to 4 " in compute.led(several)
+
+
+def test_a_line_has_its_side_and_the_spread_of_its_seeds():
+    (side, x, y) = compute.lines(curve("g", "gan", (1, 30), (4, 10)))["g"]
+    assert (side, x) == ("GAN", [1, 4])
+    assert [band[1] < band[0] < band[2] for band in y] == [True, True]
+    assert against(compute.lines(curve("g", "gan", (1, 30), (4, 10))), xlabel="x", ylabel="y").axes
+
+
+def test_labels_at_one_place_are_moved_apart():
+    assert _apart({"a": (1.0, 10.0), "b": (1.0, 10.2), "c": (1.0, 20.0), "d": (9.0, 20.1)}) == {
+        "a": 0.0, "b": 8.0, "c": 0.0, "d": 0.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["dcgan-32", "ddpm-unet", "flow-cond", "r3gan", "meanflow"])
+def test_drawing_costs_the_forward_pass_of_each_evaluation(name):
+    """A training step of a denoiser is forward and twice that backward, less the gradient by its input."""
+    config = get(name, "smoke")
+    once, twice = (drawing_operations(config, (3, 32, 32), 10, n) for n in (1, 2))
+    assert twice == 2 * once > 0
+    if config.kind == "diffusion" and name != "meanflow":
+        from gendiff_lib.data import load
+
+        assert once == pytest.approx(operations_per_image(config, load("shapes")) / 3, rel=0.12)
+
+
+def test_a_latents_sample_costs_its_decoding_too():
+    config = get("ddpm-latent", "smoke")
+    one, two = (drawing_operations(config, (3, 32, 32), 10, n) for n in (1, 2))
+    assert 0 < two - one < one
+
+
+def test_snapshots_of_runs_become_points_and_a_table_of_them():
+    asked = Asking(preset="smoke")
+    run = train(get("dcgan-32", "smoke"))
+    curves = compute.curves(asked, {"dcgan-32": run})
+    assert [p.run.images for p in curves["dcgan-32"]] == [400, 800]
+    shown = compute.table(curves)
+    assert shown.html.count("<tr>") == 3
+    assert "GFLOP a sample" in shown.html
+    assert compute.ends(asked, {"dcgan-32": run}, "inception") == {}
+    assert curves["dcgan-32"][0].sampling.n == protocol("dcgan-32", "smoke").sampling.n
