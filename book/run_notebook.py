@@ -3,6 +3,7 @@
 Usage: run_notebook.py SOURCE TARGET PARAMETERS, the last as JSON. Called by build.py.
 """
 
+import html
 import json
 import os
 import shlex
@@ -16,6 +17,7 @@ import papermill
 from gendiff_report.reading import READ
 
 LACKING = ("Unpublished", "Light")  # errors that end a page where it asks for what is not published
+PAGES_OWN = '<details class="provenance"><summary>Parameters and runs of this page</summary>'
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -42,22 +44,61 @@ def run_yourself(name: str, parameters: dict[str, Any]) -> nbformat.NotebookNode
     return nbformat.v4.new_markdown_cell(f"{text}\n\n```bash\n{command(name, parameters)}\n```", id="run-yourself")
 
 
-def part_boxes(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """The boxes that a figure opens to, each in a cell below its figure's: a figure is its cell's only output."""
-    parted = []
+FINDING = "**Finding.**"
+BOX = '<details class="provenance">'  # how something was made: a figure, or the whole page
+
+
+def laid_out(cells: list[nbformat.NotebookNode], yourself: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """The cells as a reader wants them: the finding below the title, and at the foot how all of it was made.
+
+    A figure is its cell's only output. What the notebook shows when it is run by hand is the same, in another order.
+    """
+    boxes = [box for cell in cells for box in _boxes_of(cell)]
+    found = [o for cell in cells for o in cell.get("outputs", []) if _finding(o)]
     for cell in cells:
-        parted.append(cell)
-        if "figure" not in cell.metadata.get("mystnb", {}):
-            continue
-        boxes = [o for o in cell.outputs if o.get("data", {}).get("text/html", "").startswith("<details")]
-        cell.outputs = [o for o in cell.outputs if o not in boxes]
-        if boxes:
-            tags = {"tags": ["remove-input"]}
-            source = "# how the figure above was made"  # a cell without source is not rendered
-            below = nbformat.v4.new_code_cell(source, outputs=boxes, metadata=tags, id=f"{cell.id}-made")
-            below.execution_count = cell.execution_count  # it was run, as part of its figure's cell
-            parted.append(below)
-    return parted
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o not in found]
+    first = [nbformat.v4.new_markdown_cell(o["data"]["text/markdown"], id=f"finding-{i}") for i, o in enumerate(found)]
+    foot = [_foot(boxes), yourself] if boxes else [yourself]
+    return [*cells[:1], *first, *cells[1:], *foot]
+
+
+def _finding(output: nbformat.NotebookNode) -> bool:
+    return str(output.get("data", {}).get("text/markdown", "")).startswith(FINDING)
+
+
+def _boxes_of(cell: nbformat.NotebookNode) -> list[str]:
+    """The boxes that a figure or the finding opens to, and the one that ends what a page shows, taken out of it."""
+    figure, outputs = cell.metadata.get("mystnb", {}).get("figure"), list(cell.get("outputs", []))
+    mine = bool(figure) or any(map(_finding, outputs))
+    boxes = []
+    for output in outputs:
+        shown, own, rest = output.get("data", {}).get("text/html", "").partition(PAGES_OWN)
+        if mine and shown.startswith(BOX):
+            title = (
+                f'<p><a href="#{figure["name"]}">{html.escape(_sentence(figure["caption"]))}</a></p>' if figure else ""
+            )
+            boxes.append(title + shown)
+            cell.outputs.remove(output)
+        elif own:
+            boxes.append(own + rest)
+            output["data"]["text/html"] = shown
+            cell.outputs = [o for o in cell.outputs if o is not output or shown]
+    return boxes
+
+
+def _sentence(caption: str) -> str:
+    return caption.partition(". ")[0].rstrip(".") + "."
+
+
+def _foot(boxes: list[str]) -> nbformat.NotebookNode:
+    """One box with all of them."""
+    inside = f"{BOX}<summary>How this page was made</summary>{''.join(boxes)}</details>"
+    output = nbformat.v4.new_output("display_data", {"text/html": inside, "text/plain": "How this page was made"})
+    source = "# how this page was made"  # a cell without source is not rendered
+    cell = nbformat.v4.new_code_cell(source, outputs=[output], metadata={"tags": ["remove-input"]}, id="made")
+    cell.execution_count = 0  # it was run, as parts of others
+    return cell
 
 
 def without_messages(notebook: nbformat.NotebookNode) -> list[str]:
@@ -116,8 +157,7 @@ def run(source: str, target: str, parameters: dict[str, Any]) -> None:
             cell["id"] = "injected-parameters"  # papermill draws one anew each time
         if cell.cell_type == "code" and cell.execution_count is None and cell.source.strip():
             raise SystemExit(f"{source}: a cell was not executed")
-    notebook.cells = part_boxes(notebook.cells)
-    notebook.cells.insert(1, run_yourself(Path(source).name, parameters))
+    notebook.cells = laid_out(notebook.cells, run_yourself(Path(source).name, parameters))
     nbformat.write(notebook, target)
 
 

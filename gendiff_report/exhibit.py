@@ -30,7 +30,7 @@ def details(title: str, body: str) -> str:
 
 def banner(text: str) -> str:
     """What a reader must see before all else."""
-    return f'<div class="admonition warning banner"><p class="admonition-title">{text}</p></div>'
+    return f'<p class="banner">{text}</p>'
 
 
 def left_out(why: str, names: Sequence[str]) -> str:

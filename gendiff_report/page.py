@@ -31,7 +31,11 @@ SMALL = "Such budgets give palette and texture, not objects."
 
 
 class Page:
-    """What is asked of a page, and the runs that it shows. As HTML: banners, parameters, and how the runs were made."""
+    """What is asked of a page, and the runs that it shows.
+
+    As HTML: in a line what a reader must know, what is left out, and a box with parameters and how the runs were made,
+    which the book puts at the foot of the page.
+    """
 
     def __init__(self, asked: Asking, *runs: Run) -> None:
         self.asked, self.runs = asked, runs
@@ -41,16 +45,19 @@ class Page:
         return f"<Page of {', '.join(run.id for run in self.runs) or self.asked.preset}>"
 
     def _repr_html_(self) -> str:
-        runs = table([training_protocol(run) for run in self.runs])
-        shown = [banner(text) for text in self._warnings()]
-        shown.append(details("Parameters and runs of this page", self._parameters() + runs))
+        runs, warnings, missing = (
+            table([training_protocol(run) for run in self.runs]),
+            self._warnings(),
+            self.asked.left_out,
+        )
+        inside = [self._parameters(), runs]
         for run in {run.id: run for run in self.runs}.values():
             if changes := self._shrinkage(run):
-                shown.append(details(f"What {self.asked.preset} changes in {run.config.name}", table(changes)))
-        missing = self.asked.left_out
+                inside.append(details(f"What {self.asked.preset} changes in {run.config.name}", table(changes)))
+        shown = [banner(" ".join(warnings))] if warnings else []
         for why in dict.fromkeys(missing.values()):
             shown.append(left_out(why, [name for name, its in missing.items() if its == why]))
-        return "".join(shown)
+        return "".join(shown) + details("Parameters and runs of this page", "".join(inside))
 
     def _warnings(self) -> list[str]:
         preset, texts = self.asked.preset, []

@@ -96,19 +96,24 @@ def test_runs_at_smoke(executed, name):
     assert not [
         o for o in outputs if o.output_type == "error" or (o.get("name") == "stderr" and "waiting for it" not in o.text)
     ]
-    assert any("**Finding.**" in str(o.get("data", {}).get("text/markdown", "")) for o in outputs)
+    assert nbformat.read(place / f"{name}.ipynb", as_version=4).cells[1].source.startswith("**Finding.** ")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_says_under_its_title_how_to_run_it(executed, name):
+def test_each_begins_with_its_finding_and_ends_with_how_it_was_made_and_how_to_run_it(executed, name):
     cells = nbformat.read(executed[0] / f"{name}.ipynb", as_version=4).cells
     assert cells[0].source.startswith("# ")
-    assert f"papermill notebooks/{name}.ipynb out.ipynb -p preset smoke -p epochs 2\n" in cells[1].source
+    assert f"papermill notebooks/{name}.ipynb out.ipynb -p preset smoke -p epochs 2\n" in cells[-1].source
+    (made,) = cells[-2].outputs
+    assert "How this page was made" in made["data"]["text/html"]
+    assert "Parameters and runs of this page" in made["data"]["text/html"]
+    assert "Parameters and runs of this page" not in str(cells[:-2])
+    assert not [c for c in cells if "figure" in c.metadata.get("mystnb", {}) and len(c.outputs) != 1]
 
 
 def test_what_it_says_works(executed, tmp_path):
     place, env, _ = executed
-    said = nbformat.read(place / "04_forward.ipynb", as_version=4).cells[1].source
+    said = nbformat.read(place / "04_forward.ipynb", as_version=4).cells[-1].source
     words = shlex.split(re.search(r"```bash\n(.*)\n```", said)[1].replace("out.ipynb", str(tmp_path / "out.ipynb")))
     assert words[0] == "papermill"
     done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=env, capture_output=True, text=True)
@@ -160,8 +165,8 @@ def test_a_long_training_is_refused_with_a_parameter_that_lets_it_go_on(tmp_path
     )
     code, told, cells = run_in(tmp_path, "03_collapse", parameters | {"patience": int(remedy[2])})
     assert code == 0, told
-    assert "-p preset smoke -p epochs 1 -p patience 1\n" in cells[1].source
-    assert "**Finding.**" in str(cells[-1].outputs)
+    assert "-p preset smoke -p epochs 1 -p patience 1\n" in cells[-1].source
+    assert cells[1].source.startswith("**Finding.** ")
 
 
 def test_a_published_snapshot_answers_in_a_fresh_clone_without_data_or_training(tmp_path):
@@ -170,7 +175,7 @@ def test_a_published_snapshot_answers_in_a_fresh_clone_without_data_or_training(
     code, told, cells = run_in(tmp_path, "02_dcgan", given, GENDIFF_DATA_DIR=str(tmp_path / "nothing"))
     assert code == 0, told
     shown = str([c.get("outputs") for c in cells])
-    assert "**Finding.**" in shown
+    assert cells[1].source.startswith("**Finding.** ")
     assert re.search(r"dcgan: (still in training|there at epochs .*?), so left out of this page\.", shown)
     assert not list((tmp_path / "runs").glob("[!.]*"))
 
