@@ -203,8 +203,8 @@ def main() -> None:
 
     from gendiff_lib.config import Config
     from gendiff_lib.errors import GendiffError
+    from gendiff_report import READ
     from gendiff_report.asking import Asking
-    from gendiff_report.reading import READ
 
     started = time.monotonic()
     os.environ["GENDIFF_TRAIN"] = "1" if args.train else "0"

@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import papermill
 
-from gendiff_report.reading import READ
+from gendiff_report import READ
 
 LACKING = ("Unpublished", "Light")  # errors that end a page where it asks for what is not published
 PAGES_OWN = '<details class="provenance"><summary>Parameters and runs of this page</summary>'

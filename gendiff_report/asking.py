@@ -22,7 +22,8 @@ from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run, find, folders
 from gendiff_lib.runs.train import train
 
-from .reading import PLANE, READ, Unpublished, is_there, training_allowed
+from . import READ
+from .reading import PLANE, Unpublished, is_there, training_allowed
 from .reals import Reals, reals
 
 WAIT = "set patience = {hours} in the parameters cell (papermill: -p patience {hours})"

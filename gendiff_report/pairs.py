@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from scipy.stats import binom
 from torch import Tensor
 
 from gendiff_lib.data.images import sheet
@@ -76,6 +75,8 @@ class Guessing(NamedTuple):
 
 def guessing(n: int, at_least: float = 0.95) -> Guessing:
     """The central interval of the binomial distribution of n fair coins that has `at_least` this probability."""
+    from scipy.stats import binom  # a second to import
+
     low, high = (int(end) for end in binom.interval(at_least, n, 0.5))
     return Guessing(low, high, _inside(n, low, high, 0.5))
 
@@ -87,6 +88,8 @@ def noticed(n: int, right: float) -> float:
 
 
 def _inside(n: int, low: int, high: int, p: float) -> float:
+    from scipy.stats import binom
+
     return float(binom.cdf(high, n, p) - binom.cdf(low - 1, n, p))
 
 

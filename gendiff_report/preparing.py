@@ -8,9 +8,9 @@ from gendiff_lib.experiments.claimed import to_score
 from gendiff_lib.runs.run import Light, Run
 from gendiff_lib.runs.samples import sample
 
-from . import results
+from . import READ, results
 from .asking import Asking
-from .reading import READ, training_allowed
+from .reading import training_allowed
 
 
 def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = None) -> None:

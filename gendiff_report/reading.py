@@ -12,7 +12,6 @@ from gendiff_lib.runs.run import Light
 
 T = TypeVar("T")
 
-READ = ("overnight", "paper")  # presets that take hours: a build reads what is there of them, and trains none of it
 FAMOUS = ("inception", "efficientnet", "vgg16")  # extractors that the literature knows, the foremost first
 PLANE = {name for methods in LIVE_POINTS.values() for name in methods.values()}  # seconds each: always trained
 

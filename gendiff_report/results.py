@@ -27,9 +27,10 @@ from gendiff_lib.runs.run import Light, Run, siblings
 from gendiff_lib.runs.samples import Trajectory, sample_sheet
 from gendiff_lib.runs.samples import trajectory as kept_trajectory
 
+from . import READ
 from .asking import Asking
 from .pairs import Pairs, blind
-from .reading import LACKING, READ, Unpublished
+from .reading import LACKING, Unpublished
 from .reals import kept_floors
 from .scored import kept_scores
 

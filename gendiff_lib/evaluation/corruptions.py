@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import functional as TF
 
 from ..streams import stream
 
 
 def blur(images: Tensor, level: float) -> Tensor:
     """Gaussian blur; `level` is its deviation in pixels."""
+    from torchvision.transforms import functional as TF  # two seconds to import
+
     blurred: Tensor = TF.gaussian_blur(images, [2 * int(3 * level + 0.5) + 1] * 2, [level] * 2)
     return blurred
 
