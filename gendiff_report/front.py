@@ -13,11 +13,12 @@ from gendiff_lib.experiments.queue import FIRST, NAMED, OTHERS
 from gendiff_lib.runs.run import Run, find, siblings
 
 from . import viewers
-from .claims.html import CALLED, counted, judged, tally
+from .claims.html import judged, tally
 from .claims.stated import SPACES
-from .compute import SIDES, Point, led, lines
+from .compute import GIGA, SIDES, Point, led, lines
 from .figures.plots import against
 from .figures.style import svg
+from .number import Number
 from .printed import TABLE1
 from .provenance import training_protocol
 from .reading import FAMOUS
@@ -25,6 +26,7 @@ from .scored import kept_scores
 from .tables.rows import NO_BETTER, cell, lead_rows, operations
 
 MODELS = ("the paper's DCGAN", "its diffusion model")
+MODELLED = tuple(dict.fromkeys((*COMPARED, *OTHERS, *FIRST, *NAMED)))
 
 
 def published_pair(preset: str = "overnight") -> dict[str, Run]:
@@ -34,16 +36,14 @@ def published_pair(preset: str = "overnight") -> dict[str, Run]:
 
 
 def front(preset: str = "overnight") -> str:
-    """The answer in a few sentences and one figure, from published runs; where there are none it says so."""
+    """One figure and the answer in a few sentences, from published runs; where there are none it says so."""
     rulings = judged()
     pair = published_pair(preset)
     judge = next((name for name in _extractors(pair) if all(_kept(run, name, preset) for run in pair.values())), None)
     judge = judge if len(pair) == len(PAPER_PAIR) else None
     told = _answer(pair, judge, preset) if judge else _no_answer(pair)
-    said = "; ".join(f"{CALLED[size]}: {counted(several)}" for size, several in reversed(rulings.items()))
-    last = f"Of the paper's {len(rulings['paper'])} claims, {said}."
     figure = _figure(pair, judge, preset) if judge else ""
-    return f'<p class="answer">{told} {last}</p>{figure}{tally(rulings, "executed/12_claims.html")}\n'
+    return f'{figure}<p class="answer">{told}</p>{tally(rulings, "executed/12_claims.html")}\n'
 
 
 def _extractors(pair: dict[str, Run]) -> list[str]:
@@ -93,8 +93,33 @@ def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
         f"<strong>At equal counted operations</strong>, {' and '.join(parts)} ({n}, by {judge}; "
         f"less {a[0].names[1]} is better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the "
         f"noise, the diffusion model in {better.count(diffusion)}. {_other_space(pair, judge, preset)}"
-        f"{_open(pair, min(len(a), len(b)), preset)}"
+        f"{_best(judge, preset)}{_open(pair, min(len(a), len(b)), preset)}"
     )
+
+
+def _best(judge: str, preset: str) -> str:
+    """The best model of each side, by the least distance at its own end, and what an image of it costs."""
+    known = [get(name, preset) for name in MODELLED]
+    runs = [run for config in known if (run := find(config, published=True)) and run.config.kind in SIDES]
+    scored = {run.config.name: (run, kept) for run in runs if (kept := _kept(run, judge, preset))}
+    best = [_least({n: e for n, e in scored.items() if e[0].config.kind == kind}) for kind in SIDES]
+    told = []
+    for side, entry in zip(SIDES.values(), best, strict=True):
+        if entry is None:
+            return ""
+        run, kept = entry
+        drawn = run.drawing_operations(protocol(run.config.name, preset).sampling) / GIGA
+        cost = Number(f"{drawn:.2g}", drawn, {"what": "operations of drawing an image"} | training_protocol(run))
+        work = operations(run.training_operations, training_protocol(run))
+        told.append(
+            f"the best {side} model is {run.config.name} with {kept[0].labels['frechet_distance']} "
+            f"{_html(cell(kept, 'frechet_distance'))} after {work.html} petaFLOP, and {cost.html} GFLOP for an image"
+        )
+    return f"<strong>Of all that is published here</strong> {'; '.join(told)}. "
+
+
+def _least(scored: dict[str, tuple[Run, list[Scores]]]) -> tuple[Run, list[Scores]] | None:
+    return min(scored.values(), key=lambda e: estimate(e[1], "frechet_distance").mean, default=None)
 
 
 def _other_space(pair: dict[str, Run], judge: str, preset: str) -> str:
@@ -146,21 +171,20 @@ def _open(pair: dict[str, Run], seeds: int, preset: str) -> str:
 def _figure(pair: dict[str, Run], judge: str, preset: str) -> str:
     """Samples of both side by side, and the distance of every model's snapshots against their operations."""
     sheets = "".join(
-        f'<div style="flex:1 1 15em;min-width:0"><p>{html.escape(label)}, {run.id}</p>'
-        + viewers.picture(run.sheet(), f"Forty samples of {label}")
-        + "</div>"
+        f"<p>{html.escape(label)}</p>{viewers.picture(run.sheet(), f'Forty samples of {label}, {run.id}')}"
         for label, run in pair.items()
     )
     extractor, curves = max(((name, _curves(name, preset)) for name in _extractors(pair)), key=lambda e: _size(e[1]))
     fd = "FID" if extractor == "inception" else f"fd by {extractor}"
-    drawn = against(lines(curves), xlabel="training compute (petaFLOP)", ylabel=fd) if curves else None
+    compute = "training compute (petaFLOP)"
+    drawn = against(lines(curves), xlabel=compute, ylabel=fd, size=(5.6, 3.7)) if curves else None
     points = [point for curve in curves.values() for point in curve]
     alt = "; ".join(f"{p.name}: {fd} {p.fd[0]:.3g} after {p.petaflop:.3g} petaFLOP" for p in points)
     plot = viewers.plot(svg(drawn), alt) if drawn else ""
     told = f", and {fd} of every model against the operations of its training; {EARLY_N:,} samples of each snapshot. "
     caption = "Samples of the paper's two models" + (f"{told}{led(curves)}" if curves else ".")
-    inside = f'<div style="display:flex;flex-wrap:wrap;gap:1em">{sheets}</div>{plot}'
-    return f"<figure>{inside}<figcaption>{caption}</figcaption></figure>"
+    inside = f'<div class="beside"><div>{sheets}</div><div>{plot}</div></div>'
+    return f'<figure class="front">{inside}<figcaption>{caption}</figcaption></figure>'
 
 
 def _size(curves: dict[str, list[Point]]) -> int:
@@ -170,7 +194,7 @@ def _size(curves: dict[str, list[Point]]) -> int:
 def _curves(judge: str, preset: str) -> dict[str, list[Point]]:
     """The snapshots of every published model that are scored by an extractor, all at one n."""
     found: dict[str, list[Point]] = {}
-    for name in dict.fromkeys((*COMPARED, *OTHERS, *FIRST, *NAMED)):
+    for name in MODELLED:
         run = find(get(name, preset), published=True)
         for each in map(run.at, run.epochs_so_far) if run and run.config.kind in SIDES else ():
             if scores := _kept(each, judge, preset, EARLY_N):

@@ -84,9 +84,10 @@ class Recorded:
         wanted = ENOUGH if place.seeds is None else len(place.seeds)
         if len(found) < wanted:
             work = (wanted - len(found)) * training_operations(config) / PETA
+            told = f"{work:,.0f}" if work > 9.5 else f"{work:.2f}"
             raise Missing(
                 f"It takes {_seeds(place)} of {place.name} {_size(self.preset)} after {place.epochs:.4g} epochs, and "
-                f"{len(found) or 'none'} {'is' if len(found) == 1 else 'are'} published: {work:.2g} petaFLOP more."
+                f"{len(found) or 'none'} {'is' if len(found) == 1 else 'are'} published: {told} petaFLOP more."
             )
         if unfit := [run.id for run in found if run.stale or run.record["dirty"]]:
             raise Missing(f"The code has changed since it made {', '.join(unfit)}.")

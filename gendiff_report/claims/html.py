@@ -55,7 +55,9 @@ def counted(rulings: Rulings) -> str:
 
 def tally(rulings: Mapping[str, Rulings], page: str | None = None) -> str:
     """A row of squares a size, one a claim, that lead to the claims; told by sign and words, not by colour alone."""
-    rows = "".join(f"<p>{CALLED[size]}</p>{_squares(several, page or '')}" for size, several in rulings.items())
+    rows = "".join(
+        f"<p>{CALLED[size]}: {counted(several)}</p>{_squares(several, page or '')}" for size, several in rulings.items()
+    )
     meaning = ", ".join(f"{SIGNS[v]} {v}" for v in VERDICTS)
     caption = f"One square a claim of the paper: {meaning}."
     return f'<figure class="tally">{rows}<figcaption>{caption}</figcaption></figure>'

@@ -111,13 +111,14 @@ def against(
     xlabel: str,
     ylabel: str,
     marks: Mapping[str, tuple[str, Sequence[tuple[float, float]]]] | None = None,
+    size: tuple[float, float] = (8.5, 5.2),
 ) -> Figure:
     """Curves of two sides, a colour each: by name the side, x, and (mean, least, greatest) of y. Both axes logarithmic.
 
     Bands lie where several seeds differ; each curve has its name at its end. `marks` are faint: by name the side and
     points (x, y).
     """
-    figure, axes = plt.subplots(figsize=(8.5, 5.2))
+    figure, axes = plt.subplots(figsize=size)
     for side, colour in SIDES.items():
         axes.plot([], [], color=colour, marker="o", label=side)
     for side, x, y in lines.values():

@@ -1,7 +1,8 @@
 """Every page that was built, at two widths, in the light and in the dark."""
 
 import pytest
-from built import AUDITED, KNOWN, PAGES, SETTINGS, SITE
+from built import AUDITED, KNOWN, PAGES, SETTINGS, SITE, url
+from playwright.sync_api import expect
 
 MOST = 4_000_000  # bytes of a page with all it loads
 everywhere = pytest.mark.parametrize("page", PAGES)
@@ -64,3 +65,13 @@ def test_a_page_weighs_at_most_4_megabytes(seen, page):
 
 def test_some_picture_is_of_samples(seen):
     assert any(image["samples"] for page in PAGES for image in seen(page, SETTINGS[0]).shown["images"])
+
+
+def test_the_front_page_shows_samples_of_both_and_the_curves_on_its_first_screen(opened):
+    tab = opened(url("index.html"))
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    pictures = tab.locator("figure.front img")
+    expect(pictures).to_have_count(3)
+    for picture in pictures.all():
+        box = picture.bounding_box()
+        assert box["y"] + box["height"] <= 800

@@ -24,7 +24,8 @@ def test_without_published_runs_the_front_page_says_so_and_shows_no_number_of_ou
     assert "no run of the paper's DCGAN and its diffusion model at equal operations" in text
     assert "the GAN is ahead in 3 of its 4 rows" in text
     told = "0 replicated, 0 not replicated, 0 inconclusive, 12 budget not reached"
-    assert f"claims, at overnight size: {told}; at the paper's size: {told}." in text
+    assert f"<p>at overnight size: {told}</p>" in text
+    assert f"<p>at the paper's size: {told}</p>" in text
     assert 'class="number"' not in text
 
 
@@ -38,6 +39,7 @@ def night(monkeypatch):
         small = dataclasses.replace(known, presets=presets, protocols=protocols, petaflops=1e-5)
         monkeypatch.setitem(EXPERIMENTS, name, small)
     monkeypatch.setattr(front, "COMPARED", PAPER_PAIR)
+    monkeypatch.setattr(front, "MODELLED", PAPER_PAIR)
     monkeypatch.setattr(front, "EARLY_N", 60)
     monkeypatch.setattr(experiments, "BUDGETS", (1e-6,))
     monkeypatch.setattr(experiments, "PAPER_EPOCHS", (1.0,))
@@ -70,6 +72,9 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     assert "The Fréchet distance by efficientnet puts the same one first." in text  # the same pixels
     assert "of two runs, not of two methods" in text
     assert "Still open" in text
+    assert re.search(r"the best GAN model is dcgan-32 with FID <button[^>]*>[\d.]+", text)
+    assert text.count(" GFLOP for an image") == 2
+    assert text.index('<img class="samples"') < text.index('class="answer"')
     assert text.count('<img class="samples"') == 2
     assert "fd by efficientnet of every model" in text  # whose snapshots are scored, where Inception's are not
 
