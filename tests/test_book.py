@@ -29,6 +29,16 @@ def test_every_notebook_and_page_is_in_the_table_of_contents():
     assert listed == notebooks | pages
 
 
+def test_every_figure_of_the_paper_has_its_row():
+    """Fig. 13 is a code that leads to a repository: the row says that this book has no address as long as it has none."""
+    text = (BOOK / "figures.md").read_text()
+    rows = re.findall(r"^\* - Figs?\. (\d+)(?: and (\d+))?$", text, flags=re.M)
+    assert [int(n) for row in rows for n in row if n] == list(range(1, 18))
+    assert all("{doc}" in row or "{numref}" in row or "none:" in row for row in text.split("* - Fig")[1:])
+    settings = yaml.safe_load((BOOK / "_config.yml").read_text())["sphinx"]["config"]["html_theme_options"]
+    assert ("without an address of its own" in text) == (not settings["repository_url"])
+
+
 def test_every_display_equation_is_labelled():
     text = (BOOK / "method.md").read_text()
     blocks = re.findall(r"```\{math\}\n(.*?)```", text, flags=re.S)
