@@ -30,7 +30,7 @@ def test_every_notebook_and_page_is_in_the_table_of_contents():
 
 
 def test_every_figure_of_the_paper_has_its_row():
-    """Fig. 13 is a code that leads to a repository: the row says that this book has no address as long as it has none."""
+    """Fig. 13 is a code that leads to a repository; its row says that this book has none, as long as that is so."""
     text = (BOOK / "figures.md").read_text()
     rows = re.findall(r"^\* - Figs?\. (\d+)(?: and (\d+))?$", text, flags=re.M)
     assert [int(n) for row in rows for n in row if n] == list(range(1, 18))
