@@ -21,7 +21,7 @@ from ..runs.run import Run, find
 from ..runs.samples import trajectory
 from ..runs.train import OutOfTime, train
 from . import PAPER_PAIR, get, protocol
-from .book import CODED, FEW_STEPS, GUIDED, PARTS, SETTINGS, few_steps, guidances, live_configs, sampler_grid
+from .book import CODED, COMPARED, FEW_STEPS, GUIDED, PARTS, SETTINGS, few_steps, guidances, live_configs, sampler_grid
 from .claimed import EARLY_N, FRESH, is_claimed, trainings
 from .extractors import extractor
 from .processes import STUDIED
@@ -105,9 +105,17 @@ def published(run: Run) -> Iterator[str]:
         with files.writing(run.folder / layout.WHOLE) as draft:
             draft.write_text(run.record["finished"], encoding="utf-8")
         kept = run.config.name in PAPER_PAIR or run.config.kind == "autoencoder"  # by whose weights others are drawn
-        folder = publish(run, weights=kept)
+        folder = publish(run, weights=kept, without=_unseen(run))
         yield f"published {folder}"
         yield from _commit(run, folder)
+
+
+def _unseen(run: Run) -> list[str]:
+    """What no page shows of a run: what is tracked stays small."""
+    name, first = run.config.name, run.config.seed == 0
+    drawn, compared = (*PAPER_PAIR, GUIDED), (*COMPARED, *OTHERS)
+    shown = {layout.SAMPLE_SHEETS: first and name in drawn, layout.NEIGHBOURS: first and name in compared}
+    return [pattern for pattern, seen in shown.items() if not seen]
 
 
 def _published_whole(run: Run) -> bool:

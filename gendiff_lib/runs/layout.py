@@ -52,8 +52,8 @@ def training(digest: str, only: int | None = None) -> str:
 
 
 # What a run is without its weights, and what its pages show: this is published.
+SAMPLE_SHEETS, NEIGHBOURS = f"{SAMPLE_SETS}/*/{SHEET}", f"{SAMPLE_SETS}/*/neighbours-*.safetensors"
 LIGHT = (
-    RECORD, HISTORY, f"{SHEETS}/*.png", f"{BITS}/*.json", f"{SAMPLE_SETS}/*/{SAMPLING}", f"{SAMPLE_SETS}/*/{SHEET}",
-    f"{SAMPLE_SETS}/*/{SCORES}", f"{SAMPLE_SETS}/*/trajectory-*.safetensors",
-    f"{SAMPLE_SETS}/*/neighbours-*.safetensors",
+    RECORD, HISTORY, f"{SHEETS}/*.png", f"{BITS}/*.json", f"{SAMPLE_SETS}/*/{SAMPLING}", SAMPLE_SHEETS,
+    f"{SAMPLE_SETS}/*/{SCORES}", f"{SAMPLE_SETS}/*/trajectory-*.safetensors", NEIGHBOURS,
 )  # fmt: skip

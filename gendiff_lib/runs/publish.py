@@ -1,6 +1,6 @@
 """Publishing: the light half of a run goes into runs/, tracked, with everything its pages show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ READERS: dict[str, Callable[[Path], Any]] = {
 BUDGET = 29 * 2**20  # bytes of everything in runs/: the tracked tree stays under 30 MiB
 
 
-def publish(run: Run, *, weights: bool = False) -> Path:
+def publish(run: Run, *, weights: bool = False, without: Collection[str] = ()) -> Path:
     """Read the light half of `run` and copy it into runs/; what was published of it before is replaced.
 
-    `weights` adds the last snapshot's in half precision, the averaged ones alone where there are such; those that
-    were published before stay in any case. GendiffError for a run that is a published one itself, for one that lacks
-    a part, or where runs/ would outgrow its budget.
+    `without` are patterns of layout.LIGHT that no page shows of this run. `weights` adds the last snapshot's in half
+    precision, the averaged ones alone where there are such; those that were published before stay in any case.
+    GendiffError for a run that is a published one itself, for one that lacks a part, or where runs/ would outgrow its
+    budget.
     """
     if run.published:
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
@@ -32,7 +33,7 @@ def publish(run: Run, *, weights: bool = False) -> Path:
     files.check_writable(target.parent)
     drafts.sweep(target.parent)
     with drafts.drafting(target) as draft:
-        for pattern in layout.LIGHT:
+        for pattern in (p for p in layout.LIGHT if p not in without):
             for path in run.folder.glob(pattern):
                 if path.suffix in READERS:
                     READERS[path.suffix](path)

@@ -160,6 +160,7 @@ def test_a_finished_run_is_sampled_scored_and_published_with_all_its_snapshots_a
         scores = {p.parent.name[:10]: p for p in run.folder.glob("samples/*/scores-*.json")}
         assert {int(k) for k in scores} == {64, 128}  # images seen at either snapshot
         assert list(run.folder.glob("samples/*/neighbours-*"))
+        assert bool(list(run.folder.glob("samples/*/sheet.png"))) == (config.name in experiments.PAPER_PAIR)
     assert list(find(night[1], published=True).folder.glob("bits/*.json"))
     gan = find(night[0], published=True)
     best = best_snapshot(gan, lambda each: distance(each, 0))
