@@ -1,4 +1,4 @@
-"""Where verdicts on the paper's claims look, in each size: which snapshot of which experiment plays which part.
+"""Where verdicts on the paper's claims look, in each size: which snapshot of which experiment plays which role.
 
 Overnight it is fresh training seeds that are looked at, since seed 0 chose settings, but in two comparisons of a run
 with itself, for which one long training of seed 0 must do.
@@ -43,23 +43,23 @@ _PAPER = {
     "small images": Place("ddpm-unet", 40.0),
     "large images": Place("ddpm-unet-64", 40.0),
 }
-PARTS = tuple(_PAPER)
+ROLES = tuple(_PAPER)
 LONG = ("GAN, before", "GAN, after", "diffusion, before", "diffusion, after")
 
 
 @cache
 def places(preset: str) -> dict[str, Place]:
-    """Every part and who plays it, in the preset `paper` or `overnight`."""
+    """Every role and who plays it, in the preset `paper` or `overnight`."""
     if preset == "paper":
         return _PAPER
     pair = {
-        part: Place(place.name.replace("dcgan", "dcgan-32"), place.epochs, (0,) if part in LONG else FRESH)
-        for part, place in _PAPER.items()
+        role: Place(place.name.replace("dcgan", "dcgan-32"), place.epochs, (0,) if role in LONG else FRESH)
+        for role, place in _PAPER.items()
         if place.name in ("dcgan", "ddpm-conv")
     }
     others = {"saturating loss": "dcgan-minimax", "no batch norm": "dcgan-plain", "small images": "ddpm-unet"}
     others |= {"usual loss": "dcgan-32", "batch norm": "dcgan-32"}
-    early = {part: _fresh(name, TRIAL) for part, name in others.items()}
+    early = {role: _fresh(name, TRIAL) for role, name in others.items()}
     return pair | early | {"large images": _fresh("ddpm-unet-64", 4 * TRIAL)}  # as many images, at four times the cost
 
 
@@ -103,6 +103,6 @@ def to_score(extractor: str, preset: str = "paper") -> list[tuple[Run, Sampling]
     n, known = equal_n(preset), places(preset)
     wanted = [(place, protocol(place.name, preset).sampling.but(n=n)) for place in known.values()]
     if extractor == "inception":
-        wanted += [(known[part], protocol(known[part].name, preset).sampling) for part in FAMOUS]
+        wanted += [(known[role], protocol(known[role].name, preset).sampling) for role in FAMOUS]
     chosen = dict.fromkeys(wanted)  # at the least n of all, an experiment's own may be the same
     return [(r, how) for p, how in chosen for r in siblings(get(p.name, preset, epochs=p.epochs))]

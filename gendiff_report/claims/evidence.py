@@ -24,16 +24,16 @@ class Missing(GendiffError):
 
 
 class Evidence(Protocol):
-    """Where a rule looks, in one size: runs and their scores by the part they play, one of each training seed."""
+    """Where a rule looks, in one size: runs and their scores by the role they play, one of each training seed."""
 
     @property
     def preset(self) -> str:
         """The size of the runs."""
 
-    def runs(self, part: str) -> list[Run]:
+    def runs(self, role: str) -> list[Run]:
         """Missing where there are too few."""
 
-    def scores(self, part: str, extractor: str, *, own_n: bool = False) -> list[Scores]:
+    def scores(self, role: str, extractor: str, *, own_n: bool = False) -> list[Scores]:
         """At one n for all, or at the experiment's own; Missing where there are too few."""
 
     def trials(self, extractor: str) -> dict[str, list[Scores]]:
@@ -52,13 +52,13 @@ class Seen:
         """The size of the runs."""
         return self.evidence.preset
 
-    def runs(self, part: str) -> list[Run]:
+    def runs(self, role: str) -> list[Run]:
         """See Evidence."""
-        return self.evidence.runs(part)
+        return self.evidence.runs(role)
 
-    def scores(self, part: str, *, own_n: bool = False) -> list[Scores]:
+    def scores(self, role: str, *, own_n: bool = False) -> list[Scores]:
         """See Evidence; by this extractor."""
-        return self.evidence.scores(part, self._extractor(), own_n=own_n)
+        return self.evidence.scores(role, self._extractor(), own_n=own_n)
 
     def trials(self) -> dict[str, list[Scores]]:
         """See Evidence; by this extractor."""
@@ -75,9 +75,9 @@ class Recorded:
 
     preset: str = "paper"
 
-    def runs(self, part: str) -> list[Run]:
+    def runs(self, role: str) -> list[Run]:
         """See Evidence. Runs of changed or of older code are no evidence."""
-        place = places(self.preset)[part]
+        place = places(self.preset)[role]
         config = get(place.name, self.preset, epochs=place.epochs)
         there = siblings(config, published=True)
         found = [run for run in there if place.seeds is None or run.config.seed in place.seeds]
@@ -93,9 +93,9 @@ class Recorded:
             raise Missing(f"The code has changed since it made {', '.join(unfit)}.")
         return found
 
-    def scores(self, part: str, extractor: str, *, own_n: bool = False) -> list[Scores]:
+    def scores(self, role: str, extractor: str, *, own_n: bool = False) -> list[Scores]:
         """See Evidence. Scores of older code are no evidence."""
-        place, runs = places(self.preset)[part], self.runs(part)
+        place, runs = places(self.preset)[role], self.runs(role)
         n = None if own_n and self.preset == "paper" else equal_n(self.preset)
         kept = [_kept(run, self.preset, extractor, n) for run in runs]
         found = [scores for scores in kept if scores is not None]

@@ -6,7 +6,7 @@ import pytest
 from gendiff_lib import paths, versions
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.experiments import EXPERIMENTS, claimed, get, protocol
-from gendiff_lib.experiments.claimed import EARLY_N, ENOUGH, FRESH, PARTS, SIZES, Place, is_claimed, places, trainings
+from gendiff_lib.experiments.claimed import EARLY_N, ENOUGH, FRESH, ROLES, SIZES, Place, is_claimed, places, trainings
 from gendiff_lib.experiments.extractors import offline
 from gendiff_lib.experiments.queue import TRIALS, study
 from gendiff_lib.runs import files
@@ -59,7 +59,7 @@ def run(seconds=100.0, loss=(1.0, 0.5), loss_g=(1.0, 1.0), loss_d=(1.0, 1.0), se
 
 @dataclasses.dataclass
 class Found:
-    """Evidence that a test makes up: scores by the part that their runs play, runs, and trials by side."""
+    """Evidence that a test makes up: scores by the role that their runs play, runs, and trials by side."""
 
     given: dict
     several: list = dataclasses.field(default_factory=list)
@@ -67,18 +67,18 @@ class Found:
     tried: dict = dataclasses.field(default_factory=dict)
     preset: str = "paper"
 
-    def scores(self, part, extractor, *, own_n=False):
+    def scores(self, role, extractor, *, own_n=False):
         assert extractor in (*SPACES, CLASSIFIER)
-        assert part in PARTS
+        assert role in ROLES
         assert extractor == "inception" or not own_n  # what is held against a print is taken as it is printed
         given = self.other.get(extractor, self.given)
-        if part not in given:
-            raise Missing(part)
-        return given[part]
+        if role not in given:
+            raise Missing(role)
+        return given[role]
 
-    def runs(self, part):
+    def runs(self, role):
         if not self.several:
-            raise Missing(part)
+            raise Missing(role)
         return self.several
 
     def trials(self, extractor):
@@ -123,7 +123,7 @@ def test_what_is_to_be_scored_is_what_rules_ask_for(extractor, size, monkeypatch
     n, known = claimed.equal_n(size), places(size)
     assert {who for who, at in asked if at == n} == {(p.name, p.epochs) for p in known.values()}
     own = {(name, epochs) for (name, epochs), at in asked if at == protocol(name, size).sampling.n}
-    assert extractor != "inception" or own >= {known[part][:2] for part in claimed.FAMOUS}
+    assert extractor != "inception" or own >= {known[role][:2] for role in claimed.FAMOUS}
 
 
 def test_there_are_the_papers_twelve_claims():
@@ -245,21 +245,21 @@ def test_what_the_claims_look_at_is_what_their_rules_ask_for():
     asked = set()
 
     class Asking(Found):
-        def scores(self, part, extractor, *, own_n=False):
-            asked.add(part)
+        def scores(self, role, extractor, *, own_n=False):
+            asked.add(role)
             return scores()
 
-        def runs(self, part):
-            asked.add(part)
+        def runs(self, role):
+            asked.add(role)
             return [run()] * 3
 
     audit(Asking({}, tried={"GAN": scores(), "diffusion": scores()}))
-    assert asked == set(PARTS)
+    assert asked == set(ROLES)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_every_part_is_played_by_a_snapshot_that_its_training_keeps(size):
-    assert set(places(size)) == set(PARTS)
+    assert set(places(size)) == set(ROLES)
     for place in places(size).values():
         config = get(place.name, size)
         assert any(place.epochs == pytest.approx(e) for e in (*config.snapshots, config.epochs))
@@ -270,14 +270,14 @@ def test_every_part_is_played_by_a_snapshot_that_its_training_keeps(size):
 
 def test_overnight_fresh_seeds_are_looked_at_and_the_study_trains_them():
     known = places("overnight")
-    assert {p.seeds for part, p in known.items() if part not in claimed.LONG} == {FRESH}
-    assert {known[part].seeds for part in claimed.LONG} == {(0,)}
+    assert {p.seeds for role, p in known.items() if role not in claimed.LONG} == {FRESH}
+    assert {known[role].seeds for role in claimed.LONG} == {(0,)}
     there = {(c.name, c.seed): c.epochs for c in study()}
     for config in trainings("overnight"):
         assert there[config.name, config.seed] >= config.epochs
     quarter = {get(name, "overnight").epochs for name in ("dcgan-32", "ddpm-conv")}
     assert all(there[name, seed] >= min(quarter) for name in ("dcgan-32", "ddpm-conv") for seed in FRESH)
-    sides = [known[part] for part in ("small images", "large images")]
+    sides = [known[role] for role in ("small images", "large images")]
     assert sides[0].epochs == pytest.approx(sides[1].epochs, rel=0.02)  # as many images
 
 
