@@ -9,6 +9,7 @@ from gendiff_lib.config import Sampling
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments.cost import PETA
+from gendiff_lib.experiments.queue import FIRST, NAMED
 from gendiff_lib.runs.run import Run
 
 from . import results
@@ -57,6 +58,12 @@ Lines = dict[str, tuple[str, list[float], list[tuple[float, float, float]]]]
 def lines(several: Curves, x: Callable[[Point], float] = lambda point: point.petaflop) -> Lines:
     """What `figures.against` draws of each model's distances over `x`."""
     return {name: (c[0].side, [x(p) for p in c], [p.fd for p in c]) for name, c in several.items()}
+
+
+def modelled(asked: Asking) -> tuple[str, ...]:
+    """The experiments that stand beside each other in this preset."""
+    named = (*FIRST, *(name for name in NAMED if name != "autoencoder"))
+    return (*asked.compared, *named) if asked.preset == "overnight" else asked.compared
 
 
 def curves(asked: Asking, runs: Mapping[str, Run]) -> dict[str, list[Point]]:

@@ -16,7 +16,7 @@ from . import viewers
 from .claims.html import judged, tally
 from .claims.stated import SPACES
 from .compute import GIGA, SIDES, Point, led, lines
-from .figures.plots import against
+from .figures.against import against
 from .figures.style import svg
 from .number import Number
 from .printed import TABLE1

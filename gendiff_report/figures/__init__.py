@@ -1,8 +1,8 @@
 """Figures of the report: plots of data, and views of runs that a reader moves through."""
 
+from .against import against
 from .convergence import convergence
 from .plots import (
-    against,
     bars,
     curves,
     distributions,

@@ -8,7 +8,7 @@ from gendiff_lib.runs.train import train
 from gendiff_lib.training.operations import drawing_operations, operations_per_image
 from gendiff_report import compute
 from gendiff_report.asking import Asking
-from gendiff_report.figures.plots import _apart, against
+from gendiff_report.figures.against import _apart, against
 from tests.report.test_claims import scores
 
 
