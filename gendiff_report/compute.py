@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from gendiff_lib.config import Sampling
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import estimate
+from gendiff_lib.experiments.book import COMPARED
 from gendiff_lib.experiments.cost import PETA
-from gendiff_lib.experiments.queue import FIRST, NAMED
+from gendiff_lib.experiments.queue import FIRST, NAMED, OTHERS
 from gendiff_lib.runs.run import Run
 
 from . import results
@@ -22,6 +23,8 @@ from .tables.table import filed
 
 GIGA = 10**9
 SIDES = {"gan": "GAN", "diffusion": "diffusion"}
+# Every model that the study trains by itself, which an autoencoder is not.
+MODELLED = tuple(n for n in dict.fromkeys((*COMPARED, *OTHERS, *FIRST, *NAMED)) if n != "autoencoder")
 COLUMNS = ("frechet_distance", "precision", "recall", "coverage")
 
 
@@ -62,8 +65,7 @@ def lines(several: Curves, x: Callable[[Point], float] = lambda point: point.pet
 
 def modelled(asked: Asking) -> tuple[str, ...]:
     """The experiments that stand beside each other in this preset."""
-    named = (*FIRST, *(name for name in NAMED if name != "autoencoder"))
-    return (*asked.compared, *named) if asked.preset == "overnight" else asked.compared
+    return MODELLED if asked.preset == "overnight" else asked.compared
 
 
 def curves(asked: Asking, runs: Mapping[str, Run]) -> dict[str, list[Point]]:

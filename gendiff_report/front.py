@@ -9,13 +9,12 @@ from gendiff_lib.experiments import PAPER_PAIR, get, protocol
 from gendiff_lib.experiments.book import COMPARED
 from gendiff_lib.experiments.claimed import EARLY_N
 from gendiff_lib.experiments.extractors import classifier_name
-from gendiff_lib.experiments.queue import FIRST, NAMED, OTHERS
 from gendiff_lib.runs.run import Run, find, siblings
 
 from . import viewers
 from .claims.html import judged, tally
 from .claims.stated import SPACES
-from .compute import GIGA, SIDES, Point, led, lines
+from .compute import GIGA, MODELLED, SIDES, Point, led, lines
 from .figures.against import against
 from .figures.style import svg
 from .number import Number
@@ -26,7 +25,6 @@ from .scored import kept_scores
 from .tables.rows import NO_BETTER, cell, lead_rows, operations
 
 MODELS = ("the paper's DCGAN", "its diffusion model")
-MODELLED = tuple(dict.fromkeys((*COMPARED, *OTHERS, *FIRST, *NAMED)))
 
 
 def published_pair(preset: str = "overnight") -> dict[str, Run]:
@@ -100,7 +98,7 @@ def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
 def _best(judge: str, preset: str) -> str:
     """The best model of each side, by the least distance at its own end, and what an image of it costs."""
     known = [get(name, preset) for name in MODELLED]
-    runs = [run for config in known if (run := find(config, published=True)) and run.config.kind in SIDES]
+    runs = [run for config in known if (run := find(config, published=True))]
     scored = {run.config.name: (run, kept) for run in runs if (kept := _kept(run, judge, preset))}
     best = [_least({n: e for n, e in scored.items() if e[0].config.kind == kind}) for kind in SIDES]
     told = []
@@ -196,7 +194,7 @@ def _curves(judge: str, preset: str) -> dict[str, list[Point]]:
     found: dict[str, list[Point]] = {}
     for name in MODELLED:
         run = find(get(name, preset), published=True)
-        for each in map(run.at, run.epochs_so_far) if run and run.config.kind in SIDES else ():
+        for each in map(run.at, run.epochs_so_far) if run else ():
             if scores := _kept(each, judge, preset, EARLY_N):
                 how = protocol(name, preset).sampling
                 found.setdefault(name, []).append(Point(name, each, how.but(n=min(EARLY_N, how.n)), scores))

@@ -86,7 +86,7 @@ class Recorded:
             work = (wanted - len(found)) * training_operations(config) / PETA
             told = f"{work:,.0f}" if work > 9.5 else f"{work:.2f}"
             raise Missing(
-                f"It takes {_seeds(place)} of {place.name} {_size(self.preset)} after {place.epochs:.4g} epochs, and "
+                f"It takes {_seeds(place)} of {place.name} {called(self.preset)} after {place.epochs:.4g} epochs, and "
                 f"{len(found) or 'none'} {'is' if len(found) == 1 else 'are'} published: {told} petaFLOP more."
             )
         if unfit := [run.id for run in found if run.stale or run.record["dirty"]]:
@@ -116,7 +116,7 @@ class Recorded:
     def trials(self, extractor: str) -> dict[str, list[Scores]]:
         """See Evidence."""
         if self.preset != "overnight":
-            raise Missing(f"No settings were tried {_size(self.preset)}; overnight they were.")
+            raise Missing(f"No settings were tried {called(self.preset)}; overnight they were.")
         runs = {side: {n: find(get(n, self.preset), published=True) for n in names} for side, names in TRIALS.items()}
         found = {side: _scored({n: r for n, r in some.items() if r}, extractor) for side, some in runs.items()}
         lacking = sum(len(TRIALS[side]) - len(scores) for side, scores in found.items())
@@ -134,7 +134,8 @@ def _seeds(place: Place) -> str:
     return f"training seed{'s' * (len(place.seeds) > 1)} {', '.join(map(str, place.seeds))}"
 
 
-def _size(preset: str) -> str:
+def called(preset: str) -> str:
+    """Of what size runs of a preset are, in words."""
     return "at the paper's size" if preset == "paper" else f"at {preset} size"
 
 

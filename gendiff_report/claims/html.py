@@ -8,12 +8,12 @@ from gendiff_lib.experiments.claimed import SIZES
 
 from ..downloads import data_links
 from ..exhibit import Exhibit
-from .evidence import Recorded
+from .evidence import Recorded, called
 from .ruling import INCONCLUSIVE, NOT_REACHED, NOT_REPLICATED, REPLICATED, VERDICTS, Ruling
 from .stated import CLAIMS, Claim, audit
 
 SIGNS = {REPLICATED: "✓", NOT_REPLICATED: "✗", INCONCLUSIVE: "?", NOT_REACHED: "…"}
-CALLED = {"paper": "at the paper's size", "overnight": "at overnight size"}
+CALLED = {size: called(size) for size in SIZES}
 
 TITLES = {  # of the pages that claims lead to
     "02_dcgan": "The paper's DCGAN",
