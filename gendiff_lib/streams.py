@@ -23,6 +23,7 @@ PURPOSES = (
     "checked",  # which images are coded or searched for copies
     "validation",  # damage and choice of real images
     "calibration",  # which of many samples make a draw
+    "restored",  # noise that test images are hidden in, and latents from which they are searched
     "pairs",  # on which side of a blind pair each image stands
     "scores",  # subsets and resamples inside a score
 )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gendiff_lib.config import Config, Sampling
+from gendiff_lib.data import check_name
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.experiments import classifier_for, get, paper_pair, protocol
@@ -194,7 +195,7 @@ class Asking:
         """Loaded once a page: its weights are read, rounded and digested. A classifier is trained where it is no
         published one."""
         if (name, dataset) not in self._judges:
-            if name == classifier_name(dataset) and dataset not in INSTRUMENTS:
+            if name == classifier_name(dataset) and check_name(dataset)[0] not in INSTRUMENTS:
                 self._patiently(classifier_for(dataset, self.preset))
             self._judges[name, dataset] = load(dataset, self.preset)
         return self._judges[name, dataset]

@@ -10,6 +10,7 @@ from typing import Any
 from IPython.display import HTML, Markdown, display
 
 from gendiff_lib.config import Config, Sampling
+from gendiff_lib.data import check_name
 from gendiff_lib.evaluation.validation import Validation
 from gendiff_lib.experiments import EXPERIMENTS
 from gendiff_lib.experiments.budget import PATIENCE
@@ -62,7 +63,7 @@ class Page:
     def _warnings(self) -> list[str]:
         preset, texts = self.asked.preset, []
         names = self.asked.shown_data | {r.config.dataset for r in self.runs if not r.config.name.startswith("live-")}
-        if names - {"cifar10"}:
+        if "cifar10" not in {check_name(name)[0] for name in names} and names:
             texts.append(f"This page shows the data set {', '.join(sorted(names))}, not CIFAR-10.")
         shown = {r.config.name for r in self.runs}
         papers = [name for name in shown if EXPERIMENTS[name].in_paper or name in self.asked.pair]

@@ -1,6 +1,7 @@
 """Data sets: samples, labels, and the bridge between what is stored and what a model sees.
 
-A name is NAME or NAME:ARGUMENT: `cifar10`, `shapes:32` (the side), `folder:PATH`, `gaussians`, `moons`.
+A name is NAME or NAME:ARGUMENT: `cifar10`, `cifar10:3` (its first classes), `shapes:32` (the side), `folder:PATH`,
+`gaussians`, `moons`.
 A data set is known by its content (`Dataset.digest`), not by its name: what a folder holds can change.
 """
 
@@ -11,7 +12,7 @@ from functools import lru_cache
 from ..errors import DataError
 from ..paths import data_dir
 from . import folder as folders
-from .cifar10 import SPLITS, cifar10
+from .cifar10 import SPLITS, cifar10, n_images
 from .dataset import Dataset
 from .folder import folder
 from .toy import gaussians, moons, shapes
@@ -46,7 +47,8 @@ def load(name: str, split: str = "train") -> Dataset:
 
 def count(name: str, split: str = "train") -> int:
     """How many samples a split of a data set has; of CIFAR-10 it is known without the data."""
-    return SPLITS[split] if name == "cifar10" else len(load(name, split).samples)
+    base, argument = check_name(name)
+    return n_images(split, argument) if base == "cifar10" else len(load(name, split).samples)
 
 
 @lru_cache(maxsize=4)

@@ -6,20 +6,23 @@ from pathlib import Path
 import torch
 
 from ..errors import DataError, MissingDataError
+from ..parsing import whole_number
 from ..paths import data_dir, named_path
-from .dataset import Dataset, ImageBridge, no_argument
+from .dataset import Dataset, ImageBridge
 
 SPLITS = {"train": 50_000, "test": 10_000}  # images, known though they be not at hand
+N_CLASSES = 10
 
 
 def cifar10(split: str, argument: str) -> Dataset:
     """CIFAR-10 (Krizhevsky 2009): 50,000 and 10,000 images of 32x32, through torchvision, MD5-checked.
 
-    Looked for in `data_dir()`; downloaded into the user's cache only where GENDIFF_DATA_DIR is not set.
+    The argument k, from 1 to 9, leaves the images of its first k classes. Looked for in `data_dir()`; downloaded into
+    the user's cache only where GENDIFF_DATA_DIR is not set.
     """
     from torchvision.datasets import CIFAR10  # torchvision takes a second to import
 
-    no_argument("cifar10", argument)
+    k = n_classes(argument)
     root = data_dir()
     _check_cifar10(root)
     present = os.path.isdir(root / CIFAR10.base_folder)  # False for what may not be looked into, where is_dir raises
@@ -33,7 +36,26 @@ def cifar10(split: str, argument: str) -> Dataset:
             "put cifar-10-batches-py into a folder and set GENDIFF_DATA_DIR to that folder"
         ) from error
     samples = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
-    return Dataset("cifar10", split, samples, torch.tensor(data.targets), tuple(data.classes), ImageBridge(32))
+    labels, name = torch.tensor(data.targets), f"cifar10:{argument}" if argument else "cifar10"
+    if argument:
+        samples, labels = samples[labels < k], labels[labels < k]
+    return Dataset(name, split, samples, labels, tuple(data.classes[:k]), ImageBridge(32))
+
+
+def n_classes(argument: str) -> int:
+    """How many of the ten classes cifar10:ARGUMENT has; DataError for an argument that is no number of them."""
+    k = whole_number(argument) if argument else N_CLASSES
+    if k is None or (argument and not 1 <= k < N_CLASSES):
+        raise DataError(
+            f"cifar10:{argument} is no data set: the number of its first classes must be from 1 to {N_CLASSES - 1}; "
+            "cifar10 alone has all of them"
+        )
+    return k
+
+
+def n_images(split: str, argument: str) -> int:
+    """How many images a split has, each class as many; see n_classes."""
+    return SPLITS[split] * n_classes(argument) // N_CLASSES
 
 
 def _check_cifar10(root: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from ..classifier import ClassifierConfig
 from ..config import Config
+from ..data import check_name
 from ..errors import ConfigError
 from . import diffusion, flows, gan, latent, processes, studies, toy, trials
 from .cost import PETA, at_petaflops, operations_before
@@ -83,7 +84,7 @@ def preset_of(config: Config) -> str:
 
 
 def classifier_for(dataset: str, preset: str) -> Config:
-    """The classifier that judges samples of `dataset`: for CIFAR-10 the published one, in every preset."""
-    if dataset == "cifar10":
+    """The classifier that judges samples of `dataset`: for CIFAR-10, and some of its classes, the published one."""
+    if check_name(dataset)[0] == "cifar10":
         return get("classifier", "paper")
     return get("classifier", "smoke" if preset == "smoke" else "laptop", dataset=dataset)

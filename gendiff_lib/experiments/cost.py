@@ -7,7 +7,8 @@ import numpy.typing as npt
 import torch
 
 from ..config import Config
-from ..data import count, load
+from ..data import check_name, count, load
+from ..data.cifar10 import n_classes
 from ..data.dataset import Dataset, ImageBridge
 from ..training.build import bridged, build, images_at, start
 from ..training.operations import encoding_operations, operations_counter
@@ -100,7 +101,8 @@ def _prices(config: Config) -> Prices:
 
 def _blank(name: str, n: int) -> Dataset:
     """The data set, where it is CIFAR-10 n blank images of it."""
-    if name != "cifar10":
+    base, argument = check_name(name)
+    if base != "cifar10":
         return load(name)
-    images, classes = torch.zeros(n, 3, 32, 32, dtype=torch.uint8), tuple(map(str, range(10)))
-    return Dataset("cifar10", "train", images, torch.zeros(n).long(), classes, ImageBridge(32))
+    images, classes = torch.zeros(n, 3, 32, 32, dtype=torch.uint8), tuple(map(str, range(n_classes(argument))))
+    return Dataset(name, "train", images, torch.zeros(n).long(), classes, ImageBridge(32))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import paths
 from ..classifier import Classifier
-from ..data import load
+from ..data import check_name, load
 from ..data.images import to_model
 from ..device import default_device
 from ..errors import ConfigError, GendiffError
@@ -23,6 +23,7 @@ from ..runs.train import train
 from . import classifier_for
 
 # The published classifiers are instruments: read as they are, whatever has become of the code that trained them.
+# Of NAME:ARGUMENT they are those of NAME.
 INSTRUMENTS = {"cifar10": "classifier-dba9206a4ea5"}
 
 # What judges a data set where no other extractor is named; page 08 says why. Of all others it is their own classifier.
@@ -31,12 +32,12 @@ OFFLINE = {"cifar10": "efficientnet"}
 
 def offline_kind(dataset: str) -> str:
     """The name in EXTRACTORS of the extractor that judges a data set where none is named."""
-    return OFFLINE.get(dataset, "classifier")
+    return OFFLINE.get(check_name(dataset)[0], "classifier")
 
 
 def classifier_name(dataset: str) -> str:
     """The name of a data set's own classifier as an extractor."""
-    return f"{dataset.partition(':')[0]}-classifier"
+    return f"{check_name(dataset)[0]}-classifier"
 
 
 def offline_name(dataset: str) -> str:
@@ -77,8 +78,8 @@ def own_classifier(dataset: str, preset: str = "laptop") -> Extractor:
 
 def _classifier(dataset: str, preset: str) -> Run:
     """The run of the classifier: the published instrument where there is one, else trained where it is missing."""
-    if dataset in INSTRUMENTS:
-        folder = paths.published_dir() / INSTRUMENTS[dataset]
+    if (base := check_name(dataset)[0]) in INSTRUMENTS:
+        folder = paths.published_dir() / INSTRUMENTS[base]
         if (folder / layout.RECORD).exists():
             return Run.read(folder)
     if (n_classes := len(load(dataset).classes)) < 2:

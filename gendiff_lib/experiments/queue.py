@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..config import Config, Sampling
-from ..data import count
+from ..data import check_name, count
 from ..errors import GendiffError
 from ..evaluation.bits import bits_of
 from ..evaluation.evaluate import best_snapshot, evaluate
@@ -184,8 +184,10 @@ def _at_hand(name: str, run: Run) -> Any:
     """The extractor, or None where its weights are not to be had here. For generated data the classifier alone."""
     if name == "classifier":
         return extractor(name, run.config.dataset, "overnight")
+    if check_name(run.config.dataset)[0] != "cifar10":
+        return None
     with suppress(GendiffError):
-        return extractor(name, run.config.dataset, "overnight") if run.config.dataset == "cifar10" else None
+        return extractor(name, run.config.dataset, "overnight")
     return None
 
 

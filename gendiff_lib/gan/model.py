@@ -1,6 +1,6 @@
 """Generative adversarial networks: the paper's DCGAN (Figs. 14 and 15), and the family beyond it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import partial
 
@@ -94,7 +94,7 @@ class GAN(Method):
         settle(self.optimizers, self.gan, progress.images)
         y = labels if self.gan.conditional else None
         with self.autocast(), torch.set_grad_enabled(turn != CRITIC):
-            fake = self._generate(self.generator, self._latent(len(x), rng), y)
+            fake = self._generate(self.generator, self.latents(len(x), rng), y)
 
         def critic(images: Tensor) -> Tensor:
             seen = augment(images, self.gan.augment, rng)
@@ -146,7 +146,7 @@ class GAN(Method):
         `diversity` is the root mean square difference of two of its images, `nearest` that of one to its likest.
         """
         rng = stream("diversity", self.gan.seed, device=self.device)
-        z, y = self._latent(DIVERSITY_BATCH, rng), self._classes(DIVERSITY_BATCH, rng)
+        z, y = self.latents(DIVERSITY_BATCH, rng), self._classes(DIVERSITY_BATCH, rng)
         with unchanged_buffers(self.generator), self.autocast():
             x = self._generate(self.generator, z, y).float()
         return {"diversity": (2 * x.var(0).mean()).sqrt(), "nearest": nearest(x)}
@@ -160,10 +160,25 @@ class GAN(Method):
         """See Method.sample; yields once. Classes are drawn evenly."""
         sampling = self.resolve(sampling)
         generator = self._with_statistics(sampling.batchnorm, averaged=sampling.weights == "ema")
-        z, y = self._latent(n, rng), self._classes(n, rng)
+        z, y = self.latents(n, rng), self._classes(n, rng)
         with self.autocast():
             x = self._generate(generator, z, y).float()
         yield Step(0.0, x, x)
+
+    def generate(self, sampling: Sampling) -> Callable[[Tensor], Tensor]:
+        """The way from latents (n, nz, 1, 1) to images (n, *shape), as samples come about by a resolved sampling.
+
+        Gradients flow through it to the latents. ConfigError for a generator that is told classes.
+        """
+        if self.gan.conditional:
+            raise ConfigError("this generator makes images of a class: no latent alone stands for one of them")
+        generator = self._with_statistics(sampling.batchnorm, averaged=sampling.weights == "ema").requires_grad_(False)
+
+        def images(z: Tensor) -> Tensor:
+            with self.autocast():
+                return self._generate(generator, z, None).float()
+
+        return images
 
     def _with_statistics(self, which: str | None, *, averaged: bool = False) -> nn.Module:
         """A copy of the generator whose batch norms use recomputed or running statistics, or those of the batch.
@@ -180,7 +195,7 @@ class GAN(Method):
     def _run(self, generator: nn.Module, i: int) -> None:
         """Let a generator make the i-th batch of fixed noise."""
         rng = stream("batchnorm", self.gan.seed, i, self.device)
-        z, y = self._latent(STATISTICS_BATCH, rng), self._classes(STATISTICS_BATCH, rng)
+        z, y = self.latents(STATISTICS_BATCH, rng), self._classes(STATISTICS_BATCH, rng)
         with self.autocast():
             self._generate(generator, z, y)
 
@@ -199,7 +214,8 @@ class GAN(Method):
         self.loaded = True
         self.running = {k.removeprefix("running."): v for k, v in weights.items() if k.startswith("running.")}
 
-    def _latent(self, n: int, rng: torch.Generator) -> Tensor:
+    def latents(self, n: int, rng: torch.Generator) -> Tensor:
+        """n latents, standard normal: (n, nz, 1, 1)."""
         return torch.randn(n, self.gan.nz, 1, 1, generator=rng, device=self.device)
 
     def _generate(self, generator: nn.Module, z: Tensor, y: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ SAMPLING = "sampling.json"
 SHEET = "sheet.png"
 WHOLE = "whole.txt"  # when the training ended of which the study has made all that it makes; not published
 DRAWING = "drawing"  # batches of an unfinished drawing; its counts are in the file of this name and .json
-WEIGHTS, SHEETS, SAMPLE_SETS, BITS = "weights", "sheets", "samples", "bits"  # folders
+WEIGHTS, SHEETS, SAMPLE_SETS, BITS, RESTORED = "weights", "sheets", "samples", "bits", "restored"  # folders
 FRAMES = 21  # of a trajectory
 TRAJECTORY = f"trajectory-{FRAMES}.safetensors"  # states on the way to samples, beside them
 SCORES = "scores-*.json"  # of a set of samples, beside it
@@ -46,6 +46,11 @@ def bits(images: int, weights: str | None, split: str, n: int, seed: int) -> Pat
     return Path(BITS) / f"{images:010d}-{weights}-{split}-{n}-{seed}.json"
 
 
+def restored(images: int, extractor: str, digest: str, n: int) -> Path:
+    """Test images as a snapshot gives them back."""
+    return Path(RESTORED) / f"{images:010d}-{extractor}-{digest}-{n}.safetensors"
+
+
 def training(digest: str, only: int | None = None) -> str:
     """The hidden folder of an unfinished training; `only` where a longer one must not be disturbed."""
     return f".training-{digest}" + (f"-{only}" if only else "")
@@ -54,6 +59,7 @@ def training(digest: str, only: int | None = None) -> str:
 # What a run is without its weights, and what its pages show: this is published.
 SAMPLE_SHEETS, NEIGHBOURS = f"{SAMPLE_SETS}/*/{SHEET}", f"{SAMPLE_SETS}/*/neighbours-*.safetensors"
 LIGHT = (
-    RECORD, HISTORY, f"{SHEETS}/*.png", f"{BITS}/*.json", f"{SAMPLE_SETS}/*/{SAMPLING}", SAMPLE_SHEETS,
+    RECORD, HISTORY, f"{SHEETS}/*.png", f"{BITS}/*.json", f"{RESTORED}/*.safetensors",
+    f"{SAMPLE_SETS}/*/{SAMPLING}", SAMPLE_SHEETS,
     f"{SAMPLE_SETS}/*/{SCORES}", f"{SAMPLE_SETS}/*/trajectory-*.safetensors", NEIGHBOURS,
 )  # fmt: skip

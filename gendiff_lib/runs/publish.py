@@ -24,11 +24,11 @@ def publish(run: Run, *, weights: bool = False, without: Collection[str] = ()) -
 
     `without` are patterns of layout.LIGHT that no page shows of this run. `weights` adds the last snapshot's in half
     precision, the averaged ones alone where there are such; those that were published before stay in any case.
-    GendiffError for a run that is a published one itself, for one that lacks a part, or where runs/ would outgrow its
-    budget.
+    Of a run that is a published one itself, what was made of it here since is added. GendiffError where nothing was, for
+    a run that lacks a part, or where runs/ would outgrow its budget.
     """
     if run.published:
-        raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
+        return _add(run, without)
     target = paths.published_dir() / run.id
     files.check_writable(target.parent)
     drafts.sweep(target.parent)
@@ -45,6 +45,23 @@ def publish(run: Run, *, weights: bool = False, without: Collection[str] = ()) -
         _check(run, draft, record)
         _weigh(run, draft)
     return target
+
+
+def _add(run: Run, without: Collection[str]) -> Path:
+    """Copy samples' scores, bits and the like of a published run into its folder, where they are not there yet."""
+    made = paths.runs_dir() / run.id
+    patterns = [p for p in layout.LIGHT if p not in (*without, layout.RECORD, layout.HISTORY)]
+    places = {path: run.folder / path.relative_to(made) for pattern in patterns for path in made.glob(pattern)}
+    fresh = {path: target for path, target in places.items() if not target.exists()}
+    if not fresh or (made / layout.RECORD).exists():  # beside a record it is a training of its own
+        raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
+    for path in fresh:
+        READERS[path.suffix](path)
+    _check_budget(run, sum(path.stat().st_size for path in fresh) + size(run.folder.parent))
+    for path, target in fresh.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        files.copy(path, target)
+    return run.folder
 
 
 def _weights(run: Run, draft: Path, record: dict[str, Any], seen: int, *, make: bool) -> None:
@@ -89,8 +106,12 @@ def _check(run: Run, draft: Path, record: dict[str, Any]) -> None:
 
 
 def _weigh(run: Run, draft: Path) -> None:
-    """GendiffError where runs/ would hold more than its budget."""
-    total = size(draft) + sum(size(p) for p in draft.parent.iterdir() if p.name not in (run.id, draft.name))
+    """See _check_budget: what was published of it before does not count."""
+    _check_budget(run, size(draft) + sum(size(p) for p in draft.parent.iterdir() if p.name not in (run.id, draft.name)))
+
+
+def _check_budget(run: Run, total: int) -> None:
+    """GendiffError where runs/ would hold so many bytes, more than its budget."""
     if total > BUDGET:
         raise GendiffError(
             f"runs/ would hold {total / 2**20:.1f} MiB with {run.id}, more than {BUDGET / 2**20:.0f}: "

@@ -203,7 +203,9 @@ def test_a_data_set_is_known_by_its_content():
         ("shapes:8\n", r"^shapes:8\\n is no data set"),
         ("gaussians:3", "takes no argument"),
         ("moons:3", "takes no argument"),
-        ("cifar10:3", "takes no argument"),
+        ("cifar10:0", "must be from 1 to 9"),
+        ("cifar10:10", "cifar10 alone has all"),
+        ("cifar10:cat", "must be from 1 to 9"),
         ("folder:", "no folder"),
         ("folder:/no/such/place", "folder:/no/such/place is no folder"),
     ],
@@ -422,3 +424,12 @@ def test_cifar10_is_read_channels_first(tmp_path, monkeypatch):
     assert train.labels.tolist() == [3, 7]
     assert test.labels.tolist() == [1]
     assert train.classes == tuple("abcdefghij")
+    some = DATASETS["cifar10"]("train", "4")
+    assert (some.name, some.labels.tolist(), some.classes) == ("cifar10:4", [3], tuple("abcd"))
+    assert torch.equal(some.samples, train.samples[:1])
+
+
+def test_images_of_some_classes_are_counted_without_the_data(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENDIFF_DATA_DIR", str(tmp_path))
+    assert [data.count(name) for name in ("cifar10", "cifar10:1", "cifar10:3")] == [50_000, 5_000, 15_000]
+    assert data.count("cifar10:3", "test") == 3_000

@@ -75,6 +75,21 @@ def test_publishing_twice_or_beyond_the_budget_is_refused(published, monkeypatch
     assert [p.name for p in published.iterdir()] == [run.id]
 
 
+def test_what_is_made_of_a_published_run_is_added_to_it(published, monkeypatch, tmp_path):
+    config = get("ddpm-conv", "smoke", n_train=100, epochs=1)
+    light = Run.read(publish.publish(train(config), weights=True))
+    before = {p: p.read_bytes() for p in light.folder.rglob("*") if p.is_file()}
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
+    bits_of(light, 10)
+    part = layout.bits(light.images, "raw", "test", 10, 0)
+    assert not (light.folder / part).exists()
+    assert publish.publish(light) == light.folder
+    assert (light.folder / part).exists()
+    assert all(p.read_bytes() == content for p, content in before.items())
+    with pytest.raises(GendiffError, match="published already"):  # nothing more
+        publish.publish(light)
+
+
 @pytest.mark.parametrize("name", ["samples/*/sampling.json", "sheets/*.png", "samples/*/trajectory-21.safetensors"])
 def test_what_cannot_be_read_back_is_not_published(published, name):
     run = train(get("ddpm-conv", "smoke", n_train=100, epochs=1))
