@@ -27,6 +27,7 @@ class Reals:
     digests: dict[str, str]
     counted: int
     bytes: list[list[int]]
+    power: list[float]
     by_class: Tensor
     few: Tensor
 

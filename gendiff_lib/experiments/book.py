@@ -6,6 +6,7 @@ from ..config import Config, Sampling
 from . import classifier_for, gan, get, paper_pair, studies
 from .claimed import trainings
 from .experiment import check_preset
+from .scaling import scaling
 
 # The collapse page compares two snapshots of one run of `dcgan`: the paper's 30 and 100 epochs, or the same ratio.
 COLLAPSE: dict[str, tuple[int, int]] = {"paper": (30, 100), "overnight": (30, 100), "laptop": (3, 10), "smoke": (1, 4)}
@@ -91,6 +92,7 @@ def book_configs(preset: str, *, dataset: str = "", epochs: float | None = None)
     configs = [get(paper_pair(preset)[0], preset, dataset=dataset, epochs=epochs or COLLAPSE[preset][1])]
     configs += [get(name, preset, dataset=dataset, **chosen) for name in COMPARED]
     configs += [get(name, preset, dataset=dataset, **chosen) for name in LONG_TO_TRAIN if preset == "smoke"]
+    configs += scaling(preset) if preset == "smoke" and not dataset and not epochs else []
     configs += live_configs(preset, **chosen)
     judged = dict.fromkeys(c.dataset for c in configs if c.dataset not in ("gaussians", "moons"))
     configs += [classifier_for(d, preset) for d in judged]

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from ..config import Config, Sampling
-from ..data import check_name, count
+from ..data import count
 from ..errors import GendiffError
 from ..evaluation.bits import bits_of
 from ..evaluation.evaluate import best_snapshot, evaluate
 from ..evaluation.memorisation import neighbours_of
+from ..evaluation.restoration import restored_of
 from ..runs import files, layout, locks
 from ..runs.publish import publish
 from ..runs.run import Run, find
@@ -23,8 +24,9 @@ from ..runs.train import OutOfTime, train
 from . import PAPER_PAIR, get, protocol
 from .book import CODED, COMPARED, FEW_STEPS, GUIDED, PARTS, SETTINGS, few_steps, guidances, live_configs, sampler_grid
 from .claimed import EARLY_N, FRESH, is_claimed, trainings
-from .extractors import extractor
+from .extractors import extractor, offline_kind
 from .processes import STUDIED
+from .scaling import DISTRIBUTIONS, scaling
 
 OTHERS = (
     "flow-transformer", "flow-unet", "ddpm-unet", "ddpm-transformer", "ddpm-mlp",
@@ -48,6 +50,7 @@ TRIALS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 EXTRACTORS = ("classifier", "efficientnet", "inception")
+PARTIAL = set(DISTRIBUTIONS["overnight"]) - {"cifar10"}  # looked at beside the whole, in one table alone
 
 
 def study() -> list[Config]:
@@ -62,7 +65,9 @@ def study() -> list[Config]:
     claimed = [c.but(epochs=max(c.epochs, own.get(c.name, 0.0))) for c in trainings(night) if c.seed in FRESH]
     fresh = sorted(claimed, key=lambda c: (c.name not in own, c.seed, list(own).index(c.name) if c.name in own else 0))
     live = [c for c in live_configs(night) if c.dataset == "shapes"]
-    return [*pair, *others, *live, *trials, *first, *long, *named, *fresh, *studies]
+    return list(
+        dict.fromkeys([*pair, *others, *live, *trials, *first, *long, *named, *scaling(night), *fresh, *studies])
+    )
 
 
 def work(configs: Sequence[Config], budget: float, finish: Callable[[Run], Iterator[str]]) -> Iterator[str]:
@@ -104,7 +109,7 @@ def published(run: Run) -> Iterator[str]:
         yield from complete(run)
         with files.writing(run.folder / layout.WHOLE) as draft:
             draft.write_text(run.record["finished"], encoding="utf-8")
-        kept = run.config.name in PAPER_PAIR or run.config.kind == "autoencoder"  # by whose weights others are drawn
+        kept = _of_pair(run) or run.config.kind == "autoencoder"  # by whose weights others are drawn
         folder = publish(run, weights=kept, without=_unseen(run))
         yield f"published {folder}"
         yield from _commit(run, folder)
@@ -136,6 +141,10 @@ def complete(run: Run) -> Iterator[str]:
         return
     known = protocol(run.config.name, "overnight")
     asked, real = known.sampling, known.reals(count(run.config.dataset))
+    if run.config.dataset in PARTIAL:
+        judge = extractor(offline_kind(run.config.dataset), run.config.dataset, "overnight")
+        yield from _scored(run, asked.but(n=min(EARLY_N, asked.n)), [judge], real)
+        return
     judges = [j for name in EXTRACTORS if (j := _at_hand(name, run))]
     offline = [j for j in judges if j.name != "inception"]
     yield from _scored(run, asked, judges, real)
@@ -149,6 +158,9 @@ def complete(run: Run) -> Iterator[str]:
     if run.dataset.is_image and run.config.kind != "autoencoder":  # which makes nothing new
         neighbours_of(run, asked, judges[0], min(1000, asked.n))
         yield f"{run.id}: nearest training images found"
+    if _of_pair(run):  # what either gives back of test images
+        restored_of(run, offline[-1])
+        yield f"{run.id}: test images restored"
     if run.config.kind == "gan":  # its best snapshot is reported on samples that did not choose it
         early, judge = asked.but(n=min(EARLY_N, asked.n)), offline[-1]
         best = best_snapshot(run, lambda each: evaluate(each, early, judge, real).frechet_distance)
@@ -159,6 +171,10 @@ def complete(run: Run) -> Iterator[str]:
             trajectory(run, sampling.but(n=4, batch_size=4))
 
 
+def _of_pair(run: Run) -> bool:
+    return run.config.name in PAPER_PAIR and run.config.dataset == "cifar10"
+
+
 def _ways(run: Run, asked: Sampling) -> list[Sampling]:
     """The ways of drawing samples that pages compare, each by one n: of the paper's two models, and of a few others."""
     name, early = run.config.name, asked.but(n=min(EARLY_N, asked.n))
@@ -166,7 +182,7 @@ def _ways(run: Run, asked: Sampling) -> list[Sampling]:
         return list(few_steps(name, early).values())
     if name == GUIDED:
         return list(guidances(early).values())
-    if name not in PAPER_PAIR or run.config.seed:
+    if not _of_pair(run) or run.config.seed:
         return []
     if run.config.kind == "gan":
         return [early.but(batchnorm=which) for which in ("batch", "running")]
@@ -184,10 +200,8 @@ def _at_hand(name: str, run: Run) -> Any:
     """The extractor, or None where its weights are not to be had here. For generated data the classifier alone."""
     if name == "classifier":
         return extractor(name, run.config.dataset, "overnight")
-    if check_name(run.config.dataset)[0] != "cifar10":
-        return None
     with suppress(GendiffError):
-        return extractor(name, run.config.dataset, "overnight")
+        return extractor(name, run.config.dataset, "overnight") if run.config.dataset == "cifar10" else None
     return None
 
 

@@ -20,6 +20,7 @@ from ..errors import GendiffError
 from ..evaluation.features import Extractor, extract
 from ..evaluation.metrics import kept_reference, score
 from ..evaluation.scores import Scores
+from ..evaluation.spectrum import radial_power
 from ..runs import files
 from . import protocol
 from .claimed import EARLY_N
@@ -35,7 +36,7 @@ def described(train: Dataset, test: Dataset) -> dict[str, Any]:
     """What is told of both splits of a data set of images.
 
     `counts` are images of each class by split, `bytes` how often each value occurs in the first `counted` training
-    images by channel (3, 256).
+    images by channel (3, 256), `power` the mean power of test images by frequency; see spectrum.radial_power.
     """
     n_classes, first = len(train.classes), train.samples[:COUNTED]
     return {
@@ -46,6 +47,7 @@ def described(train: Dataset, test: Dataset) -> dict[str, Any]:
         "digests": {d.split: d.digest for d in (train, test)},
         "counted": len(first),
         "bytes": [torch.bincount(first[:, c].flatten().int(), minlength=256).tolist() for c in range(3)],
+        "power": radial_power(test.samples).mean(0).tolist(),
     }
 
 

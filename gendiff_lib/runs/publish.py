@@ -24,8 +24,8 @@ def publish(run: Run, *, weights: bool = False, without: Collection[str] = ()) -
 
     `without` are patterns of layout.LIGHT that no page shows of this run. `weights` adds the last snapshot's in half
     precision, the averaged ones alone where there are such; those that were published before stay in any case.
-    Of a run that is a published one itself, what was made of it here since is added. GendiffError where nothing was, for
-    a run that lacks a part, or where runs/ would outgrow its budget.
+    Of a run that is a published one itself, what was made of it here since is added. GendiffError where nothing was,
+    for a run that lacks a part, or where runs/ would outgrow its budget.
     """
     if run.published:
         return _add(run, without)
