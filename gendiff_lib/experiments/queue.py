@@ -172,7 +172,7 @@ def complete(run: Run) -> Iterator[str]:
 
 
 def _of_pair(run: Run) -> bool:
-    return run.config.name in PAPER_PAIR and run.config.dataset == "cifar10"
+    return run.config.name in PAPER_PAIR and run.config.dataset not in PARTIAL
 
 
 def _ways(run: Run, asked: Sampling) -> list[Sampling]:
