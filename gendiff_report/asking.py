@@ -78,7 +78,8 @@ class Asking:
     def config(self, name: str, **overrides: Any) -> Config:
         """The configuration that this page asks for, with `overrides` on top of its own parameters."""
         dataset = overrides.pop("dataset", "" if name.startswith("live-") else self.dataset or "")
-        return get(name, self.preset, dataset=dataset, **{**self._chosen, **overrides})
+        looked_up = {"snapshots": ()} if self.reads(name) else {}
+        return get(name, self.preset, dataset=dataset, **{**looked_up, **self._chosen, **overrides})
 
     def train(self, name: str, *, long: bool = False, **overrides: Any) -> Run:
         """The run of an experiment in this page's preset, trained where it is missing and may be.

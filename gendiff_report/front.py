@@ -29,7 +29,10 @@ MODELS = ("the paper's DCGAN", "its diffusion model")
 
 def published_pair(preset: str = "overnight") -> dict[str, Run]:
     """The published runs of the paper's two models in a preset, by what they are called; those that there are."""
-    runs = {label: find(get(name, preset), published=True) for label, name in zip(MODELS, PAPER_PAIR, strict=True)}
+    runs = {
+        label: find(get(name, preset, snapshots=()), published=True)
+        for label, name in zip(MODELS, PAPER_PAIR, strict=True)
+    }
     return {label: run for label, run in runs.items() if run is not None}
 
 
@@ -97,7 +100,7 @@ def _answer(pair: dict[str, Run], judge: str, preset: str) -> str:
 
 def _best(judge: str, preset: str) -> str:
     """The best model of each side, by the least distance at its own end, and what an image of it costs."""
-    known = [get(name, preset) for name in MODELLED]
+    known = [get(name, preset, snapshots=()) for name in MODELLED]
     runs = [run for config in known if (run := find(config, published=True))]
     scored = {run.config.name: (run, kept) for run in runs if (kept := _kept(run, judge, preset))}
     best = [_least({n: e for n, e in scored.items() if e[0].config.kind == kind}) for kind in SIDES]
@@ -158,7 +161,7 @@ def _html(value: object) -> str:
 def _open(pair: dict[str, Run], seeds: int, preset: str) -> str:
     """What this answer does not tell."""
     one = "there is one training seed each, so this speaks of two runs, not of two methods; " if seeds == 1 else ""
-    missing = [name for name in COMPARED if find(get(name, preset), published=True) is None]
+    missing = [name for name in COMPARED if find(get(name, preset, snapshots=()), published=True) is None]
     training = f"; {', '.join(missing)} are still in training" if missing else ""
     return (
         f"<strong>Still open:</strong> {one}their networks are narrower than the paper's, and at its own size nothing "
@@ -193,7 +196,7 @@ def _curves(judge: str, preset: str) -> dict[str, list[Point]]:
     """The snapshots of every published model that are scored by an extractor, all at one n."""
     found: dict[str, list[Point]] = {}
     for name in MODELLED:
-        run = find(get(name, preset), published=True)
+        run = find(get(name, preset, snapshots=()), published=True)
         for each in map(run.at, run.epochs_so_far) if run else ():
             if scores := _kept(each, judge, preset, EARLY_N):
                 how = protocol(name, preset).sampling

@@ -17,6 +17,7 @@ from gendiff_lib.evaluation.evaluate import best_snapshot as best
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.memorisation import Memorisation, neighbours_of
+from gendiff_lib.evaluation.restoration import Restored, restored_of
 from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.evaluation.validation import Validation, kept_validation, read_validation
 from gendiff_lib.experiments import protocol
@@ -35,6 +36,7 @@ from .reals import kept_floors
 from .scored import kept_scores
 
 COPIES = 1000  # samples that are compared with training images overnight, where bits are computed of fewer
+RESTORED = 64  # test images that models give back
 FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small
 
 
@@ -163,10 +165,22 @@ def sheet(asked: Asking, run: Run, sampling: Sampling | None = None) -> Tensor:
     return sample_sheet(run, sampling)
 
 
-def few(run: Run) -> Tensor:
-    """The first images of the sheet that a run's snapshot keeps, uint8 (FEW, 3, H, W)."""
+def whole_sheet(run: Run) -> Tensor:
+    """The images of the sheet that a run's snapshot keeps, uint8 (N, 3, H, W): the same noise at every one."""
     _, h, w = run.record["sample_shape"]
-    return images.cells(run.sheet(), (h, w))[:FEW]
+    return images.cells(run.sheet(), (h, w))
+
+
+def few(run: Run) -> Tensor:
+    """The first of these, (FEW, 3, H, W)."""
+    return whole_sheet(run)[:FEW]
+
+
+def restored(asked: Asking, run: Run) -> Restored:
+    """Test images as a run gives them back, by the offline extractor's features."""
+    judge, n = asked.judge(run), min(RESTORED, asked.protocol(run).n_checked)
+    _must_keep(asked, run, layout.restored(run.images, judge.name, judge.digest, n))
+    return restored_of(run, judge, n)
 
 
 def blind_pairs(asked: Asking, first: Run, second: Run) -> Pairs:

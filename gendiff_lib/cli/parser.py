@@ -112,10 +112,8 @@ def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
 
 def _data_set(name: str) -> str:
     """`name`; DataError where it is no data set, though the command need none; CIFAR-10 need not be at hand."""
-    if name and data.check_name(name)[0] == "cifar10":
+    if name:
         data.count(name)
-    elif name:
-        data.load(name)
     return name
 
 

@@ -15,7 +15,7 @@ from . import folder as folders
 from .cifar10 import SPLITS, cifar10, n_images
 from .dataset import Dataset
 from .folder import folder
-from .toy import gaussians, moons, shapes
+from .toy import N_SHAPES, gaussians, moons, shapes, side_of
 
 DATASETS: dict[str, Callable[[str, str], Dataset]] = {
     "cifar10": cifar10,
@@ -46,9 +46,14 @@ def load(name: str, split: str = "train") -> Dataset:
 
 
 def count(name: str, split: str = "train") -> int:
-    """How many samples a split of a data set has; of CIFAR-10 it is known without the data."""
+    """How many samples a split of a data set has; of CIFAR-10 it is known without the data, of shapes undrawn."""
     base, argument = check_name(name)
-    return n_images(split, argument) if base == "cifar10" else len(load(name, split).samples)
+    if base == "cifar10":
+        return n_images(split, argument)
+    if base == "shapes":
+        side_of(argument)  # refuses what is none
+        return N_SHAPES[split]
+    return len(load(name, split).samples)
 
 
 @lru_cache(maxsize=4)

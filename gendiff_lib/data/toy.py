@@ -13,21 +13,28 @@ from ..streams import stream
 from . import images
 from .dataset import Dataset, ImageBridge, PointBridge, no_argument
 
+N_SHAPES = {"train": 10_000, "test": 2_000}
+
 
 def shapes(split: str, argument: str) -> Dataset:
     """Ten classes of one big coloured shape on a flat background, drawn from a seed; 10,000 and 2,000 images.
 
     The argument is the side in pixels (32 where left out).
     """
-    size = whole_number(argument) if argument else 32
-    if size is None or not 8 <= size <= 256:
-        raise DataError(f"shapes:{argument} is no data set: the side must be a whole number from 8 to 256")
-    n = {"train": 10_000, "test": 2_000}[split]
+    size, n = side_of(argument), N_SHAPES[split]
     rng = _data_stream(f"shapes:{size}", split)
     labels = torch.arange(n) % len(SHAPES)
     drawn = [_draw(labels[i : i + 100], size, rng) for i in range(0, n, 100)]
     name = f"shapes:{size}" if argument else "shapes"
     return Dataset(name, split, torch.cat(drawn), labels, tuple(SHAPES), ImageBridge(size))
+
+
+def side_of(argument: str) -> int:
+    """The side of shapes:ARGUMENT in pixels; DataError where that is none."""
+    size = whole_number(argument) if argument else 32
+    if size is None or not 8 <= size <= 256:
+        raise DataError(f"shapes:{argument} is no data set: the side must be a whole number from 8 to 256")
+    return size
 
 
 def _draw(labels: Tensor, size: int, rng: torch.Generator) -> Tensor:

@@ -46,7 +46,8 @@ def experiment(name: str) -> Experiment:
 def get(name: str, preset: str = "laptop", *, dataset: str = "", **overrides: Any) -> Config:
     """The configuration of an experiment in a preset, with fields changed by name (`network.ngf` for a part's).
 
-    An empty `dataset` keeps the preset's own. ConfigError for an unknown name, preset or field, or a wrong value.
+    An empty `dataset` keeps the preset's own. `snapshots` that are given, as by whoever only looks a run up, need not
+    be counted. ConfigError for an unknown name, preset or field, or a wrong value.
     """
     check_preset(preset)
     known = experiment(name)
@@ -55,10 +56,15 @@ def get(name: str, preset: str = "laptop", *, dataset: str = "", **overrides: An
     config = known.presets[preset].but(**({"dataset": dataset} if dataset else {}), **overrides)
     if preset != "overnight" or known.petaflops is None:
         return config
-    named = PAPER_EPOCHS if name in PAPER_PAIR else ()
-    before = operations_before(config)
-    marks = tuple(sorted({*(at_petaflops(config, p) for p in BUDGETS if p * PETA > before), *named}))
-    return config.but(**{"snapshots": marks, "epochs": at_petaflops(config, known.petaflops), **overrides})
+    epochs = overrides.get("epochs") or at_petaflops(config, known.petaflops)
+    marks = overrides["snapshots"] if "snapshots" in overrides else _marks(config)
+    return config.but(**{**overrides, "epochs": epochs, "snapshots": marks})
+
+
+def _marks(config: Config) -> tuple[float, ...]:
+    """The epochs at which an overnight training keeps snapshots."""
+    before, named = operations_before(config), PAPER_EPOCHS if config.name in PAPER_PAIR else ()
+    return tuple(sorted({*(at_petaflops(config, p) for p in BUDGETS if p * PETA > before), *named}))
 
 
 def paper_pair(preset: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from ..config import Config
 from ..data import check_name, count, load
 from ..data.cifar10 import n_classes
 from ..data.dataset import Dataset, ImageBridge
+from ..data.toy import SHAPES, side_of
 from ..training.build import bridged, build, images_at, start
 from ..training.operations import encoding_operations, operations_counter
 
@@ -61,7 +62,7 @@ def _updates(config: Config, cost: float) -> float:
         return cost / price.each
     updates = 1
     while (spent := price.until(updates))[-1] < cost:
-        updates *= 4
+        updates *= 2
     return float(np.interp(cost, np.concatenate(([0], spent)), np.arange(len(spent) + 1)))
 
 
@@ -100,9 +101,10 @@ def _prices(config: Config) -> Prices:
 
 
 def _blank(name: str, n: int) -> Dataset:
-    """The data set, where it is CIFAR-10 n blank images of it."""
+    """The data set, where it is CIFAR-10 or shapes n blank images of it, since it is the size that costs."""
     base, argument = check_name(name)
-    if base != "cifar10":
+    if base not in ("cifar10", "shapes"):
         return load(name)
-    images, classes = torch.zeros(n, 3, 32, 32, dtype=torch.uint8), tuple(map(str, range(n_classes(argument))))
-    return Dataset(name, "train", images, torch.zeros(n).long(), classes, ImageBridge(32))
+    side, k = (32, n_classes(argument)) if base == "cifar10" else (side_of(argument), len(SHAPES))
+    images = torch.zeros(n, 3, side, side, dtype=torch.uint8)
+    return Dataset(name, "train", images, torch.zeros(n).long(), tuple(map(str, range(k))), ImageBridge(side))

@@ -1,5 +1,7 @@
 """What scales: the same two models on fewer classes, on drawn images, and at 64 pixels, at equal operations."""
 
+from functools import cache
+
 from ..config import Config
 from . import get
 from .cost import at_petaflops
@@ -16,6 +18,7 @@ DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
+@cache
 def on_distributions(preset: str) -> dict[str, dict[str, Config]]:
     """By data set and side the trainings that are compared; overnight each of a trial's operations."""
     return {d: {side: _on(d, pair, preset) for side, pair in SCALED.items()} for d in DISTRIBUTIONS[preset]}

@@ -211,8 +211,9 @@ def test_a_data_set_is_known_by_its_content():
     ],
 )
 def test_a_name_that_is_no_data_set_is_refused(name, words):
-    with pytest.raises(DataError, match=words):
-        load(name)
+    for ask in (load, data.count):
+        with pytest.raises(DataError, match=words):
+            ask(name)
 
 
 def test_a_split_that_is_none_is_refused():

@@ -1,0 +1,156 @@
+"""The rules about noise, sharpness and stability: each a function from models to a ruling, by two numbers."""
+
+import itertools
+import math
+from collections.abc import Callable
+
+from torch import Tensor
+
+from gendiff_lib.evaluation.restoration import Restored
+from gendiff_lib.evaluation.uncertainty import estimate
+from gendiff_lib.experiments.claimed import ENOUGH
+from gendiff_lib.gan.config import GANConfig
+from gendiff_lib.runs.run import Run
+
+from ..claims.evidence import Missing
+from ..claims.ruling import INCONCLUSIVE, NOT_REPLICATED, REPLICATED, Ruling, ruled, united
+from ..number import Number
+from ..provenance import training_protocol
+from .models import Models, number, only
+from .pictures import Measured, detail, likeness, sharpness
+
+ALIKE = 0.5  # mean correlation from which on two answers to one noise are called nearly the same image
+HALF_WAY = 0.5  # of the way to noise
+LAST = 0.25  # of a training, over which it is asked whether it is steady
+
+
+def restores(models: Models) -> Ruling:
+    """From half-way to noise the diffusion model gives back more of a test image than the GAN finds of it."""
+    gan, diffusion = models.restored("GAN"), models.restored("diffusion")
+    spaces = {"pixels": ("psnr", 1, "PSNR, dB"), "features": ("feature", -1, "distance in features")}
+    return united({space: _restores(models, gan, diffusion, *how) for space, how in spaces.items()})
+
+
+def _restores(models: Models, gan: Restored, diffusion: Restored, field: str, sign: int, label: str) -> Ruling:
+    level = int((diffusion.level - HALF_WAY).abs().argmin())
+    found, given = getattr(gan, field)[0], getattr(diffusion, field)[level]
+    shown = [
+        (f"{label}, the nearest image of the DCGAN", _over_images(found, models.pair["GAN"], label)),
+        (f"{label}, denoised from half-way", _over_images(given, models.pair["diffusion"], label)),
+    ]
+    return ruled({"nearer to the test image": sign * _paired(given - found)}, shown)
+
+
+def _paired(differences: Tensor) -> int:
+    """1 where the mean of differences is above zero by more than three standard errors, -1 where below, else 0."""
+    return Measured(differences.mean().item(), _error(differences)).apart(Measured(0.0, 0.0))
+
+
+def _error(values: Tensor) -> float:
+    return values.std().item() / math.sqrt(len(values))
+
+
+def _over_images(values: Tensor, run: Run, what: str) -> Number:
+    told = {"what": what, "± is": f"the standard error over {len(values)} test images"}
+    text = f"{values.mean():.3g} ± {_error(values):.1g}"
+    return Number(text, values.mean().item(), told | training_protocol(run), _error(values))
+
+
+def sharper(models: Models) -> Ruling:
+    """The diffusion model's share of power in the upper half of frequencies is nearer to real images'."""
+    return _nearer(models, sharpness, "dB off in the share of the upper half of frequencies")
+
+
+def more_detailed(models: Models) -> Ruling:
+    """Its whole spectrum is nearer to real images'."""
+    return _nearer(models, detail, "dB off over all frequencies")
+
+
+def _nearer(models: Models, of: Callable[[Tensor, Tensor], Measured], what: str) -> Ruling:
+    real = models.real_power()
+    found = {side: of(models.images(run), real) for side, run in models.pair.items()}
+    shown = [(f"{what}, {side}", _measured(found[side], run, what)) for side, run in models.pair.items()]
+    return ruled({"nearer to real images than the DCGAN": found["GAN"].apart(found["diffusion"])}, shown)
+
+
+def steadier(models: Models) -> Ruling:
+    """Over the last quarter of training the diffusion model's distance moves less, as a share of it."""
+    moved = {side: _moved(models, run) for side, run in models.pair.items()}
+    shown = [
+        (f"moves by a share of, {side}", number(share, run, "range of the distance over its mean", snapshots=str(n)))
+        for (side, run), (share, n) in zip(models.pair.items(), moved.values(), strict=True)
+    ]
+    if min(n for _, n in moved.values()) < 2:
+        return Ruling(INCONCLUSIVE, "Not both keep two scored snapshots of their last quarter.", tuple(shown))
+    less = moved["diffusion"][0] < moved["GAN"][0]
+    why = f"It moves {'less' if less else 'no less'} than the DCGAN's; two or three snapshots bound this from below."
+    return Ruling(REPLICATED if less else NOT_REPLICATED, why, tuple(shown))
+
+
+def _moved(models: Models, run: Run) -> tuple[float, int]:
+    late = {f"{e:g}": run.at(e) for e in run.epochs_so_far if run.at(e).images >= (1 - LAST) * run.images}
+    values = [only(scores) for _, scores in models.scored(late).values()]
+    return ((max(values) - min(values)) * len(values) / sum(values), len(values)) if values else (math.nan, 0)
+
+
+def alike_over_seeds(models: Models) -> Ruling:
+    """Trained again, the diffusion model's distance spreads less, as a share of it."""
+    spreads, shown = {}, []
+    for side, run in models.pair.items():
+        found = estimate(models.scores(run, models.spaces[-1]), "frechet_distance")
+        if found.source != "training seeds" or found.n < ENOUGH:
+            raise Missing(f"It takes {ENOUGH} training seeds of {run.config.name}, scored, and they are not there yet.")
+        spreads[side] = found.std / found.mean
+        shown.append((f"spreads by a share of, {side}", number(spreads[side], run, f"std over mean, {found.n} seeds")))
+    less = spreads["diffusion"] < spreads["GAN"]
+    why = f"It spreads {'less' if less else 'no less'} than the DCGAN's."
+    return Ruling(REPLICATED if less else NOT_REPLICATED, why, tuple(shown))
+
+
+def same_noise(models: Models) -> Ruling:
+    """From one noise diffusion models that were trained apart make nearly the same image; GANs do not."""
+    found = {side: _pairs(models, kind) for side, kind in (("GAN", "gan"), ("diffusion", "diffusion"))}
+    if lacking := [side for side, some in found.items() if not some]:
+        raise Missing(f"It takes two {' and two '.join(lacking)} models whose noise has one shape.")
+    shown, means = [], {}
+    for side, some in found.items():
+        values = [same for same, _ in some.values()]
+        means[side] = sum(values) / len(values)
+        what = f"mean correlation over {len(some)} pairs of models (least to greatest); of unlike noise "
+        what += f"{sum(other for _, other in some.values()) / len(some):.2f}"
+        text = f"{means[side]:.2f} ({min(values):.2f} to {max(values):.2f})"
+        shown.append((f"correlation, {side}", Number(text, means[side], {"what": what, "pairs": ", ".join(some)})))
+    signs = {
+        "diffusion models nearly the same image": 1 if means["diffusion"] > ALIKE else -1,
+        "GANs another": 1 if means["GAN"] < ALIKE else -1,
+    }
+    return ruled(signs, shown)
+
+
+def _pairs(models: Models, kind: str) -> dict[str, tuple[float, float]]:
+    """The likeness of each two models of a kind that are given the same noise, by their names."""
+    alike = [(a, b) for a, b in itertools.combinations(models.everyone(kind), 2) if _noise(a) == _noise(b)]
+    return {f"{told(a)} and {told(b)}": likeness(models.images(a), models.images(b)) for a, b in alike}
+
+
+def sharing(models: Models, kind: str) -> list[Run]:
+    """The models of a kind, "gan" or "diffusion", whose sheets are of the same noise as that of the pair's one."""
+    runs = models.everyone(kind)
+    mine = next((_noise(run) for run in models.pair.values() if run.config.kind == kind), None)
+    return [run for run in runs if _noise(run) == mine]
+
+
+def _noise(run: Run) -> object:
+    """What two runs must share for their sheets to be of the same noise: its shape, and whether classes are told."""
+    noise = run.config.nz if isinstance(run.config, GANConfig) else run.shape
+    return noise, getattr(run.config, "conditional", False)
+
+
+def told(run: Run) -> str:
+    """What a run is called beside others of its kind."""
+    return run.config.name + (f" (seed {run.config.seed})" if run.config.seed else "")
+
+
+def _measured(found: Measured, run: Run, what: str) -> Number:
+    told = {"what": what, "± is": "the standard error over images", "images": "of the sheet of its last snapshot"}
+    return Number(f"{found.value:.2f} ± {found.error:.2f}", found.value, told | training_protocol(run), found.error)

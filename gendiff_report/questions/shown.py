@@ -1,0 +1,48 @@
+"""How pages show the answers: a block a part, a table of what scales, a list of strengths and limits."""
+
+import html
+from collections import Counter
+from collections.abc import Mapping
+
+from ..claims.html import SIGNS
+from ..claims.ruling import Ruling
+from ..downloads import data_links
+from ..exhibit import Exhibit
+from .models import Models
+from .stated import ANSWERS, QUESTIONS, Part
+
+Answers = Mapping[str, Ruling]  # by the name of a part
+
+
+def answers(models: Models, question: str) -> Exhibit[Answers]:
+    """The parts of a question, each with its rule, two numbers and the answer, and the numbers as files."""
+    parts = QUESTIONS[question].parts
+    found = {part.name: part.answer(models) for part in parts}
+    blocks = "".join(_block(part, found[part.name], models.seeds) for part in parts)
+    rows = [row for part in parts for row in _rows(part, found[part.name])]
+    return Exhibit(blocks + data_links(f"answers-{question}", rows, QUESTIONS[question].title), found)
+
+
+def _block(part: Part, ruling: Ruling, seeds: int) -> str:
+    one = "" if seeds != 1 or not ruling.ours else " Of one training of each: of these two, not of their methods."
+    said = f"<strong>{SIGNS[ruling.verdict]} {ANSWERS[ruling.verdict]}</strong>. {html.escape(ruling.why + one)}"
+    ours = "; ".join(f"{html.escape(label)} {number.html}" for label, number in ruling.ours)
+    rows = {"the rule": html.escape(part.rule), "the answer": said + (f"<br>Ours: {ours}." if ours else "")}
+    inside = "".join(f"<dt>{label}</dt><dd>{text}</dd>" for label, text in rows.items())
+    return f'<section class="claim"><h3 id="part-{part.name}">{html.escape(part.asked)}</h3><dl>{inside}</dl></section>'
+
+
+def _rows(part: Part, ruling: Ruling) -> list[dict[str, object]]:
+    told = {"question": part.asked, "answer": ANSWERS[ruling.verdict], "why": ruling.why}
+    return [{**told, "ours": label, "value": n, "rule": part.rule} for label, n in ruling.ours or (("none", "none"),)]
+
+
+def said(*questions: tuple[str, Answers]) -> str:
+    """How many parts have which answer, and each that is answered by yes or no with its answer, in sentences."""
+    asked = {part.name: part.asked for name, _ in questions for part in QUESTIONS[name].parts}
+    rulings = {name: ruling for _, found in questions for name, ruling in found.items()}
+    counts = Counter(ANSWERS[ruling.verdict] for ruling in rulings.values())
+    told = ", ".join(f"{counts[word]} {word}" for word in ANSWERS.values() if counts[word])
+    decided = {name: ANSWERS[ruling.verdict] for name, ruling in rulings.items()}
+    sentences = [f"{asked[name]} {word.capitalize()}." for name, word in decided.items() if word in ("yes", "no")]
+    return " ".join([f"Of {len(asked)} parts: {told}.", *sentences])

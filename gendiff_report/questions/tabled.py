@@ -1,0 +1,84 @@
+"""Tables of the questions: architectures side by side, what scales, and what each side is good for."""
+
+from typing import Any
+
+from gendiff_lib.config import Config
+from gendiff_lib.diffusion.config import DiffusionConfig
+from gendiff_lib.evaluation.scores import Scores
+from gendiff_lib.gan.config import GANConfig
+from gendiff_lib.runs.run import Run
+from gendiff_lib.training.build import make
+from gendiff_lib.training.memory import activation_bytes
+
+from ..compute import GIGA
+from ..exhibit import Exhibit
+from ..number import score_number
+from ..tables.table import Rows, of_rows
+from .models import Models, number, only
+
+MEBI = 2**20
+
+
+def side_by_side(models: Models) -> Exhibit[Rows]:
+    """A row a model at equal operations: its network, objective and rates, what it costs, and its distance."""
+    order = sorted(models.at_equal().items(), key=lambda entry: only(entry[1][1]))
+    rows = [_row(models, name, run, scores) for name, (run, scores) in order]
+    return of_rows(rows, "Each model at as many operations of training; rows in the order of their distance.")
+
+
+def _row(models: Models, name: str, run: Run, scores: list[Scores]) -> dict[str, Any]:
+    config, drawn = run.config, run.drawing_operations(models.asked.sampling(run)) / GIGA
+    return {
+        "model": name,
+        **_method(config),
+        "parameters": f"{parameters(run):,}",
+        "batch": config.batch_size,
+        "images seen": f"{run.images:,}",
+        "GFLOP an image": number(run.training_operations / run.images / GIGA, run, "operations of training an image"),
+        "MiB an image": number(memory(run), run, "activations that a training step holds, counted"),
+        "GFLOP a sample": number(drawn, run, "operations of drawing a sample"),
+        "evaluations": run.evaluations(models.asked.sampling(run)),
+        scores[0].labels["frechet_distance"]: score_number(scores, "frechet_distance"),
+    }
+
+
+def _method(config: Config) -> dict[str, str]:
+    if isinstance(config, GANConfig):
+        return {"network": config.network.type, "trained by": f"{config.loss}, rates {config.lrG:g} and {config.lrD:g}"}
+    assert isinstance(config, DiffusionConfig)
+    told = f"{config.schedule}, predicts {config.prediction}, rate {config.lr:g}"
+    return {"network": config.network.type, "trained by": told}
+
+
+def parameters(run: Run) -> int:
+    """Of all networks that are trained, both players of a GAN; averages are no parameters of their own."""
+    learner = make(run.config, run.shape, len(run.record["classes"]))
+    trained = [net for name, net in learner.modules.items() if name != "ema"]
+    return sum(p.numel() for net in trained for p in net.parameters())
+
+
+def memory(run: Run) -> float:
+    """See activation_bytes; in MiB."""
+    return activation_bytes(run.config, run.shape, len(run.record["classes"])) / MEBI
+
+
+def scales(models: Models) -> Exhibit[Rows]:
+    """A row a size or a data set and side: operations, memory and distance, at equal operations within each."""
+    found = models.sized() | models.scaled()
+    rows = [_scale_row(what, side, *entry) for what, sides in found.items() for side, entry in sides.items()]
+    return of_rows(rows, "Distances compare within a row's data set alone: each is scored against its own images.")
+
+
+def _scale_row(what: str, side: str, run: Run, scores: list[Scores]) -> dict[str, Any]:
+    return {
+        "data": what,
+        "side": side,
+        "model": run.config.name,
+        "epochs": f"{run.config.epochs:.4g}",
+        "petaFLOP": number(run.training_operations / 1e15, run, "operations of the training"),
+        "GFLOP an image": number(run.training_operations / run.images / GIGA, run, "operations of training an image"),
+        "MiB an image": number(memory(run), run, "activations that a training step holds, counted"),
+        scores[0].labels["frechet_distance"]: score_number(scores, "frechet_distance"),
+        "real images": scores[0].reals,
+        "n": f"{scores[0].n_fake:,}",
+    }
