@@ -64,7 +64,7 @@ LIBRARY = "$(PY)" -m gendiff_lib
 YES_WORD = $(if $(filter 1 yes true,$(YES)), --yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help env train book pdf preview serve test test-browser test-twice linkcheck imports lint replay runs status bench lab hooks clean
+.PHONY: help env train book pdf preview readme serve test test-browser test-twice linkcheck imports lint replay runs status bench lab hooks clean
 
 help: ## List the targets
 	@echo "make TARGET [VENV=path] [PYTHON=python3.12]"
@@ -118,6 +118,9 @@ pdf: $(STAMP) ## Print the built book: book/_build/pdf/gendiff.pdf (needs Chromi
 
 preview: $(STAMP) ## Photograph the built front page for the README (needs Chromium)
 	@"$(PY)" book/paper.py preview
+
+readme: $(STAMP) ## Write the front page's answer, as published runs have it, into the README
+	@"$(PY)" book/paper.py readme
 
 serve: $(STAMP) ## Serve the built book to this machine
 	@test -e $(BUILT) || { echo "[serve] there is no built book at $(BUILT): run make book first" >&2; exit 2; }

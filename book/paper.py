@@ -1,6 +1,6 @@
 """Print the built book with Chromium: all of it as one PDF, or its front page as the picture in the README.
 
-Usage: paper.py pdf, or paper.py preview. Run by `make pdf` and `make preview`.
+Usage: paper.py pdf, paper.py preview, or paper.py readme. Run by `make pdf`, `make preview` and `make readme`.
 """
 
 import os
@@ -17,6 +17,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 BUILD = BOOK / "_build"
 FRONT = BUILD / "html" / "index.html"
 PREVIEW = BOOK / "_static" / "preview.png"
+README = BOOK.parent / "README.md"
 LARGEST = 200_000  # bytes of the preview: it is tracked
 
 
@@ -67,11 +68,20 @@ def preview() -> Path:
     return PREVIEW
 
 
+def readme() -> Path:
+    """Write the front page's answer into the README, as it is today; returns the README's path."""
+    from gendiff_report.answer import in_readme  # which takes seconds to import
+
+    README.write_text(in_readme(README.read_text(encoding="utf-8")), encoding="utf-8")
+    return README
+
+
 def main() -> None:
     """Make what the one word on the command line names."""
-    if not FRONT.exists() or not any(EXECUTED.glob("*.ipynb")):
+    there = FRONT.exists() and any(EXECUTED.glob("*.ipynb"))
+    if not there and sys.argv[1] != "readme":  # which is told from records alone
         raise SystemExit(f"[book] there is no built book at {FRONT}: run `make book` first")
-    say(str({"pdf": pdf, "preview": preview}[sys.argv[1]]()))
+    say(str({"pdf": pdf, "preview": preview, "readme": readme}[sys.argv[1]]()))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from gendiff_lib.experiments import PAPER_PAIR, budget, get
 from gendiff_lib.runs import files
 from gendiff_lib.runs import train as recorder
 from gendiff_lib.training.build import images_at
+from gendiff_report.answer import in_readme
 from gendiff_report.asking import Asking
 
 ROOT = Path(__file__).parent.parent
@@ -171,6 +172,12 @@ def test_the_readme_shows_a_small_preview_and_says_in_words_what_is_on_it():
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size < 200_000
     assert re.search(r"!\[[^\]]{40,}\]\(book/_static/preview\.png\)", (ROOT / "README.md").read_text())
+
+
+def test_the_readme_tells_the_answer_that_the_published_runs_give():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert in_readme(text) == text, "run `make readme`: the published runs answer otherwise by now"
+    assert text.count("**Still open:**") == 1
 
 
 def paper(folder, **environment):

@@ -10,7 +10,7 @@ from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.experiments import EXPERIMENTS, PAPER_PAIR, get, protocol
 from gendiff_lib.runs.train import train
-from gendiff_report import front
+from gendiff_report import answer, front
 from gendiff_report.claims import html
 from gendiff_report.claims.stated import CLAIMS, SPACES, audit
 from tests.report.test_claims import FAR, Found, scores
@@ -38,7 +38,8 @@ def night(monkeypatch):
         protocols = known.protocols | {"overnight": dataclasses.replace(protocol(name, "smoke"), seeds=1)}
         small = dataclasses.replace(known, presets=presets, protocols=protocols, petaflops=1e-5)
         monkeypatch.setitem(EXPERIMENTS, name, small)
-    monkeypatch.setattr(front, "COMPARED", PAPER_PAIR)
+    monkeypatch.setattr(answer, "COMPARED", PAPER_PAIR)
+    monkeypatch.setattr(answer, "MODELLED", PAPER_PAIR)
     monkeypatch.setattr(front, "MODELLED", PAPER_PAIR)
     monkeypatch.setattr(front, "EARLY_N", 60)
     monkeypatch.setattr(experiments, "BUDGETS", (1e-6,))
@@ -67,32 +68,48 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     assert "Not yet answered" not in text
     assert len(re.findall(r"has FID <button[^>]*>[\d.]+", text)) == 2  # Inception's before any other
     assert text.count("precision <button") == text.count("recall <button") == 2
-    assert text.count(" petaFLOP and its") + text.count(" petaFLOP (100") == 2
+    assert text.count(" GFLOP an image and its") + text.count(" GFLOP an image (100") == 2
     assert "100 images of each against 500 train images of shapes, by inception" in text
-    assert "The Fréchet distance by efficientnet puts the same one first." in text  # the same pixels
+    assert "makes the better images:" in text or "is not decided:" in text
+    assert "The distances by inception and efficientnet put the same one first." in text  # the same pixels
     assert "of two runs, not of two methods" in text
     assert "Still open" in text
     assert re.search(r"the best GAN model is dcgan-32 with FID <button[^>]*>[\d.]+", text)
-    assert text.count(" GFLOP for an image") == 2
+    assert text.count(" GFLOP an image") == 4
+    assert text.count('<p class="answer">') == 3
+    plain = answer.in_readme(f"before {answer.BEGIN}old {answer.END}after")
+    assert "old" not in plain
+    assert plain.startswith(f"before {answer.BEGIN}\n**At equal counted operations")
+    assert "<" not in plain.removeprefix(f"before {answer.BEGIN}").removesuffix(f"{answer.END}after")
     assert text.index('<img class="samples"') < text.index('class="answer"')
     assert text.count('<img class="samples"') == 2
     assert "fd by efficientnet of every model" in text  # whose snapshots are scored, where Inception's are not
 
 
-def test_a_model_that_one_space_alone_puts_first_is_not_called_better(monkeypatch):
-    pair = {"GAN": "g", "diffusion": "d"}
-    first = {("g", "inception"): 5, ("d", "inception"): 9, ("g", "efficientnet"): 70, ("d", "efficientnet"): 60}
-    monkeypatch.setattr(
-        front,
-        "_kept",
-        lambda run, extractor, preset: scores(first[run, extractor]) if (run, extractor) in first else [],
-    )
-    assert front._other_space(pair, "inception", "overnight") == (
-        "The Fréchet distance by efficientnet puts the other one first, so neither is called better. "
-    )
-    del first["d", "efficientnet"]
-    assert front._other_space(pair, "inception", "overnight") == ""
-    assert front._other_space(pair, "cifar10-classifier", "overnight") == ""
+@pytest.mark.parametrize(
+    ("gan", "diffusion", "headline"),
+    [
+        ((20, 60), (90, 170), "the paper's DCGAN makes the better images"),
+        ((90, 170), (20, 60), "the paper's diffusion model makes the better images"),
+        ((20, 170), (90, 60), "which of the paper's two models makes the better images is not decided"),
+        ((20, 60), (20, 60), "which of the paper's two models makes the better images is not decided"),
+    ],
+)
+def test_better_is_what_both_spaces_put_first_beyond_the_noise(gan, diffusion, headline, monkeypatch):
+    first = {"g": dict(zip(SPACES, gan, strict=True)), "d": dict(zip(SPACES, diffusion, strict=True))}
+    monkeypatch.setattr(answer, "kept", lambda run, extractor, preset: scores(first[run.name][extractor]))
+    monkeypatch.setattr(answer, "_standing", lambda label, *_: label)
+    pair = {label: Known(name) for label, name in zip(answer.MODELS, "gd", strict=True)}
+    several = {label: scores(first[run.name]["inception"]) for label, run in pair.items()}
+    told = answer._of_the_pair(pair, several, list(SPACES), "overnight", str)
+    assert told.startswith(f"<strong>At equal counted operations {headline}:</strong>")
+
+
+class Known:
+    record = {"data": {"name": "cifar10"}}  # noqa: RUF012
+
+    def __init__(self, name):
+        self.name = name
 
 
 RULINGS = {"paper": audit(Found(FAR)), "overnight": audit(Found({}))}

@@ -1,0 +1,157 @@
+"""The answer in three sentences, from published runs: what the front page says, and the README."""
+
+import re
+import textwrap
+from collections.abc import Callable
+
+from gendiff_lib.data import count
+from gendiff_lib.evaluation.scores import ScoreError, Scores
+from gendiff_lib.evaluation.uncertainty import estimate
+from gendiff_lib.experiments import PAPER_PAIR, get, protocol
+from gendiff_lib.experiments.book import COMPARED
+from gendiff_lib.experiments.extractors import classifier_name
+from gendiff_lib.runs.run import Run, find, siblings
+
+from .claims.stated import SPACES
+from .compute import GIGA, MODELLED, SIDES
+from .number import Number
+from .provenance import training_protocol
+from .reading import FAMOUS
+from .scored import kept_scores
+from .tables.rows import NO_BETTER, cell, lead_rows, operations
+
+MODELS = ("the paper's DCGAN", "its diffusion model")
+Shown = Callable[[Number | str], str]
+
+
+def as_html(number: Number | str) -> str:
+    """A number that opens to its protocol."""
+    return number.html if isinstance(number, Number) else number
+
+
+def published_pair(preset: str = "overnight") -> dict[str, Run]:
+    """The published runs of the paper's two models in a preset, by what they are called; those that there are."""
+    runs = {
+        label: find(get(name, preset, snapshots=()), published=True)
+        for label, name in zip(MODELS, PAPER_PAIR, strict=True)
+    }
+    return {label: run for label, run in runs.items() if run is not None}
+
+
+def answer(preset: str = "overnight", shown: Shown = as_html) -> list[str]:
+    """Who leads of the paper's pair, and of all, and what is open: a sentence each, numbers as `shown` has them.
+
+    Empty where the pair is not published, or not scored alike.
+    """
+    pair = published_pair(preset)
+    if len(pair) < len(PAPER_PAIR):
+        return []
+    judges = [name for name in extractors(pair) if all(kept(run, name, preset) for run in pair.values())]
+    if not judges:
+        return []
+    several = {label: kept(run, judges[0], preset) for label, run in pair.items()}
+    try:
+        first = _of_the_pair(pair, several, judges, preset, shown)
+    except ScoreError:
+        return []
+    seeds = min(map(len, several.values()))
+    return [first, *_of_all(judges[0], preset, shown), _open(seeds, preset)]
+
+
+def _of_the_pair(
+    pair: dict[str, Run], several: dict[str, list[Scores]], judges: list[str], preset: str, shown: Shown
+) -> str:
+    (gan, a), (diffusion, b) = several.items()
+    rows = [row for row in lead_rows((gan, a), (diffusion, b)) if row[""] not in NO_BETTER]
+    better = [row["better"] for row in rows]
+    nearer = next(row["better"] for row in rows if row[""] == a[0].labels["frechet_distance"])
+    leads = [_first(pair, name, preset) for name in SPACES if name in judges] or [nearer]
+    headline = "which of the paper's two models makes the better images is not decided"
+    if set(leads) == {nearer} and nearer in pair:
+        headline = f"{leads[0]} makes the better images".replace("its ", "the paper's ")
+    parts = [_standing(label, run, several[label], preset, shown) for label, run in pair.items()]
+    n = f"{a[0].n_fake:,} images of each against {a[0].reals} of {pair[gan].record['data']['name']}"
+    agree = ""
+    if len(leads) > 1:
+        same = "the same one" if leads[0] == leads[1] else "another one each"
+        agree = f" The distances by {' and '.join(SPACES)} put {same} first."
+    return (
+        f"<strong>At equal counted operations {headline}:</strong> {' and '.join(parts)} ({n}, by {judges[0]}; less "
+        f"{a[0].names[1]} is better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the noise, "
+        f"the diffusion model in {better.count(diffusion)}.{agree}"
+    )
+
+
+def _first(pair: dict[str, Run], extractor: str, preset: str) -> str:
+    """The model with the least mean Fréchet distance."""
+    return min(pair, key=lambda label: estimate(kept(pair[label], extractor, preset), "frechet_distance").mean)
+
+
+def _standing(label: str, run: Run, scores: list[Scores], preset: str, shown: Shown) -> str:
+    called = scores[0].labels["frechet_distance"]
+    fd, precision, recall = (shown(cell(scores, name)) for name in ("frechet_distance", "precision", "recall"))
+    return f"{label} has {called} {fd}, precision {precision} and recall {recall} after {_costs(run, preset, shown)}"
+
+
+def _costs(run: Run, preset: str, shown: Shown) -> str:
+    """What training it took, and what an image of it costs."""
+    how = training_protocol(run)
+    drawn = run.drawing_operations(protocol(run.config.name, preset).sampling) / GIGA
+    image = Number(f"{drawn:.2g}", drawn, {"what": "operations of drawing an image"} | how)
+    return f"{shown(operations(run.training_operations, how))} petaFLOP, at {shown(image)} GFLOP an image"
+
+
+def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
+    """The best model of each side, by the least distance at its own end; nothing where a side has none."""
+    runs = [run for name in MODELLED if (run := find(get(name, preset, snapshots=()), published=True))]
+    scored = [(run, scores) for run in runs if (scores := kept(run, judge, preset))]
+    told = []
+    for kind, side in SIDES.items():
+        mine = [entry for entry in scored if entry[0].config.kind == kind]
+        if not mine:
+            return []
+        run, scores = min(mine, key=lambda e: estimate(e[1], "frechet_distance").mean)
+        fd = f"{scores[0].labels['frechet_distance']} {shown(cell(scores, 'frechet_distance'))}"
+        told.append(f"the best {side} model is {run.config.name} with {fd} after {_costs(run, preset, shown)}")
+    return [f"<strong>Of all that is published here</strong> {'; '.join(told)}."]
+
+
+def _open(seeds: int, preset: str) -> str:
+    """What this answer does not tell."""
+    one = "there is one training seed each, so this speaks of two runs, not of two methods; " if seeds == 1 else ""
+    missing = [name for name in COMPARED if find(get(name, preset, snapshots=()), published=True) is None]
+    training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} still in training" if missing else ""
+    return (
+        f"<strong>Still open:</strong> {one}their networks are narrower than the paper's, and at its own size nothing "
+        f"is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
+    )
+
+
+def extractors(pair: dict[str, Run]) -> list[str]:
+    """Whose scores the front page shows, the first for which there are any: Inception-v3, then what else there is."""
+    return [*FAMOUS, *dict.fromkeys(classifier_name(run.config.dataset) for run in pair.values())]
+
+
+def kept(run: Run, extractor: str, preset: str, n: int | None = None) -> list[Scores]:
+    """Scores of every published training seed by the experiment's protocol, at another n where given, as kept."""
+    known = protocol(run.config.name, preset)
+    sampling = known.sampling.but(n=min(n or known.sampling.n, known.sampling.n))
+    real = known.reals(count(run.config.dataset, "train"))
+    found = [kept_scores(each, sampling, extractor, real) for each in siblings(run.config, published=True)]
+    return [scores for scores in found if scores is not None]
+
+
+BEGIN, END = "<!-- the answer, written by `make readme` -->\n", "<!-- until here -->\n"
+
+
+def in_readme(text: str, preset: str = "overnight") -> str:
+    """The README's text with the answer between its two marks as it is today; as it was where there is none."""
+    sentences = [re.sub("</?strong>", "**", s) for s in answer(preset, lambda number: str(number))]
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{_wrapped(sentences)}{END}{after}" if sentences and after else text
+
+
+def _wrapped(sentences: list[str]) -> str:
+    lines = [line for s in sentences for line in ("", *textwrap.wrap(s, 120, break_long_words=False))]
+    return "\n".join([*lines, "", ""])
