@@ -61,6 +61,7 @@ BUILT := book/_build/html/index.html
 KNOWN := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PIP = "$(PY)" -m pip install --quiet --disable-pip-version-check -c constraints.txt
 LIBRARY = "$(PY)" -m gendiff_lib
+SPREAD = -n logical --dist worksteal
 YES_WORD = $(if $(filter 1 yes true,$(YES)), --yes)
 
 .DEFAULT_GOAL := help
@@ -131,11 +132,11 @@ serve: $(STAMP) ## Serve the built book to this machine
 lab: $(LAB) ## Open the notebooks in JupyterLab, which is installed for it
 	@"$(PY)" -m jupyterlab notebooks
 
-test: $(STAMP) ## Run the tests
-	@"$(PY)" -m pytest -q
+test: $(STAMP) ## Run the tests, one process a core
+	@"$(PY)" -m pytest -q $(SPREAD)
 
 test-browser: $(BROWSER) ## Test the built book in a real browser (needs Chromium)
-	@"$(PY)" -m pytest -q tests/browser --ignore tests/browser/test_twice.py
+	@"$(PY)" -m pytest -q $(SPREAD) --dist loadgroup tests/browser --ignore tests/browser/test_twice.py
 
 test-twice: $(BROWSER) ## Build the built book once more, and compare byte by byte
 	@"$(PY)" -m pytest -q tests/browser/test_twice.py
@@ -157,8 +158,8 @@ lint: $(STAMP) ## Check format, lint, types and that notebooks are stripped
 runs: $(STAMP) ## Show which runs exist, are published, missing or stale
 	@$(LIBRARY) runs --preset "$${PRESET:-laptop}" --dataset "$$DATASET"
 
-replay: $(STAMP) ## Train the first updates of every published run again, where its data are at hand
-	@$(LIBRARY) replay --all
+replay: $(STAMP) ## Train the first updates of published runs again, where their data are at hand, for five minutes
+	@$(LIBRARY) replay --all --budget 5m
 
 status: runs ## The same as runs
 

@@ -595,6 +595,20 @@ def test_replay_tells_whether_todays_code_makes_the_run(trained, capsys, monkeyp
     assert "today's code does not make dcgan" in capsys.readouterr().err
 
 
+def test_replays_stop_at_their_budget_and_begin_elsewhere_at_another_commit(trained, capsys, monkeypatch):
+    assert main(["replay", "dcgan", "ddpm-conv", *SMOKE, "--budget", "0.001s"]) == 0
+    told = capsys.readouterr().out
+    assert "dcgan: " in told  # one at least
+    assert "left for another commit: ddpm-conv" in told
+    runs = dict.fromkeys("abcdefgh")
+    orders = set()
+    for name in ("one", "two"):
+        monkeypatch.setattr("gendiff_lib.cli.training.commit", lambda name=name: {"commit": name})
+        orders.add(tuple(training._by_turns(runs)))
+    assert len(orders) == 2
+    assert all(set(order) == set(runs) for order in orders)
+
+
 @pytest.mark.parametrize("command", ["replay", "publish"])
 def test_a_wrong_word_behind_a_right_one_is_refused_first(command, trained, published, capsys):
     assert main([command, "dcgan", "nothing", *SMOKE]) == 2

@@ -1,19 +1,21 @@
 """Commands that train."""
 
 import argparse
+import hashlib
 import math
+import time
 
 import torch
 
 from ..config import Config
-from ..device import MOST_THREADS
+from ..device import MOST_THREADS, commit
 from ..errors import ConfigError, GendiffError
 from ..experiments import EXPERIMENTS, get
 from ..experiments.book import book_configs
 from ..experiments.budget import by_worth, check_patience, seconds_of
 from ..experiments.queue import nothing, published, study, work
 from ..runs.replay import replay
-from ..runs.run import all_runs, find
+from ..runs.run import Run, all_runs, find
 from ..runs.train import train
 from .parser import RUNS, SIZE, command, flag, option, whole
 from .words import refuse, run_of
@@ -80,19 +82,34 @@ def train_command(args: argparse.Namespace) -> None:
         print(f"{run.id}, {config.epochs:.5g} epochs: {what} ({run.folder})", flush=True)
 
 
-@command(RUNS, *SIZE, flag("--all", "every published run"))
+@command(
+    RUNS,
+    *SIZE,
+    flag("--all", "every published run"),
+    option("--budget", help="a span such as 5m, after which none more is begun"),
+)
 def replay_command(args: argparse.Namespace) -> None:
     """Train the first updates of runs again: does today's code still make them?"""
     if args.all == bool(args.runs):
         raise ConfigError("name runs, or give --all for the published ones: `gendiff runs` shows the runs")
     runs = {word: run_of(word, args) for word in args.runs}  # refuses a wrong word before anything is trained
     if args.all:
-        runs = {run.id: run for run in all_runs() if run.published}
+        runs = _by_turns({run.id: run for run in all_runs() if run.published})
+    until = time.monotonic() + (math.inf if args.budget is None else seconds_of(args.budget))
     found = {}
     for word, run in runs.items():
+        if found and time.monotonic() > until:
+            print(f"left for another commit: {', '.join(word for word in runs if word not in found)}")
+            break
         found[word] = told = replay(run)
         print(f"{word}: {told.verdict} ({told.why})", flush=True)
     if differing := [word for word, told in found.items() if told.verdict == "differs"]:
         raise GendiffError(
             f"today's code does not make {', '.join(differing)}: raise the version of what has changed, or undo it"
         )
+
+
+def _by_turns(runs: dict[str, Run]) -> dict[str, Run]:
+    """In another order at each commit, so that what a budget leaves out at one comes early at another."""
+    here = str(commit()["commit"])
+    return dict(sorted(runs.items(), key=lambda entry: hashlib.sha256(f"{here}{entry[0]}".encode()).digest()))

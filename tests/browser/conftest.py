@@ -30,6 +30,13 @@ def pytest_configure():
         raise pytest.UsageError(str(error)) from None
 
 
+def pytest_collection_modifyitems(items):
+    """All that is asked of a page is asked by one process, so that each visit is made once."""
+    for item in items:
+        page = getattr(item, "callspec", None) and item.callspec.params.get("page")
+        item.add_marker(pytest.mark.xdist_group(page or item.location[0]))
+
+
 @pytest.fixture(scope="session")
 def browser():
     with sync_playwright() as playwright:
