@@ -14,7 +14,7 @@ from ..experiments import EXPERIMENTS, get
 from ..experiments.book import book_configs
 from ..experiments.budget import by_worth, check_patience, seconds_of
 from ..experiments.queue import nothing, published, study, work
-from ..runs.replay import replay
+from ..runs.replay import Replay, replay
 from ..runs.run import Run, all_runs, find
 from ..runs.train import train
 from .parser import RUNS, SIZE, command, flag, option, whole
@@ -96,7 +96,7 @@ def replay_command(args: argparse.Namespace) -> None:
     if args.all:
         runs = _by_turns({run.id: run for run in all_runs() if run.published})
     until = time.monotonic() + (math.inf if args.budget is None else seconds_of(args.budget))
-    found = {}
+    found: dict[str, Replay] = {}
     for word, run in runs.items():
         if found and time.monotonic() > until:
             print(f"left for another commit: {', '.join(word for word in runs if word not in found)}")
