@@ -30,24 +30,23 @@ def _row(models: Models, name: str, run: Run, scores: list[Scores]) -> dict[str,
     config, drawn = run.config, run.drawing_operations(models.asked.sampling(run)) / GIGA
     return {
         "model": name,
-        **_method(config),
+        scores[0].labels["frechet_distance"]: score_number(scores, "frechet_distance"),
+        "trained by": _method(config),
         "parameters": f"{parameters(run):,}",
-        "batch": config.batch_size,
         "images seen": f"{run.images:,}",
         "GFLOP an image": number(run.training_operations / run.images / GIGA, run, "operations of training an image"),
         "MiB an image": number(memory(run), run, "activations that a training step holds, counted"),
         "GFLOP a sample": number(drawn, run, "operations of drawing a sample"),
-        "evaluations": run.evaluations(models.asked.sampling(run)),
-        scores[0].labels["frechet_distance"]: score_number(scores, "frechet_distance"),
     }
 
 
-def _method(config: Config) -> dict[str, str]:
+def _method(config: Config) -> str:
+    """Objective and rates, in a few words."""
+    batch = f"batch {config.batch_size}"
     if isinstance(config, GANConfig):
-        return {"network": config.network.type, "trained by": f"{config.loss}, rates {config.lrG:g} and {config.lrD:g}"}
+        return f"{config.loss} loss, rates {config.lrG:g} and {config.lrD:g}, {batch}"
     assert isinstance(config, DiffusionConfig)
-    told = f"{config.schedule}, predicts {config.prediction}, rate {config.lr:g}"
-    return {"network": config.network.type, "trained by": told}
+    return f"{config.schedule} schedule, predicts {config.prediction}, rate {config.lr:g}, {batch}"
 
 
 def parameters(run: Run) -> int:
