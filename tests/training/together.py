@@ -1,7 +1,8 @@
-"""What processes that torchrun starts do for test_distributed: `torchrun … -m tests.training.together FOLDER`."""
+"""What processes that torchrun starts do for test_distributed: `torchrun … -m tests.training.together WHAT …`."""
 
 import hashlib
 import json
+import os
 import sys
 from itertools import islice
 from pathlib import Path
@@ -11,8 +12,15 @@ import torch
 from gendiff_lib import ranks
 from gendiff_lib.autoencoder import AutoencoderConfig
 from gendiff_lib.classifier import ClassifierConfig
+from gendiff_lib.cli import main
+from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.config import DiffusionConfig, MLPNetwork, UNetNetwork
+from gendiff_lib.evaluation.evaluate import evaluate
+from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.gan.config import DCGANNetwork, GANConfig, ProgressiveNetwork, R3GANNetwork, ResNetGANNetwork
+from gendiff_lib.runs import train as recorder
+from gendiff_lib.runs.samples import sample
+from gendiff_lib.runs.train import train
 from gendiff_lib.training.engine import accelerate
 from gendiff_lib.training.loop import fit
 
@@ -26,7 +34,7 @@ UNET = DiffusionConfig(
     **SMALL, n_timesteps=10, beta_minmax=(0.02, 0.6), ema=100.0, clip_grad=0.5,
     network=UNetNetwork(widths=(8, 16), n_blocks=1, attention=(1,), dropout=0.3),
 )  # fmt: skip
-CLASSIFIER = ClassifierConfig(**SMALL, width=4)
+CLASSIFIER = ClassifierConfig(**SMALL, width=4, lr=1e-3)
 CONFIGS = {
     "GAN with batch norm": GAN,
     "augmented, clipped, averaged": GAN.but(augment=("color", "translation", "cutout"), clip_grad=0.05, ema=100.0),
@@ -80,14 +88,55 @@ def state_of(learner):
     return h.hexdigest()
 
 
-def main(folder, *names):
+def steps(out, *names):
+    """Write what the first updates of these configurations tell, and whether all processes have the same state."""
     with ranks.joined():
         found = {}
         for name in names or CONFIGS:
             told, learner = first_updates(CONFIGS[name])
             found[name] = {"told": told, "states": ranks.gathered(state_of(learner))}
-        ranks.lead(lambda: (Path(folder) / "found.json").write_text(json.dumps(found)))
+        ranks.lead(lambda: Path(out).write_text(json.dumps(found)))
+
+
+# ---------------------------------------------------------------- a run
+
+WAY = Sampling(n=25, batch_size=7)  # four batches, the last one smaller
+
+
+def pixels(images):
+    x = images.float().flatten(1)
+    return x[:, ::97], x[:, -3:]
+
+
+JUDGE = Extractor("pixels", "d1", pixels, batch_size=10)
+
+
+def watch(event, arguments):
+    """Of a process that is not the first: it may read what is kept, and no more."""
+    kept = (
+        str(arguments[0]).startswith((os.environ["GENDIFF_RUNS"], os.environ["GENDIFF_CACHE"])) if arguments else False
+    )
+    writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    if kept and (writes or event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir")):
+        print(f"process {os.environ['RANK']} was to write: {event} {arguments}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def run():
+    """Train the U-Net, draw samples of it and score them; the first process alone writes."""
+    with ranks.joined():
+        if ranks.rank():
+            sys.addaudithook(watch)
+        made = train(UNET.but(name="unet", epochs=1.0))
+        scores = evaluate(made, WAY, JUDGE)
+        print(json.dumps({"run": str(made.folder), "distance": scores.frechet_distance, "n": len(sample(made, WAY))}))
+
+
+def command(*words):
+    """A command of gendiff, which saves a checkpoint after every update."""
+    recorder.CHECKPOINT_SECONDS = 0.0
+    sys.exit(main(words))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    {"steps": steps, "run": run, "command": command}[sys.argv[1]](*sys.argv[2:])

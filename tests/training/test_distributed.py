@@ -1,0 +1,230 @@
+"""Several processes, as torchrun starts them: gloo on the CPU."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from gendiff_lib import paths, ranks
+from gendiff_lib.cli import main
+from gendiff_lib.evaluation.evaluate import evaluate
+from gendiff_lib.evaluation.features import extract
+from gendiff_lib.experiments import get
+from gendiff_lib.runs import files, layout, locks
+from gendiff_lib.runs.record import images_in
+from gendiff_lib.runs.run import Run
+from gendiff_lib.runs.samples import sample
+from gendiff_lib.runs.train import train
+
+from .together import CONFIGS, JUDGE, UNET, WAY, first_updates
+
+ROOT = Path(__file__).parents[2]
+WORDS = ["train", "dcgan-32", "--preset", "smoke", "--set", "n_train=80", "--set", "batch_size=20"]
+WORDS += ["--set", "network.ngf=4", "--set", "network.ndf=4"]
+SETTINGS = {"n_train": 80, "batch_size": 20, "network.ngf": 4, "network.ndf": 4}
+
+
+def launched(n, *words, module="tests.training.together"):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}", "-m", module]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(
+        [*command, *words], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True, **pipes
+    )
+
+
+def ended(process):
+    """Exit code, standard output, and what the processes themselves said of why they end."""
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, [line for line in err.splitlines() if line.startswith("gendiff: ")] or err
+
+
+def done(n, *words):
+    code, out, said = ended(launched(n, *words))
+    assert code == 0, said
+    return out
+
+
+# ---------------------------------------------------------------- steps
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    out = tmp_path_factory.mktemp("two") / "found.json"
+    done(2, "steps", str(out))
+    return json.loads(out.read_text())
+
+
+def compare(name, found):
+    told, _ = first_updates(CONFIGS[name])
+    assert len(told) == len(found["told"])
+    for alone, shared in zip(told, found["told"], strict=True):
+        assert alone.keys() == shared.keys()
+        for key, value in alone.items():
+            assert shared[key] == pytest.approx(value, rel=1e-4 if "grad" in key else 2e-5, abs=1e-6, nan_ok=True), key
+    assert any(value for key, value in told[-1].items() if key.startswith("loss") and not math.isnan(value))
+    assert len(set(found["states"])) == 1  # all have the same weights, buffers and dropout's generator, bit for bit
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_two_processes_have_the_losses_of_one_to_rounding(name, two):
+    compare(name, two[name])
+
+
+def test_parts_need_not_be_equal(tmp_path):
+    names = "GAN with batch norm", "classifier", "MeanFlow"  # in batches of 16, a quarter of which have intervals
+    done(3, "steps", str(tmp_path / "found.json"), *names)
+    found = json.loads((tmp_path / "found.json").read_text())
+    for name in names:
+        assert len(found[name]["states"]) == 3
+        compare(name, found[name])
+
+
+# ---------------------------------------------------------------- a run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run, its samples and its scores, made by two processes, of which one would end if the other were to write."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("runs", "cache"):
+            patch.setenv(f"GENDIFF_{name.upper()}", str(tmp_path_factory.mktemp(name)))
+        patch.setenv("GENDIFF_DEVICE", "cpu")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        (line,) = done(2, "run").splitlines()  # one of them speaks
+    return json.loads(line)
+
+
+def test_the_record_names_the_processes_and_the_digest_does_not(made):
+    run = Run.read(Path(made["run"]))
+    assert run.config.digest == UNET.digest
+    assert [(s["processes"], s["threads"]) for s in run.record["segments"]] == [(2, 1)]
+    assert run.record["processes"] == 2
+
+
+def test_one_process_makes_the_same_files(made):
+    alone = train(UNET.but(name="unet", epochs=1.0))
+    evaluate(alone, WAY, JUDGE)
+    names = [{str(p.relative_to(f)) for p in f.rglob("*")} for f in (alone.folder, Path(made["run"]))]
+    assert names[0] == names[1]
+    shared = Run.read(Path(made["run"]))
+    for key, column in alone.history.items():
+        assert shared.history[key] == pytest.approx(column, rel=1e-3, nan_ok=True), key
+    assert alone.record["processes"] == 1
+
+
+def test_samples_features_and_scores_are_those_of_one_process(made, monkeypatch, tmp_path):
+    shared = Run.read(Path(made["run"]))
+    way = shared.resolve(WAY)
+    (drawn,) = (shared.folder / layout.SAMPLE_SETS).glob("*")
+    images = files.read_tensors(drawn / layout.SAMPLES)["samples"]
+    drawn.rename(tmp_path / "drawn")
+    assert torch.equal(sample(shared, way), images)
+    assert made["n"] == len(images) == 25
+    assert evaluate(shared, way, JUDGE).frechet_distance == made["distance"]
+    for path in (shared.folder.parent.parent).glob("cache*/features/*/*.pt"):
+        kept = torch.load(path, weights_only=True)["tensors"]
+        if len(kept.get("keys", ())) == len(images):
+            assert_close(extract(JUDGE, images).features, kept["features"], rtol=0, atol=0)
+            break
+    else:
+        pytest.fail("the features of the samples are not kept")
+
+
+# ---------------------------------------------------------------- ends
+
+
+def children(process):
+    """The processes that torchrun started, by rank."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            status = (path.parent / "status").read_text()
+            told = dict(word.split("=", 1) for word in path.read_text().split("\0") if "=" in word)
+        except OSError:
+            continue
+        if f"PPid:\t{process.pid}\n" in status and "RANK" in told:
+            found[int(told["RANK"])] = int(path.parent.name)
+    return found
+
+
+def wait_until(happened, process, seconds=120.0):
+    stop = time.monotonic() + seconds
+    while not happened():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < stop
+        time.sleep(0.05)
+
+
+def killed_on_the_way(words, victim, checkpoint, images):
+    """Begin or go on, until so many images are kept; then one process is killed, and all end."""
+    process = launched(2, *words)
+    wait_until(lambda: images_in(checkpoint) >= images, process)
+    os.kill(children(process)[victim], signal.SIGKILL)
+    killed = time.monotonic()
+    code, out, said = ended(process)
+    assert code != 0
+    assert time.monotonic() - killed < 20
+    assert said == [f"gendiff: one of the 2 processes has ended, so all of them end: {ranks.GOES_ON}"]
+    assert out == ""
+    assert images <= images_in(checkpoint) < 480
+
+
+def finished(folder):
+    return next(Run.read(path.parent) for path in folder.glob("dcgan*/run.json"))
+
+
+def test_whoever_is_killed_all_end_and_the_same_command_goes_on_bit_for_bit(tmp_path, monkeypatch):
+    words, digest = ["command", *WORDS, "--epochs", "6"], get("dcgan-32", "smoke", **SETTINGS).digest
+    checkpoint = paths.runs_dir() / layout.training(digest) / layout.CHECKPOINT
+    killed_on_the_way(words, 1, checkpoint, 60)
+    killed_on_the_way(words, 0, checkpoint, 160)
+    assert "trained in" in done(2, *words)
+    again = finished(paths.runs_dir())
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "straight"))
+    done(2, *words)
+    straight = finished(paths.runs_dir())
+    assert repr(again.history) == repr(straight.history)
+    assert again.snapshot["sha256"] == straight.snapshot["sha256"]
+    assert len(again.record["segments"]) == 1
+
+
+def test_a_run_goes_on_with_another_number_of_processes(made, monkeypatch, tmp_path):
+    shutil.copytree(Path(made["run"]).parent, tmp_path / "copy")
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "copy"))
+    run = train(UNET.but(name="unet", epochs=2.0))
+    assert [(s["processes"], s["first_image"], s["images"]) for s in run.record["segments"]] == [
+        (2, 0, 96),
+        (1, 96, 96),
+    ]
+
+
+def test_an_unknown_name_is_refused_once():
+    code, out, said = ended(launched(2, "train", "nonsense", module="gendiff_lib"))
+    assert code != 0
+    assert out == ""
+    assert said == ["gendiff: 'nonsense' is neither an experiment nor a run: `gendiff runs` shows what there is"]
+
+
+@pytest.mark.parametrize(("words", "named"), [(["runs"], "`gendiff runs`"), (["train", "--all"], "--all")])
+def test_what_is_not_shared_is_refused(words, named, monkeypatch, capsys):
+    monkeypatch.setattr(ranks, "count", lambda: 2)
+    assert main(words) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_where_another_process_trains_the_run_that_is_said_once():
+    config = get("dcgan-32", "smoke", **SETTINGS)
+    with locks.lock(f"training-{config.digest}", "training it"):
+        code, _, said = ended(launched(2, *WORDS, module="gendiff_lib"))
+    assert code != 0
+    assert said == ["gendiff: another process is training dcgan-32 (seed 0)"]
+    assert not (paths.runs_dir() / layout.training(config.digest)).exists()
