@@ -30,10 +30,11 @@ class Lost(GendiffError):
 
 
 class _State:
-    """Of this process: whether it acts alone for the moment, and the store by which all of them know who spoke."""
+    """Of this process: whether it acts alone for the moment, and by what it reaches the others."""
 
     alone = False
-    store: Any = None
+    store: Any = None  # by which all know whether one has spoken
+    words: Any = None  # the group for what is no tensor of the device
 
 
 def count() -> int:
@@ -58,17 +59,20 @@ def rows(n: int) -> slice:
 def joined() -> Iterator[None]:
     """For as long as a command lasts: one of its processes, where torchrun has started several, else alone.
 
-    All but the first print nothing. On GPUs each has one, by its LOCAL_RANK; what is no tensor goes over gloo.
+    All but the first print nothing. On GPUs each has its own, by LOCAL_RANK, and tensors there go over NCCL (which is
+    untried); all else goes over gloo.
     """
     if not dist.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
         yield
         return
     signal.signal(signal.SIGTERM, _ended)  # which torchrun sends to the others when one of them has ended
     _State.store, me, n = next(rendezvous("env://"))
+    backend = "gloo"
     if local_rank() < torch.cuda.device_count():
         torch.cuda.set_device(local_rank())
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, store=_State.store, rank=me, world_size=n, timeout=PATIENCE)
+    _State.words = dist.new_group(backend="gloo", timeout=PATIENCE)
     try:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere if me else sys.stdout):
             yield
@@ -122,7 +126,7 @@ def lead(work: Callable[[], T]) -> T:
     """
     if count() == 1:
         return work()
-    _together(dist.barrier)
+    _together(dist.barrier, group=_State.words)
     told: list[Any] = [None]
     if rank() == 0:
         _State.alone = True
@@ -132,7 +136,7 @@ def lead(work: Callable[[], T]) -> T:
             told = [(None, error)]
         finally:
             _State.alone = False
-    _together(dist.broadcast_object_list, told, src=0)
+    _together(dist.broadcast_object_list, told, src=0, group=_State.words)
     result: T = told[0][0]
     if told[0][1] is not None:
         raise told[0][1]
@@ -144,7 +148,7 @@ def agreed(*answers: bool) -> list[bool]:
     if count() == 1:
         return list(answers)
     told = torch.tensor(answers, dtype=torch.uint8)
-    _together(dist.broadcast, told, src=0)
+    _together(dist.broadcast, told, src=0, group=_State.words)
     return [bool(answer) for answer in told]
 
 
@@ -153,7 +157,7 @@ def gathered(mine: T) -> list[T]:
     if count() == 1:
         return [mine]
     found: list[Any] = [None] * count()
-    _together(dist.all_gather_object, found, mine)
+    _together(dist.all_gather_object, found, mine, group=_State.words)
     return found
 
 

@@ -207,7 +207,10 @@ def test_a_missing_package_is_one_sentence_with_the_remedy(package, capsys, monk
 def test_a_benchmark_of_no_kind_is_one_sentence():
     done = subprocess.run([sys.executable, "-m", "benchmarks", "fast"], capture_output=True, text=True)
     assert done.returncode != 0
-    assert done.stderr == "benchmarks: name one of speed, scoring, such as `python -m benchmarks speed --help`\n"
+    assert (
+        done.stderr
+        == "benchmarks: name one of speed, scoring, processes, such as `python -m benchmarks speed --help`\n"
+    )
 
 
 def test_without_bf16_its_contestants_are_left_out(monkeypatch):

@@ -96,7 +96,8 @@ def _make(run: Run, sampling: Sampling) -> Tensor:
     drawn = ranks.lead(lambda: _begun(run, path.parent))
     for batch, seconds in _batches(run, sampling, drawn.counts["batches"]):
         ranks.lead(partial(drawn.append, batch, seconds))
-    return ranks.lead(lambda: _finished(run, sampling, drawn, path, there))
+    told = {"processes": ranks.count(), **conditions(run.learner.device)}
+    return ranks.lead(lambda: _finished(run, sampling, drawn, path, there, told))
 
 
 def _begun(run: Run, folder: Path) -> drawing.Stream:
@@ -106,8 +107,10 @@ def _begun(run: Run, folder: Path) -> drawing.Stream:
     return drawing.Stream(folder / layout.DRAWING, like.dtype, like.shape[1:], result_versions("sampling")["sampling"])
 
 
-def _finished(run: Run, sampling: Sampling, drawn: drawing.Stream, path: Path, there: bool) -> Tensor:
-    """All samples, kept at `path` with their sheet and record."""
+def _finished(
+    run: Run, sampling: Sampling, drawn: drawing.Stream, path: Path, there: bool, told: dict[str, Any]
+) -> Tensor:
+    """All samples, kept at `path` with their sheet and record, which has what is `told` of how they were drawn."""
     made = drawn.read()
     if len(made) != sampling.n:
         drawn.forget()
@@ -117,7 +120,7 @@ def _finished(run: Run, sampling: Sampling, drawn: drawing.Stream, path: Path, t
             images.save_png(images.sheet(made[:40], columns=10), draft)
     files.write_tensors(path, {"samples": made})
     record = {"sampling": sampling.to_dict(), "seconds": drawn.counts["seconds"], "sha256": files.sha256(path)}
-    record |= {"versions": result_versions("sampling"), **conditions(run.learner.device)}
+    record |= {"versions": result_versions("sampling"), **told}
     files.write_json(path.with_name(layout.SAMPLING), record)
     drawn.forget()
     for name in ("trajectory-*", "neighbours-*"):  # of what older samplers drew; scores tell it themselves

@@ -1,4 +1,4 @@
-"""Several processes, as torchrun starts them: gloo on the CPU."""
+"""Several processes that share a command, over gloo on the CPU: those of torchrun, and forks, which begin at once."""
 
 import json
 import math
@@ -25,7 +25,8 @@ from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.samples import sample
 from gendiff_lib.runs.train import train
 
-from .together import CONFIGS, JUDGE, UNET, WAY, first_updates
+from ..forking import together
+from .together import CONFIGS, JUDGE, UNET, WAY, command, first_updates, run, steps
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["train", "dcgan-32", "--preset", "smoke", "--set", "n_train=80", "--set", "batch_size=20"]
@@ -42,25 +43,23 @@ def launched(n, *words, module="tests.training.together"):
 
 
 def ended(process):
-    """Exit code, standard output, and what the processes themselves said of why they end."""
+    """Exit code, standard output, and what the processes themselves, not torchrun, said of why they end."""
     out, err = process.communicate(timeout=300)
     return process.returncode, out, [line for line in err.splitlines() if line.startswith("gendiff: ")] or err
-
-
-def done(n, *words):
-    code, out, said = ended(launched(n, *words))
-    assert code == 0, said
-    return out
 
 
 # ---------------------------------------------------------------- steps
 
 
+def shared_steps(n, names, folder):
+    codes, _, err = together(n, lambda: steps(folder / "found.json", names), folder)
+    assert codes == [0] * n, err
+    return json.loads((folder / "found.json").read_text())
+
+
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    out = tmp_path_factory.mktemp("two") / "found.json"
-    done(2, "steps", str(out))
-    return json.loads(out.read_text())
+    return shared_steps(2, list(CONFIGS), tmp_path_factory.mktemp("two"))
 
 
 def compare(name, found):
@@ -81,8 +80,7 @@ def test_two_processes_have_the_losses_of_one_to_rounding(name, two):
 
 def test_parts_need_not_be_equal(tmp_path):
     names = "GAN with batch norm", "classifier", "MeanFlow"  # in batches of 16, a quarter of which have intervals
-    done(3, "steps", str(tmp_path / "found.json"), *names)
-    found = json.loads((tmp_path / "found.json").read_text())
+    found = shared_steps(3, names, tmp_path)
     for name in names:
         assert len(found[name]["states"]) == 3
         compare(name, found[name])
@@ -99,8 +97,9 @@ def made(tmp_path_factory):
             patch.setenv(f"GENDIFF_{name.upper()}", str(tmp_path_factory.mktemp(name)))
         patch.setenv("GENDIFF_DEVICE", "cpu")
         patch.setenv("OMP_NUM_THREADS", "1")
-        (line,) = done(2, "run").splitlines()  # one of them speaks
-    return json.loads(line)
+        codes, out, err = together(2, run, tmp_path_factory.mktemp("output"))
+    assert codes == [0, 0], err
+    return json.loads(out)  # one of them speaks
 
 
 def test_the_record_names_the_processes_and_the_digest_does_not(made):
@@ -178,20 +177,21 @@ def killed_on_the_way(words, victim, checkpoint, images):
     assert images <= images_in(checkpoint) < 480
 
 
-def finished(folder):
-    return next(Run.read(path.parent) for path in folder.glob("dcgan*/run.json"))
+def finished(words, folder):
+    codes, out, err = together(2, lambda: command(*words), folder)
+    assert codes == [0, 0], err
+    assert out.count("trained in") == 1
+    return next(Run.read(path.parent) for path in paths.runs_dir().glob("dcgan*/run.json"))
 
 
 def test_whoever_is_killed_all_end_and_the_same_command_goes_on_bit_for_bit(tmp_path, monkeypatch):
-    words, digest = ["command", *WORDS, "--epochs", "6"], get("dcgan-32", "smoke", **SETTINGS).digest
+    words, digest = [*WORDS, "--epochs", "6"], get("dcgan-32", "smoke", **SETTINGS).digest
     checkpoint = paths.runs_dir() / layout.training(digest) / layout.CHECKPOINT
     killed_on_the_way(words, 1, checkpoint, 60)
     killed_on_the_way(words, 0, checkpoint, 160)
-    assert "trained in" in done(2, *words)
-    again = finished(paths.runs_dir())
+    again = finished(words, tmp_path)
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "straight"))
-    done(2, *words)
-    straight = finished(paths.runs_dir())
+    straight = finished(words, tmp_path)
     assert repr(again.history) == repr(straight.history)
     assert again.snapshot["sha256"] == straight.snapshot["sha256"]
     assert len(again.record["segments"]) == 1
@@ -221,10 +221,10 @@ def test_what_is_not_shared_is_refused(words, named, monkeypatch, capsys):
     assert named in capsys.readouterr().err
 
 
-def test_where_another_process_trains_the_run_that_is_said_once():
+def test_where_another_process_trains_the_run_that_is_said_once(tmp_path):
     config = get("dcgan-32", "smoke", **SETTINGS)
     with locks.lock(f"training-{config.digest}", "training it"):
-        code, _, said = ended(launched(2, *WORDS, module="gendiff_lib"))
-    assert code != 0
-    assert said == ["gendiff: another process is training dcgan-32 (seed 0)"]
+        codes, out, err = together(2, lambda: main(WORDS), tmp_path)
+    assert codes == [2, 2]
+    assert (out, err) == ("", "gendiff: another process is training dcgan-32 (seed 0)\n")
     assert not (paths.runs_dir() / layout.training(config.digest)).exists()
