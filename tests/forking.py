@@ -35,6 +35,11 @@ def together(n, work, folder):
 
     `work` gives its exit code, or None for 0. What they print goes to files in `folder`.
     """
+    return outcome(started(n, work, folder), folder)
+
+
+def started(n, work, folder):
+    """The processes of `together`, which are under way."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -43,11 +48,16 @@ def together(n, work, folder):
     def one(rank):
         os.environ |= {k: str(v) for k, v in (shared | {"RANK": rank, "LOCAL_RANK": rank}).items()}
         sys.stdout, sys.stderr = (open(folder / f"{name}-{rank}", "w") for name in ("out", "err"))
+        sys.modules.pop("ipykernel", None)  # which pytest's plugins import: no notebook shows a bar here
         code = work()
         sys.stdout.flush(), sys.stderr.flush()
         os._exit(code or 0)
 
-    pids = [begin(lambda rank=rank: one(rank)) for rank in range(n)]
+    return [begin(lambda rank=rank: one(rank)) for rank in range(n)]
+
+
+def outcome(pids, folder):
+    """What becomes of them."""
     codes = [end(pid) for pid in pids]
-    out, err = ("".join((folder / f"{name}-{rank}").read_text() for rank in range(n)) for name in ("out", "err"))
+    out, err = ("".join((folder / f"{k}-{rank}").read_text() for rank in range(len(pids))) for k in ("out", "err"))
     return codes, out, err

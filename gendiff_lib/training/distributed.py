@@ -162,13 +162,13 @@ class WholeBatchNorm(nn.BatchNorm2d):
         if _Batch.n is None or not self.training:
             return super().forward(x)
         share, values = len(x) / _Batch.n, _Batch.n * x.shape[2] * x.shape[3]
-        own_variance, own_mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
-        mean = Total.apply(share * own_mean)
-        variance = Total.apply(share * (own_variance + (own_mean - mean).square()))
+        variance, mean = (part.double() for part in torch.var_mean(x.float(), (0, 2, 3), correction=0))
+        mean, square = Total.apply(share * torch.stack([mean, variance + mean.square()]))
+        variance = square - mean.square()  # in float64, where nothing is lost by it
         self._remember(mean.detach(), variance.detach() * (values / (values - 1)))
         scale = (variance + self.eps).rsqrt() * (1.0 if self.weight is None else self.weight)
         shift = (0.0 if self.bias is None else self.bias) - mean * scale
-        return torch.addcmul(shift[:, None, None], x, scale[:, None, None]).to(x.dtype)
+        return torch.addcmul(shift.float()[:, None, None], x, scale.float()[:, None, None]).to(x.dtype)
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         assert self.momentum is not None
@@ -176,7 +176,7 @@ class WholeBatchNorm(nn.BatchNorm2d):
         self.num_batches_tracked += 1
         for kept, value in ((self.running_mean, mean), (self.running_var, variance)):
             assert kept is not None
-            kept.lerp_(value, self.momentum)
+            kept.lerp_(value.to(kept.dtype), self.momentum)
 
 
 class WholeDropout(nn.Dropout):

@@ -25,27 +25,13 @@ from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.samples import sample
 from gendiff_lib.runs.train import train
 
-from ..forking import together
+from ..forking import outcome, started, together
 from .together import CONFIGS, JUDGE, UNET, WAY, command, first_updates, run, steps
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["train", "dcgan-32", "--preset", "smoke", "--set", "n_train=80", "--set", "batch_size=20"]
 WORDS += ["--set", "network.ngf=4", "--set", "network.ndf=4"]
 SETTINGS = {"n_train": 80, "batch_size": 20, "network.ngf": 4, "network.ndf": 4}
-
-
-def launched(n, *words, module="tests.training.together"):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}", "-m", module]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(
-        [*command, *words], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True, **pipes
-    )
-
-
-def ended(process):
-    """Exit code, standard output, and what the processes themselves, not torchrun, said of why they end."""
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, [line for line in err.splitlines() if line.startswith("gendiff: ")] or err
 
 
 # ---------------------------------------------------------------- steps
@@ -155,26 +141,16 @@ def children(process):
     return found
 
 
-def wait_until(happened, process, seconds=120.0):
+def wait_for(images, checkpoint, seconds=120.0):
     stop = time.monotonic() + seconds
-    while not happened():
-        assert process.poll() is None, process.communicate()
+    while images_in(checkpoint) < images:
         assert time.monotonic() < stop
         time.sleep(0.05)
 
 
-def killed_on_the_way(words, victim, checkpoint, images):
-    """Begin or go on, until so many images are kept; then one process is killed, and all end."""
-    process = launched(2, *words)
-    wait_until(lambda: images_in(checkpoint) >= images, process)
-    os.kill(children(process)[victim], signal.SIGKILL)
-    killed = time.monotonic()
-    code, out, said = ended(process)
-    assert code != 0
-    assert time.monotonic() - killed < 20
-    assert said == [f"gendiff: one of the 2 processes has ended, so all of them end: {ranks.GOES_ON}"]
-    assert out == ""
-    assert images <= images_in(checkpoint) < 480
+def killed(pid):
+    os.kill(pid, signal.SIGKILL)
+    return time.monotonic()
 
 
 def finished(words, folder):
@@ -187,8 +163,26 @@ def finished(words, folder):
 def test_whoever_is_killed_all_end_and_the_same_command_goes_on_bit_for_bit(tmp_path, monkeypatch):
     words, digest = [*WORDS, "--epochs", "6"], get("dcgan-32", "smoke", **SETTINGS).digest
     checkpoint = paths.runs_dir() / layout.training(digest) / layout.CHECKPOINT
-    killed_on_the_way(words, 1, checkpoint, 60)
-    killed_on_the_way(words, 0, checkpoint, 160)
+    sentence = f"gendiff: one of the 2 processes has ended, so all of them end: {ranks.GOES_ON}"
+
+    pids = started(2, lambda: command(*words), tmp_path)
+    wait_for(60, checkpoint)
+    before = killed(pids[1])
+    assert outcome(pids, tmp_path) == ([2, -signal.SIGKILL], "", sentence + "\n")
+    assert time.monotonic() - before < 20
+
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.training.together"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, *torchrun, *words], cwd=ROOT, text=True, **pipes)
+    wait_for(160, checkpoint)
+    before = killed(children(process)[0])
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - before < 20
+    assert process.returncode != 0
+    assert out == ""
+    assert [line for line in err.splitlines() if "gendiff: " in line] == [sentence]  # beside torchrun's own report
+    assert 160 <= images_in(checkpoint) < 480
+
     again = finished(words, tmp_path)
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "straight"))
     straight = finished(words, tmp_path)
@@ -207,11 +201,11 @@ def test_a_run_goes_on_with_another_number_of_processes(made, monkeypatch, tmp_p
     ]
 
 
-def test_an_unknown_name_is_refused_once():
-    code, out, said = ended(launched(2, "train", "nonsense", module="gendiff_lib"))
-    assert code != 0
+def test_an_unknown_name_is_refused_once(tmp_path):
+    codes, out, err = together(2, lambda: main(["train", "nonsense"]), tmp_path)
+    assert codes == [2, 2]
     assert out == ""
-    assert said == ["gendiff: 'nonsense' is neither an experiment nor a run: `gendiff runs` shows what there is"]
+    assert err == "gendiff: 'nonsense' is neither an experiment nor a run: `gendiff runs` shows what there is\n"
 
 
 @pytest.mark.parametrize(("words", "named"), [(["runs"], "`gendiff runs`"), (["train", "--all"], "--all")])
