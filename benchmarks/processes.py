@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -40,6 +39,8 @@ NOTES = (
     "a turn: a new start by torchrun; whole batches after the first one, until the seconds are over; the batch is the "
     "same however many processes share it",
     "of N times one: images a second by N processes of one thread, over N times those of one process of one thread",
+    "by processor time: images a processor second of all processes together, over those of one process; it counts what "
+    "is done twice and what messages cost, but no waiting for each other, and little of what else the machine does",
     "what one process does with as many threads as there are processes is beside it: it is what the cores gave before",
 )
 
@@ -93,13 +94,14 @@ def train(turn: Turn) -> dict[str, Any]:
     steps = fit(learner, dataset, endless, progress, accelerate(learner, "eager"))
     for _ in islice(steps, WARM_UP):
         pass
-    before, started = progress.images, time.perf_counter()
+    before, started, processor = progress.images, time.perf_counter(), time.process_time()
     for _ in steps:
         seconds = time.perf_counter() - started
         if ranks.agreed(seconds >= turn.seconds)[0]:
             break
-    images = progress.images - before
-    return {"images": images, "seconds": seconds, "images_per_second": images / seconds}
+    images, processor = progress.images - before, sum(ranks.gathered(time.process_time() - processor))
+    told = {"images": images, "seconds": seconds, "processor_seconds": processor}
+    return told | {"images_per_second": images / seconds, "images_per_processor_second": images / processor}
 
 
 def _started(turn: Turn) -> dict[str, Any]:
@@ -151,6 +153,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def _summary(turns: Sequence[Turn], found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Of one training: each way's images a second, and the efficiency of several processes, round by round."""
     rates = {label: [turn["images_per_second"] for turn in made] for label, made in found.items()}
+    per_processor = [[turn["images_per_processor_second"] for turn in made] for made in found.values()]
     one, threads, several = rates.values()
     n, config = turns[-1].processes, turns[0].config
     return {
@@ -160,6 +163,7 @@ def _summary(turns: Sequence[Turn], found: dict[str, list[dict[str, Any]]]) -> d
         "images_per_second": {label: spread(values) for label, values in rates.items()},
         "turns": found,
         "efficiency": spread([b / (n * a) for a, b in zip(one, several, strict=True)]),
+        "by_processor_time": spread([b / a for a, b in zip(per_processor[0], per_processor[-1], strict=True)]),
         "over_threads": spread([b / a for a, b in zip(threads, several, strict=True)]),
     }
 
@@ -175,9 +179,13 @@ def table(result: dict[str, Any]) -> str:
         lines += ["", f"{found['title']}, batches of {found['batch_size']}"]
         for label, rate in found["images_per_second"].items():
             lines.append(f"{label:<28}{rate['median']:>9.1f} images/s ({rate['min']:.1f} to {rate['max']:.1f})")
-        of_one, of_threads = (median(found[k]["all"]) for k in ("efficiency", "over_threads"))
+        shares = "efficiency", "by_processor_time", "over_threads"
+        of_one, processor, of_threads = (found[share]["median"] for share in shares)
         n = result["settings"]["processes"]
-        lines.append(f"{n} processes give {of_one:.0%} of {n} times one, and {of_threads:.2f} times {n} threads")
+        lines.append(
+            f"{n} processes give {of_one:.0%} of {n} times one, {processor:.0%} by processor time, and "
+            f"{of_threads:.2f} times {n} threads"
+        )
     return "\n".join(lines)
 
 

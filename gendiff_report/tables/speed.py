@@ -154,6 +154,7 @@ def process_rows(result: Mapping[str, Any], how: Mapping[str, str]) -> list[dict
             "": f"{found['title']}, batches of {found['batch_size']}",
             **{f"images/s, {label}": _spread(rate, how) for label, rate in found["images_per_second"].items()},
             f"of {n} times one process": _spread(found["efficiency"], how, of=of),
+            "by processor time": _spread(found["by_processor_time"], how, of=of),
             f"of {n} threads": _spread(found["over_threads"], how, of=of),
         }
         for found in result["trainings"].values()
