@@ -1,9 +1,9 @@
-"""`python -m benchmarks speed …` and `python -m benchmarks scoring …`."""
+"""`python -m benchmarks speed …`, `python -m benchmarks scoring …` and `python -m benchmarks processes …`."""
 
 import importlib
 import sys
 
-KINDS = ("speed", "scoring")
+KINDS = ("speed", "scoring", "processes")
 
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in KINDS:

@@ -60,6 +60,7 @@ class Autoencoder(Learner):
     """Mean squared error of the reconstruction, and a little of the divergence that a variational one has in full."""
 
     saved = ("net",)
+    entries = ("encode", "decode")
 
     def __init__(self, config: AutoencoderConfig, shape: tuple[int, ...]) -> None:
         """The network and Adam; ConfigError for samples that are no images, or whose side cannot be halved so often."""
@@ -79,8 +80,7 @@ class Autoencoder(Learner):
         error = F.mse_loss(made, x)
         kl = (mean.square() + log_variance.exp() - 1 - log_variance).mean() / 2
         loss = error + self.autoencoder.kl_weight * kl
-        self.optimizers["net"].zero_grad(set_to_none=True)
-        loss.backward()
+        self._differentiate("net", loss)
         self.optimizers["net"].step()
         return {"loss": loss.detach(), "error": error.detach(), "kl": kl.detach()}
 

@@ -62,8 +62,7 @@ class Classifier(Learner):
         with self.autocast():
             logits = self.net(self._crop(x, rng)).float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.classifier.label_smoothing)
-        self.optimizers["net"].zero_grad(set_to_none=True)
-        loss.backward()
+        self._differentiate("net", loss)
         self.optimizers["net"].step()
         return {"loss": loss.detach(), "error": (logits.detach().argmax(1) != labels).float().mean()}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from . import ranks
 from .config import Config
 from .errors import ConfigError
 from .parsing import whole_number
@@ -27,6 +28,10 @@ def default_device() -> torch.device:
         raise ConfigError(f"GENDIFF_DEVICE={name} is no device: use cpu or cuda (CUDA_VISIBLE_DEVICES says which)")
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"GENDIFF_DEVICE={name} is not to be had on this machine: use cpu")
+    if name == "cuda" and ranks.local_rank() >= (n := torch.cuda.device_count()):
+        raise ConfigError(
+            f"each process needs a GPU of its own, and there are {n}: start {n}, or set GENDIFF_DEVICE=cpu"
+        )
     return torch.device(name)
 
 

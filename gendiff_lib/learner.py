@@ -1,7 +1,7 @@
 """The seam of the comparison: what the training loop and the book know of a GAN, a diffusion model or a classifier."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -33,6 +33,8 @@ class Learner(ABC):
     counted = 2  # images of a batch that tell what one of them costs: more where they are not treated alike
     steady = True  # whether all steps cost as many operations an image: else `phase` tells them apart
     ema: EMA | None = None  # averaged weights, whose network is the module `ema`
+    entries: tuple[str, ...] = ("forward",)  # the methods by which `step` evaluates the networks
+    add_up: Callable[[Sequence[Tensor]], None] | None = None  # gradients over processes, where several share a step
 
     def __init__(self, config: Config, shape: tuple[int, ...]) -> None:
         """`shape` is one sample as the model sees it. Weights are drawn from torch's global generator."""
@@ -74,6 +76,13 @@ class Learner(ABC):
             module.to(device)
         if self.ema:
             self.ema.updates = self.ema.updates.to(device)
+
+    def _differentiate(self, name: str, loss: Tensor) -> None:
+        """Give a network's weights the gradients of a loss, in the place of those that they had."""
+        self.optimizers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        if self.add_up is not None:
+            self.add_up([p.grad for p in self.modules[name].parameters() if p.grad is not None])
 
     def state_dict(self) -> dict[str, Any]:
         """All that an exact resume needs, less the loop's own."""
@@ -137,8 +146,7 @@ class Method(Learner):
 
     def _improve(self, name: str, loss: Tensor, largest: float | None) -> Tensor:
         """One step of a network's optimiser, by gradients of at most `largest`; returns their norm before."""
-        self.optimizers[name].zero_grad(set_to_none=True)
-        loss.backward()
+        self._differentiate(name, loss)
         norm = gradient_norm(self.modules[name], largest)
         self.optimizers[name].step()
         return norm

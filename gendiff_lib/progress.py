@@ -70,7 +70,7 @@ class Progress:
         return {
             "rng": self.rng.get_state(),
             "global_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda_rng": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
             "counts": {k: getattr(self, k) for k in get_args(Counts)},
             "history": self.history,
             "losses": [{k: v.item() for k, v in row.items()} for row in self.losses],
@@ -82,7 +82,7 @@ class Progress:
         self.rng.set_state(state["rng"])
         torch.set_rng_state(state["global_rng"])
         if state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+            torch.cuda.set_rng_state(state["cuda_rng"][0])  # of the process's own GPU, whichever it is
         for name, count in state["counts"].items():
             setattr(self, name, count)
         self.history, self.first = state["history"], state["first"]

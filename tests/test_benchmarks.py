@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import contestants, rivals, speed, turns
+from benchmarks import contestants, processes, rivals, speed, turns
 from benchmarks.scoring import TURNS, corrupted, main
 from gendiff_lib.data import load
 from gendiff_lib.errors import ConfigError
@@ -207,7 +207,10 @@ def test_a_missing_package_is_one_sentence_with_the_remedy(package, capsys, monk
 def test_a_benchmark_of_no_kind_is_one_sentence():
     done = subprocess.run([sys.executable, "-m", "benchmarks", "fast"], capture_output=True, text=True)
     assert done.returncode != 0
-    assert done.stderr == "benchmarks: name one of speed, scoring, such as `python -m benchmarks speed --help`\n"
+    assert (
+        done.stderr
+        == "benchmarks: name one of speed, scoring, processes, such as `python -m benchmarks speed --help`\n"
+    )
 
 
 def test_without_bf16_its_contestants_are_left_out(monkeypatch):
@@ -286,3 +289,39 @@ def test_the_tutorial_trains_both_networks():
     assert loss_d > 0
     assert loss_g > 0
     assert all(0 < p < 1 for p in probabilities)
+
+
+# ---------------------------------------------------------------- processes
+
+
+def test_one_process_its_threads_and_two_processes_are_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.delitem(processes.TRAININGS, "unet")  # each turn is a start by torchrun
+    out = tmp_path / "processes.json"
+    words = ["--tiny", "--seconds", "1", "--rounds", "1", "--dataset", "shapes", "--beside", "tests", "--out", str(out)]
+    assert processes.main(words) == 0
+    found = json.loads(out.read_text())
+    assert {"commit", "date", "device", "load", "notes"} <= found.keys()
+    assert found["beside"] == "tests"
+    dcgan = found["trainings"]["dcgan"]
+    ways = ["1 process of 1 thread", "1 process of 2 threads", "2 processes of 1 thread"]
+    assert list(dcgan["images_per_second"]) == sorted(ways)
+    one, _, two = (dcgan["turns"][way][0]["images_per_second"] for way in ways)
+    assert dcgan["efficiency"]["all"] == [two / (2 * one)]
+    assert dcgan["turns"][ways[0]][0]["images"] % dcgan["batch_size"] == 0
+    assert "of 2 times one" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--processes", "1"], "--processes"),
+        (["--dataset", "gaussians"], "--dataset gaussians"),
+        (["--out", "/dev/null/processes.json"], "/dev/null"),
+    ],
+)
+def test_bad_words_for_processes_are_one_sentence(words, named, capsys):
+    assert processes.main(["--tiny", *words]) == 2
+    err = capsys.readouterr().err
+    assert named in err
+    assert err.count("\n") == 1
+    assert err.startswith("benchmarks.processes: ")

@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ORDER = (
-    "errors", "versions", "parsing", "paths", "config", "device", "streams", "progress", "data", "graphs", "ema",
-    "learner", "networks", "autoencoder", "gan", "diffusion", "classifier", "training", "runs", "evaluation",
+    "errors", "ranks", "versions", "parsing", "paths", "config", "device", "streams", "progress", "data", "graphs",
+    "ema", "learner", "networks", "autoencoder", "gan", "diffusion", "classifier", "training", "runs", "evaluation",
     "experiments", "cli", "__main__",
 )  # fmt: skip
 BESIDE = {"gan", "diffusion", "classifier"}  # none of these knows another

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 
 from ..errors import GendiffError, legible
+from ..ranks import first_to_speak
 
 
 def exit_code(program: str, work: Callable[[], None], interrupted: str) -> int:
@@ -41,8 +42,11 @@ def exit_code(program: str, work: Callable[[], None], interrupted: str) -> int:
 
 
 def say(sentence: str, code: int = 2) -> int:
-    """Print a sentence as one line, its endless words cut, and return the exit code."""
+    """Print a sentence as one line, its endless words cut, and return the exit code.
+
+    Of several processes that end together the first to come prints it.
+    """
     short = re.sub(r"\S{400,}", lambda word: f"{word[0][:40]}…{word[0][-20:]}", sentence)
-    if sys.stderr:  # else print would take the standard output
+    if sys.stderr and first_to_speak():  # else print would take the standard output
         print(legible(short), file=sys.stderr)
     return code

@@ -15,6 +15,7 @@ Examples:
   gendiff fetch inception                      the weights that FID, KID, precision and recall need
   gendiff validate                             is the extractor a measure? scores of damaged real images
   gendiff calibrate dcgan-32 --preset overnight    are the standard errors right? many draws of its samples
+  torchrun --nproc-per-node 4 -m gendiff_lib train dcgan --preset paper    on four GPUs: train, sample or score
   gendiff runs                                 what exists, and what the book still lacks
 
 A run is named by its experiment (then it is the preset's own), or by its folder. The same command never trains twice;

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from .. import data, paths
+from .. import data, paths, ranks
 from ..config import Sampling
 from ..data import images
 from ..data.cifar10 import SPLITS
@@ -43,10 +43,15 @@ def sample_command(args: argparse.Namespace) -> None:
     sampling = run.resolve(sampling_of(run, args) if args.n is not None else sampling_of(run, args).but(n=64))
     if sampling.n > MOST_ON_A_SHEET:
         raise ConfigError(f"--n {sampling.n} is more than a contact sheet holds: give at most {MOST_ON_A_SHEET}")
-    files.check_writable(out.absolute().parent, "name another file by --out")  # before anything is drawn
+    remedy = "name another file by --out"
+    ranks.lead(lambda: files.check_writable(out.absolute().parent, remedy))  # before anything is drawn
     samples = sample(run, sampling)
-    with files.writing(out.absolute(), "name another file by --out") as draft:
-        images.save_png(images.sheet(samples, columns=max(1, round(len(samples) ** 0.5))), draft)
+
+    def write() -> None:
+        with files.writing(out.absolute(), remedy) as draft:
+            images.save_png(images.sheet(samples, columns=max(1, round(len(samples) ** 0.5))), draft)
+
+    ranks.lead(write)
     print(f"{len(samples)} samples of {run.id} at epoch {run.config.epochs:.5g}: {out}")
 
 

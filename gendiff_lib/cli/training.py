@@ -7,6 +7,7 @@ import time
 
 import torch
 
+from .. import ranks
 from ..config import Config
 from ..device import MOST_THREADS, commit
 from ..errors import ConfigError, GendiffError
@@ -56,6 +57,8 @@ def train_command(args: argparse.Namespace) -> None:
     if (args.name is not None) == args.all:
         raise ConfigError("name one experiment, or give --all: `gendiff list` shows the experiments")
     if args.all:
+        if ranks.count() > 1:
+            raise ConfigError("--all trains run after run in one process: name one experiment, or leave out torchrun")
         refuse(args, ("seed", "set", "again"), "is for one experiment: name it instead of --all")
         epochs = Config().told({"epochs": args.epochs}).epochs if args.epochs is not None else None
         if args.publish and args.preset != "overnight":
@@ -73,7 +76,8 @@ def train_command(args: argparse.Namespace) -> None:
         known = args.name in EXPERIMENTS
         base = get(args.name, args.preset, dataset=args.dataset) if known else run_of(args.name, args).config
         configs = [base.told(_overrides(args))]
-        check_patience(configs[0], math.inf if args.yes or args.again else None, "add --yes, or lower --epochs")
+        hours = math.inf if args.yes or args.again else None
+        ranks.lead(lambda: check_patience(configs[0], hours, "add --yes, or lower --epochs"))
     for config in configs:
         there = find(config)
         before = None if args.again and there and there.published else there

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .. import ranks
 from ..config import Sampling
 from ..data import load
 from ..device import packages
@@ -46,10 +47,11 @@ def evaluate(
     """Scores of these samples against n_real images of the split `reference`, a balanced choice (None: all); kept.
 
     `again` makes anew what older sources drew or scored; Light where they are published, or have to be drawn without
-    weights.
+    weights. Processes that torchrun started share the drawing and the features; the first of them scores.
     """
     sampling = run.resolve(sampling)
-    path, there = beside(run, sampling, layout.scores(extractor.name, extractor.digest, reference, n_real))
+    name = layout.scores(extractor.name, extractor.digest, reference, n_real)
+    path, there = ranks.lead(lambda: beside(run, sampling, name))
     kept = read_scores(path) if there else None
     if kept and not (again and outdated_parts(kept)):
         return kept
@@ -63,12 +65,18 @@ def evaluate(
     for n in (sampling.n, len(chosen.samples)):
         check_enough(n)
     fake = extract(extractor, sample(run, sampling, again=again))
-    real = kept_reference(extractor, chosen.samples)
-    whole = published_statistics(run.config.dataset, extractor, reference)  # of all images, where published
-    made = provenance(run, sampling)
-    scores = score(fake, real, extractor, reference=reference, statistics=whole, made=made)
-    files.write_json(path, asdict(scores))
-    return scores
+    if ranks.count() > 1:
+        extract(extractor, chosen.samples)  # for the first, which finds them in the cache
+
+    def scored() -> Scores:
+        real = kept_reference(extractor, chosen.samples)
+        whole = published_statistics(run.config.dataset, extractor, reference)  # of all images, where published
+        made = provenance(run, sampling)
+        scores = score(fake, real, extractor, reference=reference, statistics=whole, made=made)
+        files.write_json(path, asdict(scores))
+        return scores
+
+    return ranks.lead(scored)
 
 
 def best_snapshot(run: Run, distance: Callable[[Run], float]) -> Run:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tqdm.auto import tqdm
 
+from .. import ranks
 from ..data.images import check_images
 from ..device import full_precision
 from ..errors import GendiffError
@@ -102,7 +104,7 @@ def extract(extractor: Extractor, images: Tensor) -> Features:
     """Features of uint8 (N, 3, H, W), computed once for each set of images and each extractor, in batches.
 
     They are kept in the user's cache (GENDIFF_CACHE moves it) under a digest of the images themselves. What was
-    interrupted goes on after the last part that was kept.
+    interrupted goes on after the last part that was kept. Processes that torchrun started take batches by turns.
     """
     check_images(images)
     if images.max() == 1:
@@ -116,10 +118,15 @@ def extract(extractor: Extractor, images: Tensor) -> Features:
         return {"features": features, "logits": logits, "keys": image_keys(images)}
 
     tensors = keep(extractor, content, compute)
+    if ranks.rank() == 0:
+        _forget_parts(extractor, content)
+    return Features(**tensors, source=source_of(extractor, images))
+
+
+def _forget_parts(extractor: Extractor, content: str) -> None:
     with suppress(OSError):
         for part in _folder(extractor).glob(f"{content}-from-*.pt"):
             part.unlink()
-    return Features(**tensors, source=source_of(extractor, images))
 
 
 def _parts(extractor: Extractor, images: Tensor, content: str) -> Iterator[dict[str, Tensor]]:
@@ -131,20 +138,20 @@ def _parts(extractor: Extractor, images: Tensor, content: str) -> Iterator[dict[
     with _progress(extractor.name, len(images)) as bar:
         while start < len(images):
             path = _folder(extractor) / f"{content}-from-{start}.pt"
-            kept = _read(path)
+            kept = ranks.lead(partial(_read, path))
             part = _compute(extractor, images[start:], bar) if kept is None else kept
             start += len(part["features"])
             if kept is not None:
                 bar.initial = start  # the time left is told from what is computed now
                 bar.update(start - bar.n)
             elif start < len(images):
-                _write(path, part)
+                ranks.lead(partial(_write, path, part))
             yield part
 
 
 def _progress(name: str, total: int) -> "tqdm[Any]":
     """A bar with the time left, on a terminal and in a notebook alone, and only where it takes a while."""
-    shown = sys.stderr.isatty() or "ipykernel" in sys.modules
+    shown = (sys.stderr.isatty() or "ipykernel" in sys.modules) and ranks.rank() == 0
     return tqdm(total=total, desc=f"features by {name}", unit="img", delay=2.0, leave=False, disable=not shown)
 
 
@@ -152,12 +159,14 @@ def _progress(name: str, total: int) -> "tqdm[Any]":
 def _compute(extractor: Extractor, images: Tensor, bar: "tqdm[Any]") -> dict[str, Tensor]:
     """Of as many images as PART_SECONDS allow, one batch at least."""
     batches: list[tuple[Tensor, ...]] = []
-    started = time.monotonic()
+    started, queue = time.monotonic(), images.split(extractor.batch_size)
     with full_precision():
-        for batch in images.split(extractor.batch_size):
-            batches.append(tuple(found.float().cpu() for found in extractor.network(batch)))
-            bar.update(len(batch))
-            if time.monotonic() - started >= PART_SECONDS:
+        for start in range(0, len(queue), ranks.count()):
+            mine = queue[start + ranks.rank() :][:1]  # none where the last batches are fewer than the processes
+            found = [tuple(side.float().cpu() for side in extractor.network(batch)) for batch in mine]
+            batches += [one for each in ranks.gathered(found) for one in each]
+            bar.update(sum(map(len, queue[start : start + ranks.count()])))
+            if ranks.agreed(time.monotonic() - started >= PART_SECONDS)[0]:
                 break
     features, logits = (torch.cat(side) for side in zip(*batches, strict=True))
     return {"features": features, "logits": logits}
@@ -188,10 +197,10 @@ def image_keys(images: Tensor) -> Tensor:
 def keep(extractor: Extractor, content: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """What `compute` gives, from the user's cache where the same version computed it for this extractor and content."""
     path = _folder(extractor) / f"{content}.pt"
-    kept = _read(path)
+    kept = ranks.lead(partial(_read, path))
     if kept is None:
         kept = compute()
-        _write(path, kept)
+        ranks.lead(partial(_write, path, kept))
     return kept
 
 

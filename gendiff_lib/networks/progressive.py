@@ -46,6 +46,14 @@ def minibatch_deviation(x: Tensor) -> Tensor:
     return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], 1)
 
 
+class Deviation(nn.Module):
+    """`minibatch_deviation` as a module."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C + 1, H, W)."""
+        return minibatch_deviation(x)
+
+
 def _conv(c_in: int, c_out: int, equalised: bool) -> nn.Conv2d:
     return _he(nn.Conv2d(c_in, c_out, 3, padding=1), equalised)
 
@@ -133,7 +141,7 @@ class Discriminator(Growing):
     ) -> None:
         super().__init__(fade)
         channels = channels_at(shape, SIDES[-1], "progressive")
-        self.deviation = deviation
+        self.deviate = Deviation() if deviation else nn.Identity()
         self.from_rgb, self.blocks = nn.ModuleList(), nn.ModuleList()
         for _ in SIDES:
             self.from_rgb.append(nn.Sequential(_he(nn.Conv2d(channels, width, 1), equalised), nn.LeakyReLU(SLOPE)))
@@ -155,5 +163,5 @@ class Discriminator(Growing):
             h = torch.lerp(self.from_rgb[stage - 1](F.avg_pool2d(x, 2)), h, alpha)
         for i in reversed(range(stage)):
             h = self.blocks[i](h)
-        logits: Tensor = self.leave(minibatch_deviation(h) if self.deviation else h)
+        logits: Tensor = self.leave(self.deviate(h))
         return logits.squeeze(1).float()

@@ -40,7 +40,8 @@ class _Conditions(Told):
     """On what something was trained."""
 
     device: str
-    threads: PositiveInt
+    threads: PositiveInt  # of each process
+    processes: PositiveInt = 1
     commit: str | None
     dirty: bool | None
     packages: _Packages

@@ -29,7 +29,7 @@ class Replay(NamedTuple):
 def replay(run: Run) -> Replay:
     """Train the first updates of `run` again and compare their losses with those recorded.
 
-    They must agree bit for bit where processor, threads and torch are those of its first segment.
+    They must agree bit for bit where processor, threads and torch are those of its first segment, and one process was.
     """
     recorded = run.record["first_losses"]
     if not recorded:
@@ -49,7 +49,11 @@ def replay(run: Run) -> Replay:
             if (same and now[name] != value) or off > allowed:
                 return Replay("differs", f"{name} of update {update} is {now[name]!r}, recorded is {value!r}")
     n = f"{min(len(recorded), len(found))} updates"
-    return Replay("bit-equal", n) if same else Replay("close", f"{n} within {allowed:g}, on another machine or torch")
+    return (
+        Replay("bit-equal", n)
+        if same
+        else Replay("close", f"{n} within {allowed:g}, on another machine or torch, or more processes")
+    )
 
 
 def _first_losses(run: Run, dataset: Dataset) -> list[dict[str, float]]:
@@ -69,5 +73,5 @@ def _first_losses(run: Run, dataset: Dataset) -> list[dict[str, float]]:
 
 def _same_machine(run: Run) -> bool:
     first = run.record["segments"][0]
-    here = device_name(default_device()), packages()["torch"], "eager"
-    return here == (first["device"], first["packages"]["torch"], first["engine"])
+    here = device_name(default_device()), packages()["torch"], "eager", 1
+    return here == (first["device"], first["packages"]["torch"], first["engine"], first.get("processes", 1))

@@ -4,12 +4,14 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .. import ranks
 from ..autoencoder import Autoencoder
 from ..config import Sampling
 from ..data import images, load
@@ -58,14 +60,15 @@ def check_weights(run: Run, sampling: Sampling) -> None:
 def sample(run: Run, sampling: Sampling, *, again: bool = False) -> Tensor:
     """Samples in stored form: uint8 (n, 3, H, W) at the data's own size, or points (n, 2); kept.
 
-    `again` draws anew what older samplers drew.
+    `again` draws anew what older samplers drew. Processes that torchrun started draw batches by turns.
     """
     sampling = run.resolve(sampling)
-    if (kept := _kept_samples(run, sampling, again)) is not None:
+    look = partial(_kept_samples, run, sampling, again)
+    if (kept := ranks.lead(look)) is not None:
         return kept
     check_weights(run, sampling)  # before anything is written
     with locks.lock(f"samples-{run.id}-{run.images}-{sampling.digest}", f"drawing samples of {run.id}"):
-        if (kept := _kept_samples(run, sampling, again)) is not None:
+        if (kept := ranks.lead(look)) is not None:
             return kept
         return _make(run, sampling)
 
@@ -90,15 +93,34 @@ def _kept_samples(run: Run, sampling: Sampling, again: bool) -> Tensor | None:
 
 def _make(run: Run, sampling: Sampling) -> Tensor:
     path, there = beside(run, sampling, layout.SAMPLES)
-    drafts.sweep(path.parent)
-    drawn = _draw(run, sampling, path.parent)
+    drawn = ranks.lead(lambda: _begun(run, path.parent))
+    for batch, seconds in _batches(run, sampling, drawn.counts["batches"]):
+        ranks.lead(partial(drawn.append, batch, seconds))
+    told = {"processes": ranks.count(), **conditions(run.learner.device)}
+    return ranks.lead(lambda: _finished(run, sampling, drawn, path, there, told))
+
+
+def _begun(run: Run, folder: Path) -> drawing.Stream:
+    """The file that batches go to one by one, new or as an interrupted drawing left it."""
+    drafts.sweep(folder)
+    like = run.dataset.samples
+    return drawing.Stream(folder / layout.DRAWING, like.dtype, like.shape[1:], result_versions("sampling")["sampling"])
+
+
+def _finished(
+    run: Run, sampling: Sampling, drawn: drawing.Stream, path: Path, there: bool, told: dict[str, Any]
+) -> Tensor:
+    """All samples, kept at `path` with their sheet and record, which has what is `told` of how they were drawn."""
     made = drawn.read()
+    if len(made) != sampling.n:
+        drawn.forget()
+        raise GendiffError(f"{len(made)} of {sampling.n} samples of {run.id} were drawn: draw them once more")
     if run.dataset.is_image:
         with files.writing(path.with_name(layout.SHEET)) as draft:
             images.save_png(images.sheet(made[:40], columns=10), draft)
     files.write_tensors(path, {"samples": made})
     record = {"sampling": sampling.to_dict(), "seconds": drawn.counts["seconds"], "sha256": files.sha256(path)}
-    record |= {"versions": result_versions("sampling"), **conditions(run.learner.device)}
+    record |= {"versions": result_versions("sampling"), **told}
     files.write_json(path.with_name(layout.SAMPLING), record)
     drawn.forget()
     for name in ("trajectory-*", "neighbours-*"):  # of what older samplers drew; scores tell it themselves
@@ -107,22 +129,22 @@ def _make(run: Run, sampling: Sampling) -> Tensor:
     return made
 
 
-def _draw(run: Run, sampling: Sampling, folder: Path) -> drawing.Stream:
-    """Draw all samples. Each batch goes to disk; an interrupted drawing goes on from there.
+def _batches(run: Run, sampling: Sampling, first: int) -> Iterator[tuple[Tensor, float]]:
+    """The batches of the samples from number `first` on, in stored form, and the seconds that each took.
 
-    It can, since a batch's noise depends on its number alone.
+    A batch's noise depends on its number alone, so an interrupted drawing can go on, and several processes can draw as
+    many batches at a time.
     """
-    bridge, like = run.dataset.bridge, run.dataset.samples
-    drawn = drawing.Stream(folder / layout.DRAWING, like.dtype, like.shape[1:], result_versions("sampling")["sampling"])
-    for batch in range(drawn.counts["batches"], -(-sampling.n // sampling.batch_size)):
-        started = time.monotonic()
-        n = min(sampling.batch_size, sampling.n - batch * sampling.batch_size)
-        last = deque(_states(run, n, sampling, batch), maxlen=1).pop()
-        drawn.append(bridge.decode(last.x).cpu(), time.monotonic() - started)
-    if (n := len(drawn.read())) != sampling.n:
-        drawn.forget()
-        raise GendiffError(f"{n} of {sampling.n} samples of {run.id} were drawn: draw them once more")
-    return drawn
+    bridge, n_batches = run.dataset.bridge, -(-sampling.n // sampling.batch_size)
+    for start in range(first, n_batches, ranks.count()):
+        started, batch, mine = time.monotonic(), start + ranks.rank(), None
+        if batch < n_batches:
+            n = min(sampling.batch_size, sampling.n - batch * sampling.batch_size)
+            last = deque(_states(run, n, sampling, batch), maxlen=1).pop()
+            mine = bridge.decode(last.x).cpu()
+        drawn = [found for found in ranks.gathered(mine) if found is not None]
+        seconds = (time.monotonic() - started) / len(drawn)
+        yield from ((found, seconds) for found in drawn)
 
 
 def sampling_record(run: Run, sampling: Sampling) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from .. import ranks
 from ..config import Config
 from ..data.dataset import Dataset
 from ..device import conditions
@@ -42,10 +43,10 @@ def new_record(config: Config, dataset: Dataset, learner: Learner, steps_per_epo
 
 def begin_segment(record: dict[str, Any], device: torch.device, engine: str, images: int) -> dict[str, Any]:
     """The segment that begins after so many images, added to the record. One that nothing has changed since goes on."""
-    told = conditions(device) | {"engine": engine}
+    told = conditions(device) | {"engine": engine, "processes": ranks.count()}
     record |= told  # which tells those of its last segment
     made = told | {"tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32}
-    last = record["segments"][-1] if record["segments"] else {}
+    last = {"processes": 1} | record["segments"][-1] if record["segments"] else {}  # older ones do not tell it
     if any(last.get(k) != v for k, v in made.items()):
         counts = {"first_image": images, "images": 0, "seconds": 0.0, "processor_seconds": 0.0}
         record["segments"].append(made | counts)
@@ -54,7 +55,10 @@ def begin_segment(record: dict[str, Any], device: torch.device, engine: str, ima
 
 
 class Clock:
-    """Seconds of a segment, less what was spent aside on sheets and snapshots, which are no training."""
+    """Seconds of a segment, less what was spent aside on sheets and snapshots, which are no training.
+
+    Processor seconds are those of all processes that share the training.
+    """
 
     def __init__(self, segment: dict[str, Any], record: dict[str, Any]) -> None:
         self.segment, self.record = segment, record
@@ -63,7 +67,8 @@ class Clock:
     @contextmanager
     def aside(self, progress: Progress) -> Iterator[None]:
         """Book what was trained until now; what is done inside is not counted."""
-        spent = {"seconds": time.monotonic() - self.wall, "processor_seconds": time.process_time() - self.processor}
+        processor = sum(ranks.gathered(time.process_time() - self.processor))
+        spent = {"seconds": time.monotonic() - self.wall, "processor_seconds": processor}
         for name, value in spent.items():
             self.segment[name] += value
             self.record[name] += value

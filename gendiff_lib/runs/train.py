@@ -4,7 +4,6 @@ import datetime
 import math
 import sys
 import time
-from collections import deque
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,15 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from .. import paths
-from ..autoencoder import COLUMNS, Autoencoder, encoded
-from ..config import Config, Sampling
-from ..data import images, load
+from .. import paths, ranks
+from ..autoencoder import encoded
+from ..config import Config
+from ..data import load
 from ..data.dataset import Dataset, check_same
 from ..device import forget_peak, peak_memory, wait_for
 from ..errors import GendiffError
-from ..learner import Learner, Method
+from ..learner import Learner
 from ..progress import Progress, TrainingError, check_state
-from ..streams import stream
 from ..training.build import build, images_at, start, training_data
 from ..training.engine import accelerate, engine_for, fitting_threads
 from ..training.loop import check_losses, fit
@@ -30,10 +28,10 @@ from . import drafts, files, layout, locks
 from .record import images_in, read_record
 from .run import Run, codec_of, find, folders, needed
 from .segments import Clock, begin_segment, new_record
+from .sheets import write_sheet
 
 CHECKPOINT_SECONDS = 30.0
 BAR: dict[str, Any] = {"unit": "img", "unit_scale": True, "mininterval": 1.0}  # of the bar that shows progress
-SHEET = Sampling(n=40, seed=0, batch_size=40)  # the fixed noise of the contact sheets over training
 
 
 class OutOfTime(GendiffError):
@@ -45,10 +43,10 @@ def train(config: Config, deadline: float = math.inf, *, again: bool = False, wa
 
     Another process that trains the same run is waited for; without `wait` that is locks.Busy. GendiffError where
     something cannot be done; OutOfTime where time.monotonic() passes `deadline` before the end. With `again` a
-    published run is no answer: it is trained here.
+    published run is no answer: it is trained here. Processes that torchrun started train it together.
     """
-    drafts.sweep(paths.runs_dir())
-    if (run := find(config)) and not (again and run.published):
+    ranks.lead(lambda: drafts.sweep(paths.runs_dir()))
+    if (run := ranks.lead(lambda: find(config))) and not (again and run.published):
         run.check_data()
         return run
     dataset = training_data(config, codec_of)
@@ -62,7 +60,8 @@ def train(config: Config, deadline: float = math.inf, *, again: bool = False, wa
         try:
             return training.run(deadline)
         finally:
-            if training.hidden.exists() and not (training.hidden / layout.CHECKPOINT).exists():
+            begun = training.hidden.exists() and not (training.hidden / layout.CHECKPOINT).exists()
+            if begun and ranks.rank() == 0:
                 with drafts.removing(training.hidden):
                     pass  # nothing in it could be gone on from
 
@@ -103,33 +102,31 @@ class _Training:
 
     def run(self, deadline: float) -> Run:
         """Train to the end and return the finished run."""
-        self.hidden.mkdir(parents=True, exist_ok=True)
+        ranks.lead(lambda: self.hidden.mkdir(parents=True, exist_ok=True))
         self._resume()
         if self.progress.images < self.target:
-            with fitting_threads(self.record["operations_per_image"] * self.config.batch_size):
+            with fitting_threads(self.record["operations_per_image"] * self.config.batch_size // ranks.count()):
                 self._train(deadline)
-        if str(self.target) not in self.record["snapshots"]:  # a checkpoint from just here was taken up
-            self._snapshot(self.progress)
-        return self._finish()
+        return ranks.lead(self._finish)
 
     def _train(self, deadline: float) -> None:
         step = accelerate(self.learner, self.engine)  # after a resume: a graph keeps the memory that it was captured on
         forget_peak(self.learner.device)
         clock = Clock(begin_segment(self.record, self.learner.device, self.engine, self.progress.images), self.record)
-        shown = sys.stderr.isatty() or "ipykernel" in sys.modules
+        shown = (sys.stderr.isatty() or "ipykernel" in sys.modules) and ranks.rank() == 0
         bar = tqdm(total=self.target, initial=self.progress.images, desc=self.config.name, disable=not shown, **BAR)
         try:
             with bar:
                 feed = encoded(self.dataset, self.config.image_size)
                 for progress in fit(self.learner, feed, self.config, self.progress, step):
                     bar.update(progress.images - bar.n)
-                    due = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
-                    wanted = progress.images in self.wanted
-                    late = time.monotonic() > deadline and progress.images < self.target
+                    now, wanted = time.monotonic(), progress.images in self.wanted
+                    due, late = ranks.agreed(now - self.saved_at > CHECKPOINT_SECONDS, now > deadline)
+                    late = late and progress.images < self.target
                     if due or wanted or late:
                         wait_for(self.learner.device)
                         with clock.aside(progress):
-                            self._pause(bar, progress, wanted)
+                            ranks.lead(partial(self._pause, bar, progress, wanted))
                     if late:
                         raise OutOfTime(f"{progress.epochs:.4g} of {self.config.epochs:g} epochs are in its checkpoint")
         except TrainingError as error:
@@ -176,27 +173,10 @@ class _Training:
         entry |= {k: self.record[k] for k in ("seconds", "processor_seconds")}
         entry |= {"rows": len(progress.history), "sha256": files.sha256(path)}
         entry |= self.learner.assess(partial(load, self.config.dataset))
-        if self.dataset.is_image and (how := self._sheet(self.hidden / layout.sheet(progress.images))):
-            entry["sheet"] = how
+        if self.dataset.is_image:
+            how = write_sheet(self.hidden / layout.sheet(progress.images), self.learner, self.dataset)
+            entry |= {"sheet": how} if how else {}
         self.record["snapshots"][str(progress.images)] = entry
-
-    def _sheet(self, path: Path) -> dict[str, Any] | None:
-        """Draw the contact sheet of what makes images; returns how."""
-        learner = self.learner
-        if isinstance(learner, Autoencoder):
-            how: dict[str, Any] = {"split": "test", "n": SHEET.n // 2}
-            shown = learner.pairs(load(self.config.dataset, how["split"]).choose(how["n"], "checked").samples)
-        elif isinstance(learner, Method):
-            sampling = learner.resolve(SHEET.but(**learner.preview))
-            rng, how = stream("sheet", sampling.seed, device=learner.device), sampling.to_dict()
-            with torch.compiler.set_stance("force_eager"):  # not worth compiling for another shape
-                last = deque(learner.sample(sampling.n, sampling, rng), maxlen=1).pop()
-            shown = self.dataset.bridge.decode(last.x).cpu()
-        else:
-            return None
-        with files.writing(path) as draft:
-            images.save_png(images.sheet(shown, columns=COLUMNS), draft)
-        return how
 
     def _save(self) -> None:
         """A checkpoint, unless the losses since the last one are not finite: then the last good one stays."""
@@ -207,6 +187,8 @@ class _Training:
 
     def _finish(self) -> Run:
         """Write record and history; then the hidden folder becomes the run, or its snapshots are added to it."""
+        if str(self.target) not in self.record["snapshots"]:  # a checkpoint from just here was taken up
+            self._snapshot(self.progress)
         history, first = self.progress.so_far(check_losses(self.progress, self.config), self.learner.diagnose())
         self.record |= {
             "config": self.config.to_dict(),

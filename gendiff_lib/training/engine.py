@@ -13,11 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import ranks
 from ..diffusion.config import DiffusionConfig
 from ..graphs import WARM_UP, named_engine
 from ..learner import Learner
 from ..paths import cache_dir
 from ..progress import Progress
+from .distributed import SharedStep
 
 WORTH_COMPILING = 5_000_000  # images that a training must see before compiling pays: a guess, not measured
 WORTH_A_THREAD = 4e9  # operations of a step
@@ -26,8 +28,11 @@ WORTH_A_THREAD = 4e9  # operations of a step
 def engine_for(learner: Learner, images: int) -> str:
     """How a training of so many images will run: what GENDIFF_ENGINE names, else what pays.
 
-    A graph takes a GPU, and a learner whose step can be captured: "graph" is "eager" where there is none.
+    A graph takes a GPU, and a learner whose step can be captured: "graph" is "eager" where there is none. Several
+    processes run eagerly: their messages are in no graph.
     """
+    if ranks.count() > 1:
+        return "eager"
     named, able = named_engine(), learner.device.type == "cuda" and learner.capturable
     if named == "auto":
         config = learner.config
@@ -69,7 +74,10 @@ def lay_out(learner: Learner) -> None:
 
 
 def accelerate(learner: Learner, engine: str) -> Step:
-    """The learner's step by an engine. Learners whose step cannot be captured keep to eager or compiled steps."""
+    """The learner's step by an engine, or by several processes.
+
+    Learners whose step cannot be captured keep to eager or compiled steps.
+    """
     if engine == "compile":
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "inductor"))
         for name, module in learner.modules.items():
@@ -80,6 +88,8 @@ def accelerate(learner: Learner, engine: str) -> Step:
         for group in optimizer.param_groups:
             if "capturable" in group:  # a checkpoint may have come from another engine or device
                 group["capturable"] = captured
+    if ranks.count() > 1:
+        return SharedStep(learner)
     return CapturedStep(learner) if captured else learner.step
 
 

@@ -7,7 +7,7 @@ from .paper import printed, table1
 from .points import POINT_COLUMNS, points
 from .rows import ranked, told_apart
 from .scores import SEEDS_NOTE, famous, leads, scores, seeds
-from .speed import measured, scoring, speed
+from .speed import measured, processes, scoring, speed
 from .table import of_rows
 from .trust import agreement, errors, unlike
 from .validation import calibration, damage, splits, validation
@@ -30,6 +30,7 @@ __all__ = [
     "of_rows",
     "points",
     "printed",
+    "processes",
     "ranked",
     "scores",
     "scoring",

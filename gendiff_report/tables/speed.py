@@ -37,6 +37,16 @@ def scoring() -> Exhibit[dict[str, dict[str, Any]]]:
     return Exhibit("".join(shown), results)
 
 
+def processes() -> Exhibit[dict[str, dict[str, Any]]]:
+    """Every benchmark of several processes that share a training."""
+    results, shown = benchmarks("processes"), []
+    for name, result in results.items():
+        meanwhile = f"Beside {result['beside']}, at {result['date'][:10]}"
+        rows = process_rows(result, measured_row(name, result))
+        shown += [filed(rows, f"{where(result)}. {meanwhile}."), _notes(result)]
+    return Exhibit("".join(shown), results)
+
+
 def benchmarks(kind: str) -> dict[str, dict[str, Any]]:
     """The tracked results whose file names begin with `kind`, by file name."""
     return {p.stem: files.read_json(p) for p in benchmark_results() if p.stem.startswith(kind)}
@@ -71,6 +81,9 @@ def _bench_command(name: str, result: Mapping[str, Any]) -> str:
     if name.startswith("speed"):
         words, of = ["python -m benchmarks speed", f"--threads {result['threads']}"], result["settings"]
         options = ("seconds", "rounds", "sampling_steps", "dataset")
+    elif name.startswith("processes"):
+        words, of = ["python -m benchmarks processes"], result["settings"]
+        options = ("processes", "seconds", "rounds", "dataset")
     else:
         words, of = [f"OMP_NUM_THREADS={result['threads']} python -m benchmarks scoring"], result
         options = ("n_fake", "n_real", "repeats", "dataset")
@@ -129,6 +142,22 @@ def scoring_rows(result: Mapping[str, Any], how: Mapping[str, str]) -> list[dict
             "peak memory, GB": _spread(found["peak_bytes"], how, 1e9),
         }
         for name, found in result["contestants"].items()
+    ]
+
+
+def process_rows(result: Mapping[str, Any], how: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A row a training: images a second by one process, by as many threads, by as many processes, and what that is."""
+    n = result["settings"]["processes"]
+    of = "the rounds' ratios"
+    return [
+        {
+            "": f"{found['title']}, batches of {found['batch_size']}",
+            **{f"images/s, {label}": _spread(rate, how) for label, rate in found["images_per_second"].items()},
+            f"of {n} times one process": _spread(found["efficiency"], how, of=of),
+            "by processor time": _spread(found["by_processor_time"], how, of=of),
+            f"of {n} threads": _spread(found["over_threads"], how, of=of),
+        }
+        for found in result["trainings"].values()
     ]
 
 

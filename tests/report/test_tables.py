@@ -3,12 +3,20 @@ import shlex
 
 import pytest
 
-from benchmarks import scoring, speed
+from benchmarks import processes, scoring, speed
 from gendiff_lib.evaluation.scores import VALUES, ScoreError
 from gendiff_lib.runs import files
 from gendiff_report.number import over
 from gendiff_report.tables import rows as score_rows
-from gendiff_report.tables.speed import benchmark_results, contest_rows, measured_row, ratio_rows, scoring_rows, where
+from gendiff_report.tables.speed import (
+    benchmark_results,
+    contest_rows,
+    measured_row,
+    process_rows,
+    ratio_rows,
+    scoring_rows,
+    where,
+)
 from gendiff_report.tables.table import aligned, table
 from tests.evaluation.test_metrics import OWN, gaussian, scored
 
@@ -101,7 +109,7 @@ def test_sides_of_unlike_protocols_are_not_compared():
 
 
 def test_every_tracked_benchmark_is_shown_whole():
-    kinds = {"speed": 0, "scoring": 0}
+    kinds = {"speed": 0, "scoring": 0, "processes": 0}
     for path in benchmark_results():
         result = files.read_json(path)
         kinds[path.stem.partition("-")[0]] += 1
@@ -111,6 +119,11 @@ def test_every_tracked_benchmark_is_shown_whole():
         if "contests" in result:
             asked = speed._parser().parse_args(words[words.index("speed") + 1 :])
             assert (asked.threads, asked.rounds) == (result["threads"], result["settings"]["rounds"])
+        elif "trainings" in result:
+            asked = processes._parser().parse_args(words[words.index("processes") + 1 :])
+            assert {k: getattr(asked, k) for k in ("processes", "rounds", "dataset")} == {
+                k: result["settings"][k] for k in ("processes", "rounds", "dataset")
+            }
         else:
             asked = scoring._parser().parse_args(words[words.index("scoring") + 1 :])
             assert (asked.n_real, asked.repeats) == (result["n_real"], result["repeats"])
@@ -119,6 +132,8 @@ def test_every_tracked_benchmark_is_shown_whole():
             assert len(rows) == sum(len(c["ratios"]) for c in result["contests"].values())
             assert {row["reached"] for row in rows} <= {"yes", "no", ""}
             assert all(contest_rows(c, how) for c in result["contests"].values())
+        elif "trainings" in result:
+            assert len(process_rows(result, how)) == len(result["trainings"]) == 2
         else:
             assert [row[""] for row in scoring_rows(result, how)] == list(result["contestants"])
     assert all(kinds.values())

@@ -46,6 +46,8 @@ def test_on_another_machine_losses_agree_within_the_tolerance_or_differ(gan, mon
     assert replay(run).verdict == "close"
     run.record["first_losses"][3]["loss_g"] *= 1.001
     assert replay(run).verdict == "close"
+    run.record["segments"][0] = train(gan.but(epochs=6)).record["segments"][0] | {"processes": 2}
+    assert replay(run).verdict == "close"
     run.record["first_losses"][3]["loss_g"] *= 1.1
     assert replay(run).why.startswith("loss_g of update 4 is ")
 

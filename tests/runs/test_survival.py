@@ -1,11 +1,8 @@
 """What is on disk survives kills, longer and shorter trainings, and several processes at once."""
 
-import gc
 import json
 import os
 import shutil
-import traceback
-import warnings
 
 import pytest
 import torch
@@ -25,31 +22,11 @@ from gendiff_lib.runs.run import find
 from gendiff_lib.runs.samples import sample
 from gendiff_lib.runs.train import OutOfTime, train
 
+from ..forking import begin, end
+
 pytestmark = pytest.mark.usefixtures("published")
 FEW = Sampling(n=7, batch_size=3)
 KILLED = 9
-
-
-def begin(work):
-    """Do `work` in another process; returns its number. It shares what was imported, and nothing that is done."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, which touch nothing here
-        pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            gc.disable()
-            work()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return pid
-
-
-def end(pid):
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def pixels(images):
