@@ -19,6 +19,7 @@ from ..learner import Method
 from ..streams import stream
 from ..versions import outdated, result_versions
 from . import drafts, drawing, files, layout, locks
+from .claims import Claim
 from .run import Run
 
 
@@ -64,10 +65,10 @@ def sample(run: Run, sampling: Sampling, *, again: bool = False) -> Tensor:
     if (kept := _kept_samples(run, sampling, again)) is not None:
         return kept
     check_weights(run, sampling)  # before anything is written
-    with locks.lock(f"samples-{run.id}-{run.images}-{sampling.digest}", f"drawing samples of {run.id}"):
+    with locks.lock(f"samples-{run.id}-{run.images}-{sampling.digest}", f"drawing samples of {run.id}") as held:
         if (kept := _kept_samples(run, sampling, again)) is not None:
             return kept
-        return _make(run, sampling)
+        return _make(run, sampling, held)
 
 
 def check_drawable(run: Run, sampling: Sampling) -> None:
@@ -88,10 +89,10 @@ def _kept_samples(run: Run, sampling: Sampling, again: bool) -> Tensor | None:
         return files.read_tensors(path)["samples"]
 
 
-def _make(run: Run, sampling: Sampling) -> Tensor:
+def _make(run: Run, sampling: Sampling, held: Claim) -> Tensor:
     path, there = beside(run, sampling, layout.SAMPLES)
     drafts.sweep(path.parent)
-    drawn = _draw(run, sampling, path.parent)
+    drawn = _draw(run, sampling, path.parent, held)
     made = drawn.read()
     if run.dataset.is_image:
         with files.writing(path.with_name(layout.SHEET)) as draft:
@@ -107,7 +108,7 @@ def _make(run: Run, sampling: Sampling) -> Tensor:
     return made
 
 
-def _draw(run: Run, sampling: Sampling, folder: Path) -> drawing.Stream:
+def _draw(run: Run, sampling: Sampling, folder: Path, held: Claim) -> drawing.Stream:
     """Draw all samples. Each batch goes to disk; an interrupted drawing goes on from there.
 
     It can, since a batch's noise depends on its number alone.
@@ -118,6 +119,7 @@ def _draw(run: Run, sampling: Sampling, folder: Path) -> drawing.Stream:
         started = time.monotonic()
         n = min(sampling.batch_size, sampling.n - batch * sampling.batch_size)
         last = deque(_states(run, n, sampling, batch), maxlen=1).pop()
+        held.check()
         drawn.append(bridge.decode(last.x).cpu(), time.monotonic() - started)
     if (n := len(drawn.read())) != sampling.n:
         drawn.forget()
