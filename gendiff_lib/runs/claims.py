@@ -11,13 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import GendiffError
-from .drafts import alive
-from .files import HOST, draft_of, explained
+from .files import draft_of, explained
+from .process import Process
 
 BEAT = 5.0  # seconds between two signs of life
 SILENCE = 60.0  # seconds without one after which a holder on another host counts as dead
@@ -26,24 +25,6 @@ RELEASED = "released"
 
 class Lost(GendiffError):
     """Another process has taken over what this one held, which had shown no sign of life."""
-
-
-def _here() -> str:
-    """Where a process's number means something: this start of the system, and in it this space of numbers."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:  # no Linux
-        return HOST
-
-
-def _began(pid: int) -> str:
-    """When a process began, in ticks; empty where there is none, or no telling. A later one of its number differs."""
-    try:
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if told[0] in "ZX" else told[19]  # ended, though its parent has not asked how
 
 
 def newest(folder: Path) -> int:
@@ -114,42 +95,39 @@ class Watch:
         `flocked` is whether the system's lock was had too, None where there is none. It is insisted on where the last
         holder had it: then a process of an earlier version, which knows no claims, has it now.
         """
-        number, last = self._look()
-        if last is None:
-            return None
-        if flocked is False and last.get("flocked", True):
+        number, over, insisted = self._look()
+        if over and insisted and flocked is False:
             self.alive = True
-            return None
-        return self._make(number + 1, bool(flocked))
+        elif over:
+            return self._make(number + 1, bool(flocked))
+        return None
 
-    def _look(self) -> tuple[int, dict[str, Any] | None]:
-        """The number of the claim that counts, and what it tells where it is over; nothing where there was none."""
+    def _look(self) -> tuple[int, bool, bool]:
+        """The number of the claim that counts, whether it is over, and whether the system's lock is insisted on."""
         now = time.monotonic()  # from before it is read: who is stopped in between must not take that for silence
         if not (number := newest(self.folder)):
-            return 0, {}
+            return 0, True, True
         try:
             seen = number, (self.folder / str(number)).read_text(encoding="utf-8")
         except OSError:  # the next one has just been made
-            return number, None
+            return number, False, False
         if seen != self._seen:
             self.alive = self._seen is not None
             self._seen, self._since = seen, time.monotonic()
-        state, told = _read(seen[1])
+        state, holder, flocked = _read(seen[1])
         if state == RELEASED:
-            return number, told
-        if told.get("here") == _here():
-            self.alive = alive(told["pid"]) and _began(told["pid"]) == told["began"]
-            over = not self.alive
-        else:
-            self.host = str(told.get("host", ""))
-            over = now - self._since > SILENCE
-        return number, {"flocked": False} if over else None  # what the system kept for it, it keeps in vain
+            return number, True, flocked
+        if holder and (lives := holder.lives) is not None:
+            self.alive = lives
+            return number, not lives, False  # what the system keeps for the dead, it keeps in vain
+        self.host = holder.host if holder else ""
+        return number, now - self._since > SILENCE, False
 
     def _make(self, number: int, flocked: bool) -> Claim | None:
         """The claim of this number; None where another process was first."""
-        path, pid = self.folder / str(number), os.getpid()
+        path = self.folder / str(number)
         draft = draft_of(path, f".{threading.get_ident()}")
-        told = {"host": HOST, "here": _here(), "pid": pid, "began": _began(pid), "flocked": flocked}
+        told = {"holder": asdict(Process.of(os.getpid())), "flocked": flocked}
         with explained(path):
             draft.write_bytes(_first_line("0") + json.dumps(told).encode())
             try:
@@ -168,11 +146,10 @@ class Watch:
         return Claim(path)
 
 
-def _read(text: str) -> tuple[str, dict[str, Any]]:
-    """The state that a claim tells, and of whom; nobody's where it is damaged."""
+def _read(text: str) -> tuple[str, Process | None, bool]:
+    """The state that a claim tells, its holder, and whether that had the system's lock; nobody where it is damaged."""
     state, _, rest = text.partition("\n")
-    with suppress(ValueError):
+    with suppress(ValueError, TypeError, KeyError):
         told = json.loads(rest)
-        if isinstance(told, dict):
-            return state.strip(), told
-    return state.strip(), {}
+        return state.strip(), Process(**told["holder"]), bool(told["flocked"])
+    return state.strip(), None, True

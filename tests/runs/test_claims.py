@@ -15,6 +15,7 @@ import pytest
 from gendiff_lib import paths
 from gendiff_lib.runs import claims, locks
 from gendiff_lib.runs.claims import Claim, Watch, newest
+from gendiff_lib.runs.process import Process
 
 
 def hold(held, done):
@@ -61,10 +62,10 @@ def folder(tmp_path):
 
 def held_elsewhere(folder, number=1, state="0", **more):
     """A claim of a holder on another host."""
-    told = {"host": "node7", "here": "another boot", "pid": 1, "began": "1", "flocked": True} | more
+    holder = {"host": "node7", "here": "another boot", "pid": 1, "began": "1"} | more
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / str(number)
-    path.write_bytes(claims._first_line(state) + json.dumps(told).encode())
+    path.write_bytes(claims._first_line(state) + json.dumps({"holder": holder, "flocked": True}).encode())
     return Claim(path)
 
 
@@ -117,8 +118,9 @@ def test_of_many_that_want_it_at_once_one_holds_it_at_a_time(folder, quick):
 
 def test_a_holder_on_this_host_that_was_killed_is_noticed_at_once(no_flock, holder):
     other = holder()
+    known = Process.of(other.pid)
     os.kill(other.pid, signal.SIGKILL)
-    while claims._began(other.pid):
+    while known.lives:
         time.sleep(0.01)
     began = time.monotonic()
     with locks.lock("a", "training a", wait=False):  # nobody has asked how it ended: its number is still taken
@@ -126,7 +128,7 @@ def test_a_holder_on_this_host_that_was_killed_is_noticed_at_once(no_flock, hold
 
 
 def test_a_process_that_has_a_dead_holders_number_is_not_taken_for_it(folder):
-    held_elsewhere(folder, here=claims._here(), pid=os.getpid(), began="1")
+    held_elsewhere(folder, here=Process.of(os.getpid()).here, pid=os.getpid(), began="1")
     assert taken(folder)[0].path.name == "2"
     assert os.listdir(folder) == ["2"]
 
@@ -182,7 +184,7 @@ def test_who_was_stopped_while_it_looked_does_not_take_that_for_silence(folder, 
 
 
 def test_of_many_that_find_a_dead_holder_one_takes_over(folder):
-    held_elsewhere(folder, here=claims._here(), pid=os.getpid(), began="1")
+    held_elsewhere(folder, here=Process.of(os.getpid()).here, pid=os.getpid(), began="1")
     ready = threading.Barrier(8)
 
     def one(_):
