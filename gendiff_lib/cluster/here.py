@@ -14,12 +14,10 @@ from ..errors import ConfigError, GendiffError
 from ..runs.process import Process
 from ..runs.run import find
 from .job import GRACE, Job
-from .record import DONE, FAILED, Record, key, name
+from .record import DONE, FAILED, Key, Record, key, name
 
 POLL = 0.2  # seconds between two looks at the jobs
 FOREVER = 60 * 24 * 365  # minutes: a job here has no limit
-
-Key = tuple[str, float]
 
 
 def slots(gpus: int, at_once: int | None) -> list[list[int]]:

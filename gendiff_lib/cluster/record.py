@@ -18,8 +18,10 @@ QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 UNKNOWN = "submitted"  # where Slurm cannot be asked
 _AT_WORK = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
 
+Key = tuple[str, float]
 
-def key(config: Config) -> tuple[str, float]:
+
+def key(config: Config) -> Key:
     """What tells jobs apart: the run, and how long it is trained."""
     return config.digest, config.epochs
 
@@ -52,7 +54,8 @@ class Record:
     @property
     def path(self) -> Path:
         """Its file: one for each run and length, of the last job."""
-        return _place(self.config)
+        name, digest, epochs = self.config.name, self.config.digest, as_text(self.config.epochs)
+        return paths.runs_dir() / layout.job(name, digest, epochs)
 
     @property
     def told(self) -> str:
@@ -75,15 +78,6 @@ class Record:
             return UNKNOWN
         told = queue.get(self.id)
         return FAILED if told is None else RUNNING if told in _AT_WORK else QUEUED
-
-
-def _place(config: Config) -> Path:
-    return paths.runs_dir() / layout.job(config.name, config.digest, as_text(config.epochs))
-
-
-def record_of(config: Config) -> Record | None:
-    """The last job that was to train `config` for so many epochs; None where there was none."""
-    return _read(path) if (path := _place(config)).exists() else None
 
 
 def records() -> list[Record]:

@@ -12,9 +12,7 @@ from ..errors import GendiffError
 from ..runs.run import all_runs
 from .job import GRACE, Job
 from .limits import Limits
-from .record import Record, key, name
-
-Key = tuple[str, float]
+from .record import Key, Record, key, name
 
 
 def queue() -> dict[str, str] | None:
@@ -56,6 +54,7 @@ def _set(executor: Any, minutes: int, after: str, gpus: int, at_once: int | None
         time=minutes,
         signal_delay_s=GRACE,
         stderr_to_stdout=True,
+        setup=[f"export SUBMITIT_PREEMPT_SIGNAL={os.environ['SUBMITIT_PREEMPT_SIGNAL']}"],  # whatever --export says
         additional_parameters={"requeue": True, **dependency},
         **({"gpus_per_node": gpus} if gpus else {}),
         **({"array_parallelism": at_once} if at_once else {}),

@@ -13,7 +13,7 @@ from ..errors import GendiffError
 from ..runs import layout, locks
 from ..runs.run import find
 from . import here, slurm
-from .record import FAILED, Record, key, name, record_of, records
+from .record import DONE, FAILED, Key, Record, key, name, records
 
 TIMEOUTS = 20  # how often a job that its limit has ended may go on
 CLUSTERS = ("slurm", "local")
@@ -21,26 +21,24 @@ CLUSTERS = ("slurm", "local")
 
 @dataclass
 class _Plan:
-    """What is missing, what it needs first, and what is on its way; `news` are of what was asked for."""
+    """What is missing, what it needs first, and what is on its way."""
 
-    missing: dict[tuple[str, float], Config] = field(default_factory=dict)
-    active: dict[tuple[str, float], Record] = field(default_factory=dict)
-    news: list[str] = field(default_factory=list)
+    active: dict[Key, Record]
+    missing: dict[Key, Config] = field(default_factory=dict)
 
-    def add(self, config: Config, queue: dict[str, str] | None, *, asked: bool = True) -> None:
-        """Find out where a run stands, and what it needs."""
+    def add(self, config: Config, queue: dict[str, str] | None) -> str:
+        """Find out where a run stands, and what it needs; news of one that needs no job."""
         if run := find(config):
-            self.news += [f"{name(config)}: is there ({run.folder})"] if asked else []
-            return
-        record = record_of(config)
-        state = record.state(queue) if record else FAILED
-        if record and state != FAILED:
-            self.active[key(config)] = record
-            self.news += [f"{name(config)}: {state} already{record.told}"] if asked else []
-            return
+            return f"is there ({run.folder})"
+        if record := self.active.get(key(config)):
+            return f"{record.state(queue)} already{record.told}"
+        for longer in (*self.missing.values(), *(record.config for record in self.active.values())):
+            if longer.digest == config.digest and config.epochs < longer.epochs and config.epochs in longer.snapshots:
+                return f"comes with the training to {longer.epochs:.5g} epochs"
         if config.needs:
-            self.add(config.needs, queue, asked=False)
+            self.add(config.needs, queue)
         self.missing.setdefault(key(config), config)
+        return ""
 
 
 def submit(configs: Sequence[Config], cluster: str, *, gpus: int, at_once: int | None) -> Iterator[str]:
@@ -52,10 +50,12 @@ def submit(configs: Sequence[Config], cluster: str, *, gpus: int, at_once: int |
     slots = here.slots(gpus, at_once) if cluster == "local" else []
     executor = _executor(cluster)
     with locks.lock("cluster", "submitting jobs"):
-        plan, queue = _Plan(), slurm.queue() if any(r.process is None for r in records()) else {}
+        known = records()
+        queue = slurm.queue() if any(record.process is None for record in known) else {}
+        plan = _Plan({key(r.config): r for r in known if r.state(queue) not in (DONE, FAILED)})
         for config in configs:
-            plan.add(config, queue)
-        yield from plan.news
+            if news := plan.add(config, queue):
+                yield f"{name(config)}: {news}"
         for dataset in dict.fromkeys(config.dataset for config in plan.missing.values()):
             load(dataset)  # jobs that begin together would each fetch it
         if cluster == "slurm":
@@ -70,11 +70,13 @@ def submit(configs: Sequence[Config], cluster: str, *, gpus: int, at_once: int |
 
 def _executor(cluster: str) -> Any:
     """What submits there; GendiffError where that cannot be."""
-    os.environ["SUBMITIT_PREEMPT_SIGNAL"] = "USR1"  # read when it is imported, here and in the jobs
     try:
         import submitit
+        from submitit.core.job_environment import JobEnvironment
     except ImportError:
         raise GendiffError("--cluster needs submitit: pip install 'gendiff[cluster]'") from None
+    JobEnvironment.USR_SIG = "USR1"  # which is asked for here; the jobs read it when they import submitit
+    os.environ["SUBMITIT_PREEMPT_SIGNAL"] = JobEnvironment.USR_SIG
     folder = paths.runs_dir() / layout.CLUSTER
     if cluster == "local":
         return submitit.LocalExecutor(folder, max_num_timeout=TIMEOUTS)

@@ -6,12 +6,17 @@ import pytest
 
 from gendiff_lib import paths
 from gendiff_lib.cluster import slurm
-from gendiff_lib.cluster.record import Record, record_of, records
+from gendiff_lib.cluster.record import Record, key, records
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.runs.process import Process
 from gendiff_lib.runs.train import train
 
 pytestmark = pytest.mark.usefixtures("published")
+
+
+def record_of(config):
+    """The last job that was to train it."""
+    return next((record for record in records() if key(record.config) == key(config)), None)
 
 
 @pytest.fixture

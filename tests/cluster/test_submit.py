@@ -13,7 +13,7 @@ import pytest
 from gendiff_lib import paths
 from gendiff_lib.autoencoder import AutoencoderConfig
 from gendiff_lib.cluster import here
-from gendiff_lib.cluster.record import Record, record_of, records
+from gendiff_lib.cluster.record import Record, key, records
 from gendiff_lib.cluster.submit import submit
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.runs import layout
@@ -22,6 +22,13 @@ from gendiff_lib.runs.run import find
 from gendiff_lib.runs.train import train
 
 pytestmark = pytest.mark.usefixtures("published")
+
+
+def record_of(config):
+    """The last job that was to train it."""
+    return next((record for record in records() if key(record.config) == key(config)), None)
+
+
 SBATCH = """
 n=$(($(cat {here}/count 2>/dev/null || echo 0) + 1)); echo $n >{here}/count; cp $1 {here}/script-$n
 echo "Submitted batch job $n"
@@ -114,6 +121,17 @@ def test_what_is_queued_running_or_done_is_not_submitted_again_and_what_failed_i
     assert record_of(gan).id == "1_1"
 
 
+def test_a_run_that_comes_with_a_longer_training_of_it_has_no_job_of_its_own(points, slurm):
+    long = points.but(epochs=4, snapshots=(1, 2))
+    news = to_slurm(long, points, points.but(epochs=3))
+    assert "--array=0-1%2" in asked(slurm, 1)  # to 4 and to 3 epochs
+    assert news[0] == f"points-{points.digest} (seed 0), 2 epochs: comes with the training to 4 epochs"
+    (slurm / "queue").write_text("1_0 RUNNING\n")
+    assert to_slurm(points) == [news[0], "nothing is left to submit"]
+    (slurm / "queue").write_text("")
+    assert "submitted" in to_slurm(points)[0]
+
+
 def test_limits_that_differ_make_arrays_that_differ(points, conv, gan, slurm):
     long = conv.but(epochs=10.0**9)
     to_slurm(points, gan, long)
@@ -170,7 +188,7 @@ def task_of(record):
 def test_a_job_here_is_a_process_that_makes_room_and_its_run_is_that_trained_alone(
     points, ended, tmp_path, monkeypatch
 ):
-    long, told = points.but(epochs=60), False
+    long, told = points.but(epochs=120), False
     with monkeypatch.context() as patch:
         patch.setenv("GENDIFF_RUNS", str(tmp_path / "alone"))
         alone = train(long)
@@ -179,13 +197,12 @@ def test_a_job_here_is_a_process_that_makes_room_and_its_run_is_that_trained_alo
             record = record_of(long)
             log = paths.runs_dir() / layout.CLUSTER / f"{record.id}_0_log.out"
             assert f"submitted (job {record.id}, {log})" in line
-            while "60 epochs" not in (log.read_text() if log.exists() else ""):
-                time.sleep(0.02)
-            time.sleep(0.2)
+            while not list(paths.runs_dir().glob(".training-*")):
+                time.sleep(0.01)
             os.kill(*task_of(record), signal.SIGUSR1)
             told = True
-    assert re.findall(r"making room: \S+ of 60 epochs", log.read_text())
-    assert log.read_text().count("training points (seed 0), 60 epochs") == 2
+    assert re.findall(r"making room: \S+ of 120 epochs", log.read_text())
+    assert log.read_text().count("training points (seed 0), 120 epochs") == 2
     made, weights = find(long), layout.weights(alone.images)
     for part in (weights, layout.HISTORY):
         assert (made.folder / part).read_bytes() == (alone.folder / part).read_bytes()
