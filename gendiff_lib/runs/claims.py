@@ -33,7 +33,9 @@ def newest(folder: Path) -> int:
 
 
 def _numbers(folder: Path) -> list[int]:
-    return [int(name) for name in os.listdir(folder) if name.isdecimal()]
+    with suppress(FileNotFoundError):  # somebody has removed all locks
+        return [int(name) for name in os.listdir(folder) if name.isdecimal()]
+    return []
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Claim:
 
     def check(self) -> None:
         """Lost where another process has taken over: to be asked before what is claimed is written to."""
-        if newest(self.path.parent) != int(self.path.name):
+        if newest(self.path.parent) > int(self.path.name):
             why = f"this one had shown no sign of life for {SILENCE:.0f} seconds"
             raise Lost(f"another process has taken over {self.path.parent.stem}, since {why}: give the command again")
 
@@ -136,8 +138,8 @@ class Watch:
                 if draft.stat().st_nlink == 1:  # else it was made, and the answer was lost on the way
                     return None
             finally:
-                draft.unlink()
-        if newest(self.folder) != number:  # one who slept since it looked
+                draft.unlink(missing_ok=True)
+        if newest(self.folder) > number:  # this one slept since it looked
             path.unlink(missing_ok=True)
             return None
         for older in (n for n in _numbers(self.folder) if n < number):

@@ -13,7 +13,7 @@ from ..errors import GendiffError
 from .claims import Claim, Watch
 from .files import check_writable, explained
 
-POLL = 0.2  # seconds between two looks at a lock that another process holds
+POLL = 0.5  # seconds between two looks at a lock that another process holds
 
 
 class Busy(GendiffError):
@@ -41,7 +41,8 @@ def lock(name: str, doing: str, *, wait: bool = True) -> Iterator[Claim]:
                 told = True
             time.sleep(POLL)
         with claim.kept():
-            check_writable(paths.runs_dir())  # a change of our own: now this host sees what others have renamed there
+            with suppress(OSError):
+                os.utime(paths.runs_dir())  # a change of our own: now this host sees what others have renamed there
             yield claim
 
 
