@@ -10,7 +10,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
-EXTRAS = ("book", "test")
+EXTRAS = ("book", "cluster", "test")
 
 
 def asked() -> list[str]:

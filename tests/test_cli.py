@@ -14,11 +14,13 @@ from PIL import Image
 from gendiff_lib import paths
 from gendiff_lib.cli import COMMANDS, main, training
 from gendiff_lib.cli.ending import exit_code
+from gendiff_lib.cluster.record import Record
 from gendiff_lib.config import Sampling
 from gendiff_lib.diffusion.config import TransformerNetwork
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.experiments import budget, get
 from gendiff_lib.experiments.experiment import PRESETS
+from gendiff_lib.runs.process import Process
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.train import train
 from gendiff_lib.versions import VERSIONS
@@ -322,7 +324,7 @@ def test_more_bad_input_is_one_sentence(words, named, capsys):
 
 OF_A_RUN = ("sample", "score", "bits", "replay", "publish", "calibrate")
 SIZED = {
-    "train": ["dcgan"], **{c: ["dcgan"] for c in OF_A_RUN}, "runs": [], "validate": [], "list": [],
+    "train": ["dcgan"], "sweep": ["dcgan"], **{c: ["dcgan"] for c in OF_A_RUN}, "runs": [], "validate": [], "list": [],
 }  # fmt: skip
 NO_NUMBERS = ["²", "٣", "1_000", "1e400", "nan", "inf", "abc", "0x10", "1,5", "9" * 5000]
 
@@ -417,6 +419,37 @@ def test_a_field_that_is_given_twice_is_refused(word, capsys):
 def test_options_of_everything_do_not_go_with_one_experiment(words, named, capsys):
     assert main(["train", "dcgan", *SMOKE, *words]) == 2
     assert named in one_sentence(capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--cluster", "slurm", "--budget", "1m"], "--budget does not go with --cluster"),
+        (["--cluster", "slurm", "--again"], "--again does not go with --cluster"),
+        (["--cluster", "slurm", "--threads", "1"], "--threads does not go with --cluster"),
+        (["--cluster", "cloud"], "invalid choice: 'cloud'"),
+        (["--cluster", "slurm"], "--cluster slurm needs sbatch, which is not on this machine"),
+        (["--gpus", "1"], "--gpus goes with --cluster"),
+        (["--at-once", "0"], "it must be a whole number from 1"),
+    ],
+)
+def test_what_does_not_go_to_a_cluster_is_refused(words, named, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["train", "dcgan", *SMOKE, *words]) == 2
+    assert named in one_sentence(capsys)
+    assert not paths.runs_dir().exists()
+
+
+def test_runs_tells_of_jobs_and_of_their_whole_logs(trained, capsys):
+    config, log = get("dcgan", "smoke"), "/a" * 200
+    Record.of(config, "4_0", log).write()
+    Record.of(config.but(seed=7), "", log, Process.of(os.getpid())).write()
+    assert main(["runs", *SMOKE]) == 0
+    told = capsys.readouterr().out.partition("\n\n")[2].splitlines()
+    assert told[0].split() == ["job", "run", "epochs", "state", "log"]
+    rows = {words[-2]: words for words in map(str.split, told[1:])}
+    assert rows["done"] == ["4_0", f"dcgan-{config.digest}", "2", "done", log]
+    assert rows["queued"] == [f"dcgan-{config.but(seed=7).digest}", "2", "queued", log]
 
 
 @pytest.mark.parametrize("preset", [p for p in PRESETS if p != "overnight"])

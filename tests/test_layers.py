@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "errors", "ranks", "versions", "parsing", "paths", "config", "device", "streams", "progress", "data", "graphs",
     "ema", "learner", "networks", "autoencoder", "gan", "diffusion", "classifier", "training", "runs", "evaluation",
-    "experiments", "cli", "__main__",
+    "experiments", "cluster", "cli", "__main__",
 )  # fmt: skip
 BESIDE = {"gan", "diffusion", "classifier"}  # none of these knows another
 SOURCES = sorted(p for p in (ROOT / "gendiff_lib").rglob("*.py") if p != ROOT / "gendiff_lib" / "__init__.py")

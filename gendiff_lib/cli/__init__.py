@@ -8,11 +8,11 @@ from ..errors import ConfigError
 from .ending import exit_code
 from .parser import COMMANDS, parser
 
-from . import training, samples, keeping, listing  # isort: skip  # in the order of the help
+from . import training, sweeping, samples, keeping, listing  # isort: skip  # in the order of the help
 
 SHARED = ("train", "sample", "score")  # what several processes may do together
 
-__all__ = ["COMMANDS", "keeping", "listing", "main", "samples", "training"]
+__all__ = ["COMMANDS", "keeping", "listing", "main", "samples", "sweeping", "training"]
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -1,8 +1,11 @@
 """Commands about what is on disk."""
 
 import argparse
+from collections.abc import Iterator, Sequence
 
 from .. import paths
+from ..cluster.record import Record, records
+from ..cluster.slurm import queue as slurm_queue
 from ..errors import ConfigError
 from ..evaluation.weights import INCEPTION_FEATURES, fetch
 from ..experiments.book import book_configs
@@ -40,7 +43,7 @@ def publish_command(args: argparse.Namespace) -> None:
 
 @command(*SIZE)
 def runs_command(args: argparse.Namespace) -> None:
-    """Show which runs exist, are published, missing or stale."""
+    """Show which runs exist, are published, missing or stale, and what has become of jobs."""
     rows = [("run", "epochs", "state", "seconds", "MiB", "device")]
     for run in all_runs():
         state = ("published" if run.published else "local") + (", stale" if run.stale else "")
@@ -53,6 +56,17 @@ def runs_command(args: argparse.Namespace) -> None:
             state, epochs = "begun" if begun else "missing", f"{config.epochs:.4g}"
             rows.append((f"{config.name}-{config.digest}", epochs, state, "", "", ""))
     print_table(rows)
+    if jobs := records():
+        print()
+        print_table([("job", "run", "epochs", "state", "log"), *_jobs(jobs)], cut=False)
+
+
+def _jobs(jobs: Sequence[Record]) -> Iterator[tuple[str, ...]]:
+    """What has become of each job, and the file that it writes to."""
+    queue = slurm_queue() if any(job.process is None for job in jobs) else {}
+    for job in jobs:
+        run = f"{job.config.name}-{job.config.digest}"
+        yield job.id, run, f"{job.config.epochs:.4g}", job.state(queue), job.log
 
 
 @command(option("kinds", nargs="*", metavar="KIND", help=f"what to remove: {', '.join(KINDS)}"))

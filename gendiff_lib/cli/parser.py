@@ -7,6 +7,8 @@ Examples:
   gendiff train --all                          every run that the book needs and that is missing
   gendiff train --preset paper --all --budget 25m --seeds 3    as many of them as fit, in order of worth
   gendiff train --preset overnight --all --budget 150m --publish    the study goes on; two of these share it
+  gendiff train --preset paper --all --cluster slurm --gpus 1    a job for each run that is missing
+  gendiff sweep dcgan-32 --set lrG=1e-4,2e-4 --seeds 3    trains all of them, and writes tables and a page
   gendiff replay dcgan-32 --preset overnight   does today's code still make that run?
   gendiff sample dcgan --n 100 --out dcgan.png
   gendiff score dcgan --extractor inception    IS, FID, KID, precision, recall, density, coverage
@@ -28,6 +30,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from .. import data
+from ..cluster.submit import CLUSTERS
 from ..config import Sampling
 from ..errors import ConfigError
 from ..experiments.experiment import PRESETS
@@ -123,6 +126,11 @@ RUNS = option("runs", nargs="*", default=[], metavar="RUN", help="experiment or 
 SIZE = (
     option("--preset", choices=PRESETS, default="laptop", help="size (default: laptop)"),
     option("--dataset", type=_data_set, default="", help="data set instead of the preset's own (see `gendiff list`)"),
+)
+CLUSTER = (
+    option("--cluster", choices=CLUSTERS, help="a job for each run: by Slurm, or as processes here"),
+    option("--gpus", type=whole(0, 64), help="with --cluster: GPUs of each job (default: 1, where there are any)"),
+    option("--at-once", type=whole(1), help="with --cluster: jobs at a time"),
 )
 EPOCH = option("--epoch", help="snapshot (default: the last)")
 SNAPSHOT = (RUN, *SIZE, EPOCH)

@@ -18,22 +18,15 @@ from ..experiments.queue import nothing, published, study, work
 from ..runs.replay import Replay, replay
 from ..runs.run import Run, all_runs, find
 from ..runs.train import train
-from .parser import RUNS, SIZE, command, flag, option, whole
-from .words import refuse, run_of
+from .parser import CLUSTER, RUNS, SIZE, command, flag, option, whole
+from .words import refuse, run_of, settings_of, to_cluster
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, str]:
     """--epochs, --seed and every --set, as words by the fields they name."""
     words = {name: getattr(args, name) for name in ("epochs", "seed") if getattr(args, name) is not None}
     words |= {"dataset": args.dataset} if args.dataset else {}
-    for word in args.set:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {word} is incomplete: write --set FIELD=VALUE")
-        if name in words:
-            raise ConfigError(f"{name} is given twice, as {words[name]} and as {text}: leave one out")
-        words[name] = text
-    return words
+    return settings_of(args.set, words)
 
 
 @command(
@@ -49,6 +42,7 @@ def _overrides(args: argparse.Namespace) -> dict[str, str]:
     flag("--yes", "though it takes longer than 20 minutes here"),
     flag("--again", "train it here though a published run is there"),
     option("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field by name"),
+    *CLUSTER,
 )
 def train_command(args: argparse.Namespace) -> None:
     """Train an experiment, unless a run of it is there."""
@@ -56,6 +50,8 @@ def train_command(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
     if (args.name is not None) == args.all:
         raise ConfigError("name one experiment, or give --all: `gendiff list` shows the experiments")
+    if args.cluster:
+        refuse(args, ("budget", "publish", "threads", "again"), "does not go with --cluster: leave one of them out")
     if args.all:
         if ranks.count() > 1:
             raise ConfigError("--all trains run after run in one process: name one experiment, or leave out torchrun")
@@ -76,8 +72,11 @@ def train_command(args: argparse.Namespace) -> None:
         known = args.name in EXPERIMENTS
         base = get(args.name, args.preset, dataset=args.dataset) if known else run_of(args.name, args).config
         configs = [base.told(_overrides(args))]
-        hours = math.inf if args.yes or args.again else None
-        ranks.lead(lambda: check_patience(configs[0], hours, "add --yes, or lower --epochs"))
+        if not args.cluster:
+            hours = math.inf if args.yes or args.again else None
+            ranks.lead(lambda: check_patience(configs[0], hours, "add --yes, or lower --epochs"))
+    if to_cluster(args, configs):
+        return
     for config in configs:
         there = find(config)
         before = None if args.again and there and there.published else there

@@ -4,10 +4,13 @@ import argparse
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from .. import paths
+from ..cluster.submit import submit
 from ..config import Config, Sampling
 from ..errors import ConfigError, GendiffError
 from ..evaluation.features import Extractor
@@ -38,6 +41,30 @@ def run_of(word: str, args: argparse.Namespace) -> Run:
     return run if epoch is None else run.at(Config().told({"epochs": epoch}).epochs)
 
 
+def settings_of(given: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Fields and words of every --set, besides those that are known; ConfigError for one without =, or given twice."""
+    words = dict(known)
+    for word in given:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {word} is incomplete: write --set FIELD=VALUE")
+        if name in words:
+            raise ConfigError(f"{name} is given twice, as {words[name]} and as {text}: leave one out")
+        words[name] = text
+    return words
+
+
+def to_cluster(args: argparse.Namespace, configs: Sequence[Config]) -> bool:
+    """Submit the runs where --cluster asks for it, with a line of news each; returns whether it does."""
+    if not args.cluster:
+        refuse(args, ("gpus", "at_once"), "goes with --cluster: leave it out")
+        return False
+    gpus = args.gpus if args.gpus is not None else int(args.cluster == "slurm" or torch.cuda.is_available())
+    for line in submit(configs, args.cluster, gpus=gpus, at_once=args.at_once):
+        print(line, flush=True)
+    return True
+
+
 def protocol_of(run: Run) -> Protocol:
     """The protocol of the run's experiment in its preset; where it has none, the plainest."""
     known = EXPERIMENTS.get(run.config.name)
@@ -58,10 +85,10 @@ def extractor_of(args: argparse.Namespace, dataset: str, preset: str) -> Extract
     return extractor(args.extractor if args.extractor is not None else offline_kind(dataset), dataset, preset)
 
 
-def print_table(rows: Sequence[Sequence[str]]) -> None:
+def print_table(rows: Sequence[Sequence[str]], *, cut: bool = True) -> None:
     """Print rows in columns, cut to the width of the terminal."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    room = shutil.get_terminal_size((160, 24)).columns
+    room = shutil.get_terminal_size((160, 24)).columns if cut else None
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()[:room])
 

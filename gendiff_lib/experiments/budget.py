@@ -61,13 +61,21 @@ def check_patience(config: Config, hours: float | None, remedy: str) -> None:
     TooLong where it is longer than `hours`, or than PATIENCE where that is None, with the remedy, which may name the
     {hours} that would be enough.
     """
-    if find(config):
+    check_patience_of([config], f"{config.name} to {config.epochs:.5g} epochs takes", hours, remedy)
+
+
+def check_patience_of(configs: Sequence[Config], what: str, hours: float | None, remedy: str) -> None:
+    """The same of several trainings together, of which those of other seeds take equally long; `what` begins it."""
+    alike: dict[Config, list[Config]] = {}
+    for config in (each for each in configs if not find(each)):
+        build(config, training_data(config))  # what is refused is refused before anything is measured or told
+        alike.setdefault(config.but(seed=0), []).append(config)
+    if not alike:
         return
-    build(config, training_data(config))  # what is refused is refused before anything is measured or told
-    seconds = seconds_left(config)
+    seconds = sum(len(several) * seconds_left(several[0]) for several in alike.values())
     allowed = PATIENCE if hours is None else hours * 3600
     span = f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.0f} minutes"
-    told = f"{config.name} to {config.epochs:.5g} epochs takes about {span} here"
+    told = f"{what} about {span} here"
     if seconds > allowed:
         raise TooLong(f"{told}: {remedy.format(hours=math.ceil(ROOM * seconds / 3600))}")
     if seconds > 60.0:

@@ -17,12 +17,13 @@ def sweep(folder: Path) -> None:
     for place, folders, files in os.walk(folder):  # which passes over what vanishes meanwhile
         for path in (Path(place, name) for name in (*folders, *files)):
             told = _DRAFT.fullmatch(path.name)
-            if told and not _alive(int(told[1])):
+            if told and not alive(int(told[1])):
                 with suppress(OSError):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether this machine has a process of that number."""
     try:
         os.kill(pid, 0)
     except OSError as error:

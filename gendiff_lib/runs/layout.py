@@ -56,6 +56,14 @@ def training(digest: str, only: int | None = None) -> str:
     return f".training-{digest}" + (f"-{only}" if only else "")
 
 
+CLUSTER = ".cluster"  # the folder of jobs, with their logs
+
+
+def job(name: str, digest: str, epochs: str) -> Path:
+    """What is known of the last job that was to train a run."""
+    return Path(CLUSTER) / f"{name}-{digest}-{epochs}.json"
+
+
 # What a run is without its weights, and what its pages show: this is published.
 SAMPLE_SHEETS, NEIGHBOURS = f"{SAMPLE_SETS}/*/{SHEET}", f"{SAMPLE_SETS}/*/neighbours-*.safetensors"
 LIGHT = (

@@ -21,6 +21,7 @@ from ..learner import Method
 from ..streams import stream
 from ..versions import outdated, result_versions
 from . import drafts, drawing, files, layout, locks
+from .claims import Claim
 from .run import Run
 
 
@@ -67,10 +68,10 @@ def sample(run: Run, sampling: Sampling, *, again: bool = False) -> Tensor:
     if (kept := ranks.lead(look)) is not None:
         return kept
     check_weights(run, sampling)  # before anything is written
-    with locks.lock(f"samples-{run.id}-{run.images}-{sampling.digest}", f"drawing samples of {run.id}"):
+    with locks.lock(f"samples-{run.id}-{run.images}-{sampling.digest}", f"drawing samples of {run.id}") as held:
         if (kept := ranks.lead(look)) is not None:
             return kept
-        return _make(run, sampling)
+        return _make(run, sampling, held)
 
 
 def check_drawable(run: Run, sampling: Sampling) -> None:
@@ -91,11 +92,11 @@ def _kept_samples(run: Run, sampling: Sampling, again: bool) -> Tensor | None:
         return files.read_tensors(path)["samples"]
 
 
-def _make(run: Run, sampling: Sampling) -> Tensor:
+def _make(run: Run, sampling: Sampling, held: Claim) -> Tensor:
     path, there = beside(run, sampling, layout.SAMPLES)
     drawn = ranks.lead(lambda: _begun(run, path.parent))
     for batch, seconds in _batches(run, sampling, drawn.counts["batches"]):
-        ranks.lead(partial(drawn.append, batch, seconds))
+        ranks.lead(partial(_append, drawn, held, batch, seconds))
     told = {"processes": ranks.count(), **conditions(run.learner.device)}
     return ranks.lead(lambda: _finished(run, sampling, drawn, path, there, told))
 
@@ -105,6 +106,11 @@ def _begun(run: Run, folder: Path) -> drawing.Stream:
     drafts.sweep(folder)
     like = run.dataset.samples
     return drawing.Stream(folder / layout.DRAWING, like.dtype, like.shape[1:], result_versions("sampling")["sampling"])
+
+
+def _append(drawn: drawing.Stream, held: Claim, batch: Tensor, seconds: float) -> None:
+    held.check()
+    drawn.append(batch, seconds)
 
 
 def _finished(

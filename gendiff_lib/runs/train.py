@@ -4,6 +4,7 @@ import datetime
 import math
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,15 @@ from ..training.engine import accelerate, engine_for, fitting_threads
 from ..training.loop import check_losses, fit
 from ..training.operations import encoding_operations
 from . import drafts, files, layout, locks
-from .record import images_in, read_record
+from .claims import Claim
+from .merge import merge
+from .record import images_in
 from .run import Run, codec_of, find, folders, needed
 from .segments import Clock, begin_segment, new_record
 from .sheets import write_sheet
 
 CHECKPOINT_SECONDS = 30.0
+Deadline = float | Callable[[], float]  # a time of time.monotonic(), or what tells it, for one that may change
 BAR: dict[str, Any] = {"unit": "img", "unit_scale": True, "mininterval": 1.0}  # of the bar that shows progress
 
 
@@ -38,7 +42,7 @@ class OutOfTime(GendiffError):
     """A training was stopped at its deadline; its checkpoint is kept."""
 
 
-def train(config: Config, deadline: float = math.inf, *, again: bool = False, wait: bool = True) -> Run:
+def train(config: Config, deadline: Deadline = math.inf, *, again: bool = False, wait: bool = True) -> Run:
     """The finished run of `config`: from disk where there is one, else trained, from a checkpoint if one is left.
 
     Another process that trains the same run is waited for; without `wait` that is locks.Busy. GendiffError where
@@ -53,10 +57,10 @@ def train(config: Config, deadline: float = math.inf, *, again: bool = False, wa
     learner = build(config, dataset)  # refuses what does not fit before anything is written
     if config.needs:
         train(config.needs, deadline, wait=wait)
-    with locks.lock(f"training-{config.digest}", f"training {config.name} (seed {config.seed})", wait=wait):
+    with locks.lock(f"training-{config.digest}", f"training {config.name} (seed {config.seed})", wait=wait) as held:
         if (run := find(config)) and not (again and run.published):
             return run
-        training = _Training(config, dataset.to(learner.device), learner)
+        training = _Training(config, dataset.to(learner.device), learner, held)
         try:
             return training.run(deadline)
         finally:
@@ -69,8 +73,8 @@ def train(config: Config, deadline: float = math.inf, *, again: bool = False, wa
 class _Training:
     """One training in its hidden folder, which becomes the run, or is added to it, when it is whole."""
 
-    def __init__(self, config: Config, dataset: Dataset, learner: Learner) -> None:
-        self.config, self.dataset, self.learner = config, dataset, learner
+    def __init__(self, config: Config, dataset: Dataset, learner: Learner, held: Claim) -> None:
+        self.config, self.dataset, self.learner, self.held = config, dataset, learner, held
         self.progress = start(config, dataset, learner.device)
         self.target = self._images(config.epochs)
         self.wanted = {self._images(e) for e in (*config.snapshots, config.epochs)}
@@ -100,7 +104,7 @@ class _Training:
         longer = images_in(usual / layout.CHECKPOINT) > self.target
         return usual.with_name(layout.training(self.config.digest, self.target)) if longer else usual
 
-    def run(self, deadline: float) -> Run:
+    def run(self, deadline: Deadline) -> Run:
         """Train to the end and return the finished run."""
         ranks.lead(lambda: self.hidden.mkdir(parents=True, exist_ok=True))
         self._resume()
@@ -109,7 +113,7 @@ class _Training:
                 self._train(deadline)
         return ranks.lead(self._finish)
 
-    def _train(self, deadline: float) -> None:
+    def _train(self, deadline: Deadline) -> None:
         step = accelerate(self.learner, self.engine)  # after a resume: a graph keeps the memory that it was captured on
         forget_peak(self.learner.device)
         clock = Clock(begin_segment(self.record, self.learner.device, self.engine, self.progress.images), self.record)
@@ -121,7 +125,8 @@ class _Training:
                 for progress in fit(self.learner, feed, self.config, self.progress, step):
                     bar.update(progress.images - bar.n)
                     now, wanted = time.monotonic(), progress.images in self.wanted
-                    due, late = ranks.agreed(now - self.saved_at > CHECKPOINT_SECONDS, now > deadline)
+                    until = deadline() if callable(deadline) else deadline
+                    due, late = ranks.agreed(now - self.saved_at > CHECKPOINT_SECONDS, now > until)
                     late = late and progress.images < self.target
                     if due or wanted or late:
                         wait_for(self.learner.device)
@@ -181,12 +186,14 @@ class _Training:
     def _save(self) -> None:
         """A checkpoint, unless the losses since the last one are not finite: then the last good one stays."""
         check_losses(self.progress, self.config)
+        self.held.check()
         state = self.progress.state_dict() | {"learner": self.learner.state_dict(), "record": self.record}
         files.write_checkpoint(self.checkpoint, state)
         self.saved_at = time.monotonic()
 
     def _finish(self) -> Run:
         """Write record and history; then the hidden folder becomes the run, or its snapshots are added to it."""
+        self.held.check()
         if str(self.target) not in self.record["snapshots"]:  # a checkpoint from just here was taken up
             self._snapshot(self.progress)
         history, first = self.progress.so_far(check_losses(self.progress, self.config), self.learner.diagnose())
@@ -204,29 +211,7 @@ class _Training:
         files.write_json(self.hidden / layout.RECORD, self.record)
         final = self.finished or paths.runs_dir() / f"{self.config.name}-{self.config.digest}"
         if final.exists():
-            self.record = _add(self.hidden, self.record, final)
+            self.record = merge(self.hidden, self.record, final)
         else:
             self.hidden.rename(final)
         return Run(final, self.record, self.config)
-
-
-def _add(new: Path, mine: dict[str, Any], final: Path) -> dict[str, Any]:
-    """Add the training in `new` to the run in `final`, whose samples and scores stay; returns its record.
-
-    The record is written last, so that whoever is interrupted finishes it from the checkpoint. A shorter training adds
-    its snapshots alone.
-    """
-    theirs = read_record(final) if (final / layout.RECORD).exists() else None
-    for seen in map(int, mine["snapshots"]):
-        for part in (layout.weights(seen), layout.sheet(seen)):
-            if (new / part).exists():
-                files.copy(new / part, final / part)
-    record = mine if theirs is None or theirs["images"] < mine["images"] else theirs
-    if record is mine:
-        files.copy(new / layout.HISTORY, final / layout.HISTORY)
-        if images_in(new / layout.CHECKPOINT) > images_in(final / layout.CHECKPOINT):
-            files.copy(new / layout.CHECKPOINT, final / layout.CHECKPOINT)
-    record["snapshots"] = (theirs or mine)["snapshots"] | mine["snapshots"]
-    with drafts.removing(new):  # by now the finished run holds what a training goes on from
-        files.write_json(final / layout.RECORD, record)
-    return record

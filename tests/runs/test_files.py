@@ -294,7 +294,7 @@ def test_what_vanishes_while_it_is_swept_is_passed_over(tmp_path, dead, monkeypa
             shutil.rmtree(tmp_path / name, ignore_errors=True)
         return False
 
-    monkeypatch.setattr(drafts, "_alive", alive)
+    monkeypatch.setattr(drafts, "alive", alive)
     drafts.sweep(tmp_path)
     assert asked == [dead]
     assert os.listdir(tmp_path) == []
@@ -310,7 +310,7 @@ def test_a_lock_is_held_by_one_process_at_a_time(tmp_path):
     with locks.lock("a", "training a"):
         assert other() == "another process is training a"
     assert other() == "held"
-    assert os.listdir(paths.runs_dir() / ".locks") == ["a"]
+    assert sorted(os.listdir(paths.runs_dir() / ".locks")) == ["a", "a.claims"]
 
 
 @EVERY_KIND

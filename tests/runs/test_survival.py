@@ -1,5 +1,6 @@
 """What is on disk survives kills, longer and shorter trainings, and several processes at once."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -234,9 +235,9 @@ def test_of_several_processes_one_draws_and_all_have_the_same_samples(conv, tmp_
         alone = sample(train(conv), FEW)
     run, drawing = train(conv), samples_module._make
 
-    def told(run, sampling):
+    def told(run, sampling, held):
         (tmp_path / f"drawn-{os.getpid()}").touch()
-        return drawing(run, sampling)
+        return drawing(run, sampling, held)
 
     monkeypatch.setattr(samples_module, "_make", told)
 
@@ -256,7 +257,10 @@ def test_of_several_processes_one_draws_and_all_have_the_same_samples(conv, tmp_
     assert sorted(os.listdir(place)) == ["samples.safetensors", "sampling.json", "sheet.png"]
 
 
-def test_of_several_processes_one_trains_and_all_have_the_run(points, tmp_path):
+@pytest.mark.parametrize("flock", [fcntl.flock, lambda *_: None])  # network file systems may make it nothing
+def test_of_several_processes_one_trains_and_all_have_the_run(points, tmp_path, monkeypatch, flock):
+    monkeypatch.setattr(fcntl, "flock", flock)
+
     def work(i):
         torch.save(train(points).record["finished"], tmp_path / f"found-{i}.pt")
 

@@ -1,0 +1,1 @@
+"""A cluster: one job for each run that is missing, and what has become of it."""
