@@ -14,7 +14,7 @@ from ..errors import ConfigError, GendiffError
 from ..runs.process import Process
 from ..runs.run import find
 from .job import GRACE, Job
-from .record import DONE, FAILED, Key, Record, key, name
+from .record import DONE, FAILED, Key, Record, key, name, waited_for
 
 POLL = 0.2  # seconds between two looks at the jobs
 FOREVER = 60 * 24 * 365  # minutes: a job here has no limit
@@ -52,7 +52,7 @@ def run(
 
     GendiffError at the end where a run is not there then.
     """
-    left, begun = dict(missing), dict[Key, _Begun]()
+    left, begun, others = dict(missing), dict[Key, _Begun](), list(missing.values())
     try:
         while left or begun:
             for k, config in list(left.items()):
@@ -60,7 +60,7 @@ def run(
                 if needs and not find(needs) and key(needs) not in {*left, *begun, *active}:
                     Record.of(config).path.unlink(missing_ok=True)
                     yield f"{name(config)}: left out, since {needs.name} failed, which it needs"
-                elif free and (not needs or key(needs) not in {*left, *begun}):
+                elif free and not any(other in left or other in begun for other in waited_for(config, others)):
                     begun[k] = _begin(config, executor, free.pop())
                     yield f"{name(config)}: submitted{begun[k].record.told}"
                 else:

@@ -1,6 +1,6 @@
 """What has become of jobs: a file for each, beside the runs, and what Slurm tells."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,16 @@ def key(config: Config) -> Key:
 def name(config: Config) -> str:
     """What news call a run."""
     return f"{config.name}-{config.digest} (seed {config.seed}), {config.epochs:.5g} epochs"
+
+
+def waited_for(config: Config, others: Iterable[Config]) -> list[Key]:
+    """The jobs that one comes after: what it needs, and the longest shorter training of its run, which it goes on from.
+
+    Together they would do the same twice, or one would hold a GPU while it waits for the other.
+    """
+    needs = [key(other) for other in others if config.needs and key(other) == key(config.needs)]
+    shorter = [key(other) for other in others if other.digest == config.digest and other.epochs < config.epochs]
+    return [*needs, *sorted(shorter)[-1:]]
 
 
 @dataclass(frozen=True)

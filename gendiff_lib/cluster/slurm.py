@@ -12,7 +12,7 @@ from ..errors import GendiffError
 from ..runs.run import all_runs
 from .job import GRACE, Job
 from .limits import Limits
-from .record import Key, Record, key, name
+from .record import Key, Record, key, name, waited_for
 
 
 def queue() -> dict[str, str] | None:
@@ -27,15 +27,17 @@ def queue() -> dict[str, str] | None:
 def submit(
     missing: Mapping[Key, Config], active: Mapping[Key, Record], executor: Any, gpus: int, at_once: int | None
 ) -> Iterator[str]:
-    """An array for all that have one time limit and wait for one job, or for none; a line of news for each job."""
+    """An array for all that have one time limit and wait for the same jobs, or for none; a line of news for each."""
     limits = Limits(all_runs(), gpu=gpus > 0)
     ids, left = {k: record.id for k, record in active.items() if record.process is None}, dict(missing)
+    others = [*missing.values(), *(record.config for record in active.values())]
     while left:
         arrays: dict[tuple[int, str], list[Config]] = {}
         for config in left.values():
-            first = key(config.needs) if config.needs else None
-            if first not in left:
-                arrays.setdefault((limits.minutes(config), ids.get(first, "") if first else ""), []).append(config)
+            first = waited_for(config, others)
+            if not any(k in left for k in first):
+                after = ":".join(ids[k] for k in first if k in ids)
+                arrays.setdefault((limits.minutes(config), after), []).append(config)
         for (minutes, after), several in arrays.items():
             _set(executor, minutes, after, gpus, at_once)
             for config, job in zip(several, _submitted(executor, several), strict=True):

@@ -23,6 +23,7 @@ CLUSTERS = ("slurm", "local")
 class _Plan:
     """What is missing, what it needs first, and what is on its way."""
 
+    asked: Sequence[Config]
     active: dict[Key, Record]
     missing: dict[Key, Config] = field(default_factory=dict)
 
@@ -32,8 +33,9 @@ class _Plan:
             return f"is there ({run.folder})"
         if record := self.active.get(key(config)):
             return f"{record.state(queue)} already{record.told}"
-        for longer in (*self.missing.values(), *(record.config for record in self.active.values())):
-            if longer.digest == config.digest and config.epochs < longer.epochs and config.epochs in longer.snapshots:
+        for longer in (*self.asked, *(record.config for record in self.active.values())):
+            alike = longer.digest == config.digest and config.epochs < longer.epochs
+            if alike and config.epochs in longer.snapshots and not find(longer):
                 return f"comes with the training to {longer.epochs:.5g} epochs"
         if config.needs:
             self.add(config.needs, queue)
@@ -52,7 +54,7 @@ def submit(configs: Sequence[Config], cluster: str, *, gpus: int, at_once: int |
     with locks.lock("cluster", "submitting jobs"):
         known = records()
         queue = slurm.queue() if any(record.process is None for record in known) else {}
-        plan = _Plan({key(r.config): r for r in known if r.state(queue) not in (DONE, FAILED)})
+        plan = _Plan(configs, {key(r.config): r for r in known if r.state(queue) not in (DONE, FAILED)})
         for config in configs:
             if news := plan.add(config, queue):
                 yield f"{name(config)}: {news}"

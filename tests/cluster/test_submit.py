@@ -123,13 +123,25 @@ def test_what_is_queued_running_or_done_is_not_submitted_again_and_what_failed_i
 
 def test_a_run_that_comes_with_a_longer_training_of_it_has_no_job_of_its_own(points, slurm):
     long = points.but(epochs=4, snapshots=(1, 2))
-    news = to_slurm(long, points, points.but(epochs=3))
-    assert "--array=0-1%2" in asked(slurm, 1)  # to 4 and to 3 epochs
+    news = to_slurm(points, long)
     assert news[0] == f"points-{points.digest} (seed 0), 2 epochs: comes with the training to 4 epochs"
-    (slurm / "queue").write_text("1_0 RUNNING\n")
+    assert len(records()) == 1
+    (slurm / "queue").write_text("1 RUNNING\n")
     assert to_slurm(points) == [news[0], "nothing is left to submit"]
     (slurm / "queue").write_text("")
     assert "submitted" in to_slurm(points)[0]
+
+
+def test_a_longer_training_of_a_run_waits_for_the_shorter_one_that_it_goes_on_from(points, begun, slurm):
+    longer = [points.but(epochs=e) for e in (4, 3, 5)]
+    to_slurm(longer[0], points, *longer[1:])
+    assert [record_of(config).id for config in (points, *longer[1:])] == ["1", "2", "4"]
+    assert ["--dependency=afterok:2" in asked(slurm, 3), "--dependency=afterok:3" in asked(slurm, 4)] == [True, True]
+    (slurm / "queue").write_text("")  # all have failed
+    locally(longer[0], points, *longer[1:], at_once=4)
+    assert [name for name, _ in begun.seen] == ["points"] * 4
+    assert [len(states) for _, states in begun.seen] == [4] * 4
+    assert [states.count("queued") for _, states in begun.seen] == [4, 3, 2, 1]
 
 
 def test_limits_that_differ_make_arrays_that_differ(points, conv, gan, slurm):
