@@ -28,7 +28,7 @@ def default_device() -> torch.device:
         raise ConfigError(f"GENDIFF_DEVICE={name} is no device: use cpu or cuda (CUDA_VISIBLE_DEVICES says which)")
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"GENDIFF_DEVICE={name} is not to be had on this machine: use cpu")
-    if name == "cuda" and ranks.local_rank() >= (n := torch.cuda.device_count()):
+    if name == "cuda" and ranks.local_rank() >= (n := max(torch.cuda.device_count(), 1)):
         raise ConfigError(
             f"each process needs a GPU of its own, and there are {n}: start {n}, or set GENDIFF_DEVICE=cpu"
         )

@@ -31,6 +31,18 @@ def test_without_a_name_the_device_is_the_gpu_where_there_is_one(monkeypatch):
     assert machine.default_device().type == "cpu"
 
 
+def test_each_process_has_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.delenv("GENDIFF_DEVICE")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "test")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert machine.default_device().type == "cuda"
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(ConfigError, match="there are 2: start 2, or set GENDIFF_DEVICE=cpu"):
+        machine.default_device()
+
+
 @pytest.mark.parametrize("name", ["toaster", "cuda:1", "cpu:x"])
 def test_a_device_that_is_none_is_refused_by_name(name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

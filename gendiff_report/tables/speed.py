@@ -41,7 +41,9 @@ def processes() -> Exhibit[dict[str, dict[str, Any]]]:
     """Every benchmark of several processes that share a training."""
     results, shown = benchmarks("processes"), []
     for name, result in results.items():
-        meanwhile = f"Beside {result['beside']}, at {result['date'][:10]}"
+        load, when = result["load"], result["date"][:10]
+        busy = f"load {load['before']:.1f} before and {load['after']:.1f} after on {load['processors']} processors"
+        meanwhile = f"{when}, beside {result['beside']} ({busy})"
         rows = process_rows(result, measured_row(name, result))
         shown += [filed(rows, f"{where(result)}. {meanwhile}."), _notes(result)]
     return Exhibit("".join(shown), results)
@@ -155,7 +157,7 @@ def process_rows(result: Mapping[str, Any], how: Mapping[str, str]) -> list[dict
             **{f"images/s, {label}": _spread(rate, how) for label, rate in found["images_per_second"].items()},
             f"of {n} times one process": _spread(found["efficiency"], how, of=of),
             "by processor time": _spread(found["by_processor_time"], how, of=of),
-            f"of {n} threads": _spread(found["over_threads"], how, of=of),
+            f"of {n} threads of one": _spread(found["over_threads"], how, of=of),
         }
         for found in result["trainings"].values()
     ]
