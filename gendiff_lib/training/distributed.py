@@ -8,7 +8,8 @@ are replaced by what does it for the whole batch: batch norms, dropout's masks a
 
 This stands in the place of torch's DistributedDataParallel, which it is smaller and more exact than. That one averages
 the gradients of losses of each process's own rows, drawn with its own noise, which are other losses wherever they are
-no plain mean (error by quarter, adaptive weights, batch norm), and its hooks know neither penalties nor forward mode.
+no plain mean (error by quarter, adaptive weights, batch norm), and does not work with torch.autograd.grad, by which
+penalties are taken.
 The price: gradients are added up after the backward pass, not during it, and what is outside the networks is not split.
 """
 
