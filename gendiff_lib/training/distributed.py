@@ -6,10 +6,10 @@ whatever it does between its networks: several losses, backward passes and optim
 in forward mode. Only the sums over a batch are rounded otherwise. Three things look beyond a row inside a network, and
 are replaced by what does it for the whole batch: batch norms, dropout's masks and the map of deviations.
 
-This stands in the place of torch's DistributedDataParallel, which it is smaller and more exact than. That one averages
-the gradients of losses of each process's own rows, drawn with its own noise, which are other losses wherever they are
-no plain mean (error by quarter, adaptive weights, batch norm), and its hooks know neither penalties nor forward mode.
-The price: gradients are added up after the backward pass, not during it, and what is outside the networks is not split.
+This stands in the place of torch's DistributedDataParallel, and is more exact. That averages the gradients of losses
+of each process's own rows, drawn with its own noise, which are other losses wherever they are no plain mean (error by
+quarter, adaptive weights, batch norm), and does not work with torch.autograd.grad, by which penalties are taken. The
+price: gradients are added up after the backward pass, not during it, and what is outside the networks is not split.
 """
 
 from collections.abc import Iterator
