@@ -61,7 +61,7 @@ BUILT := book/_build/html/index.html
 KNOWN := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PIP = "$(PY)" -m pip install --quiet --disable-pip-version-check -c constraints.txt
 LIBRARY = "$(PY)" -m gendiff_lib
-SPREAD = -n logical --dist worksteal
+SPREAD = -n logical --dist loadfile
 YES_WORD = $(if $(filter 1 yes true,$(YES)), --yes)
 
 .DEFAULT_GOAL := help
