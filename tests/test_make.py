@@ -128,7 +128,7 @@ def test_a_tilde_in_venv_is_the_users_home(made):
         (["lab"], "-m jupyterlab notebooks"),
         (["hooks"], "-m pre_commit install"),
         (["bench"], "-m benchmarks speed"),
-        (["test"], "-m pytest -q"),
+        (["test"], "-m pytest -q -n logical --dist loadfile"),
     ],
 )  # fmt: skip
 def test_targets_hand_their_words_on_as_they_are(words, given, made):

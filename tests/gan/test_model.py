@@ -145,7 +145,7 @@ def test_an_image_does_not_depend_on_those_drawn_with_it(gan):
     learner = make(gan, SHAPE, 10)
     step(learner)
     z = torch.randn(5, gan.nz, 1, 1, generator=rng())
-    learner._latent = lambda n, rng: z[:n]
+    learner.latents = lambda n, rng: z[:n]
     assert_close(samples(learner, n=5).x[:2], samples(learner, n=2).x)
 
 

@@ -272,7 +272,8 @@ def test_overnight_fresh_seeds_are_looked_at_and_the_study_trains_them():
     known = places("overnight")
     assert {p.seeds for role, p in known.items() if role not in claimed.LONG} == {FRESH}
     assert {known[role].seeds for role in claimed.LONG} == {(0,)}
-    there = {(c.name, c.seed): c.epochs for c in study()}
+    longest_last = sorted(study(), key=lambda c: c.epochs)
+    there = {(c.name, c.seed): c.epochs for c in longest_last if c.dataset == "cifar10"}
     for config in trainings("overnight"):
         assert there[config.name, config.seed] >= config.epochs
     quarter = {get(name, "overnight").epochs for name in ("dcgan-32", "ddpm-conv")}
