@@ -106,7 +106,8 @@ def test_a_failed_attempt_leaves_no_environment(checkout):
 def test_a_tilde_in_venv_is_the_users_home(made):
     (made / ".venv").rename(made / "mine")
     code, out, _ = make(made, "test", "VENV=~/mine", HOME=str(made))
-    assert (code, out) == (0, "<-m>\n<pytest>\n<-q>\n")
+    assert code == 0
+    assert out.startswith("<-m>\n<pytest>\n<-q>\n")
 
 
 @pytest.mark.parametrize(
