@@ -60,6 +60,12 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     return {"median": median(values), "min": min(values), "max": max(values), "all": list(values)}
 
 
+def loaded(result: dict[str, Any]) -> str:
+    """How busy the machine was before and after a measurement, in words."""
+    load = result["load"]
+    return f"load {load['before']:.1f} before and {load['after']:.1f} after, on {load['processors']} processors"
+
+
 def provenance(device: torch.device, threads: int, packages: Sequence[str]) -> dict[str, Any]:
     """Where and when a result was made, and by which versions; `packages` are those of others."""
     return {

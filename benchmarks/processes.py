@@ -31,7 +31,7 @@ from gendiff_lib.training.engine import accelerate
 from gendiff_lib.training.loop import fit
 
 from . import ours
-from .common import at_least, cifar10_or_shapes, provenance, report, spread
+from .common import at_least, cifar10_or_shapes, loaded, provenance, report, spread
 
 WARM_UP = 1  # steps of a turn that are not timed
 TRAININGS = {"dcgan": ("DCGAN at 64x64", ours.gan_config), "unet": ("U-Net at 32x32", ours.unet_config)}
@@ -170,11 +170,8 @@ def _summary(turns: Sequence[Turn], found: dict[str, list[dict[str, Any]]]) -> d
 
 def table(result: dict[str, Any]) -> str:
     """The result for the eye."""
-    load, rounds = result["load"], result["settings"]["rounds"]
-    lines = [
-        f"{result['device']}, {rounds} rounds beside {result['beside']}; load {load['before']:.1f} "
-        f"before and {load['after']:.1f} after, on {load['processors']} processors"
-    ]
+    rounds = result["settings"]["rounds"]
+    lines = [f"{result['device']}, {rounds} rounds beside {result['beside']}; {loaded(result)}"]
     for found in result["trainings"].values():
         lines += ["", f"{found['title']}, batches of {found['batch_size']}"]
         for label, rate in found["images_per_second"].items():

@@ -24,7 +24,7 @@ from gendiff_lib.errors import ConfigError
 from gendiff_lib.runs import files
 
 from . import ours, rivals
-from .common import at_least, cifar10_or_shapes, provenance, report, spread
+from .common import at_least, cifar10_or_shapes, loaded, provenance, report, spread
 from .turns import Contestant, Setup, Timing, compare, prepare, race, summary
 
 Entry = Callable[[Setup, str], Contestant]
@@ -248,11 +248,8 @@ def _rows(contest: dict[str, Any]) -> list[str]:
 
 def table(result: dict[str, Any]) -> str:
     """The result in words and columns."""
-    load, rounds = result["load"], result["settings"]["rounds"]
-    lines = [
-        f"{result['device']}, {result['threads']} threads, {rounds} rounds; "
-        f"load {load['before']:.1f} before and {load['after']:.1f} after, on {load['processors']} processors"
-    ]
+    rounds = result["settings"]["rounds"]
+    lines = [f"{result['device']}, {result['threads']} threads, {rounds} rounds; {loaded(result)}"]
     for contest in result["contests"].values():
         images = next(iter(contest["contestants"].values()))["images"]
         lines += ["", f"{contest['title']}: {contest['work']}, {images} images", *_rows(contest)]

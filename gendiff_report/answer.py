@@ -46,26 +46,27 @@ def answer(preset: str = "overnight", shown: Shown = as_html) -> list[str]:
     pair = published_pair(preset)
     if len(pair) < len(PAPER_PAIR):
         return []
-    judges = [name for name in extractors(pair) if all(kept(run, name, preset) for run in pair.values())]
-    if not judges:
+    scored = {name: {label: kept(run, name, preset) for label, run in pair.items()} for name in extractors(pair)}
+    scored = {name: several for name, several in scored.items() if all(several.values())}
+    if not scored:
         return []
-    several = {label: kept(run, judges[0], preset) for label, run in pair.items()}
     try:
-        first = _of_the_pair(pair, several, judges, preset, shown)
+        first = _of_the_pair(pair, scored, preset, shown)
     except ScoreError:
         return []
+    judge, several = next(iter(scored.items()))
     seeds = min(map(len, several.values()))
-    return [first, *_of_all(judges[0], preset, shown), _open(seeds, preset)]
+    return [first, *_of_all(judge, preset, shown), _open(seeds, preset)]
 
 
-def _of_the_pair(
-    pair: dict[str, Run], several: dict[str, list[Scores]], judges: list[str], preset: str, shown: Shown
-) -> str:
+def _of_the_pair(pair: dict[str, Run], scored: dict[str, dict[str, list[Scores]]], preset: str, shown: Shown) -> str:
+    """By the first of the extractors; `scored` are the scores of both models by each."""
+    judge, several = next(iter(scored.items()))
     (gan, a), (diffusion, b) = several.items()
     rows = [row for row in lead_rows((gan, a), (diffusion, b)) if row[""] not in NO_BETTER]
     better = [row["better"] for row in rows]
     nearer = next(row["better"] for row in rows if row[""] == a[0].labels["frechet_distance"])
-    leads = [_first(pair, name, preset) for name in SPACES if name in judges] or [nearer]
+    leads = [_first(scored[name]) for name in SPACES if name in scored] or [nearer]
     headline = "which of the paper's two models makes the better images is not decided"
     if set(leads) == {nearer} and nearer in pair:
         headline = f"{leads[0]} makes the better images".replace("its ", "the paper's ")
@@ -76,15 +77,15 @@ def _of_the_pair(
         same = "the same one" if leads[0] == leads[1] else "another one each"
         agree = f" The distances by {' and '.join(SPACES)} put {same} first."
     return (
-        f"<strong>At equal counted operations {headline}:</strong> {' and '.join(parts)} ({n}, by {judges[0]}; less "
+        f"<strong>At equal counted operations {headline}:</strong> {' and '.join(parts)} ({n}, by {judge}; less "
         f"{a[0].names[1]} is better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the noise, "
         f"the diffusion model in {better.count(diffusion)}.{agree}"
     )
 
 
-def _first(pair: dict[str, Run], extractor: str, preset: str) -> str:
+def _first(several: dict[str, list[Scores]]) -> str:
     """The model with the least mean Fréchet distance."""
-    return min(pair, key=lambda label: estimate(kept(pair[label], extractor, preset), "frechet_distance").mean)
+    return min(several, key=lambda label: estimate(several[label], "frechet_distance").mean)
 
 
 def _standing(label: str, run: Run, scores: list[Scores], preset: str, shown: Shown) -> str:
@@ -103,8 +104,7 @@ def _costs(run: Run, preset: str, shown: Shown) -> str:
 
 def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
     """The best model of each side, by the least distance at its own end; nothing where a side has none."""
-    runs = [run for name in MODELLED if (run := find(get(name, preset, snapshots=()), published=True))]
-    scored = [(run, scores) for run in runs if (scores := kept(run, judge, preset))]
+    scored = [(run, scores) for run in published_models(preset) if (scores := kept(run, judge, preset))]
     told = []
     for kind, side in SIDES.items():
         mine = [entry for entry in scored if entry[0].config.kind == kind]
@@ -114,6 +114,11 @@ def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
         fd = f"{scores[0].labels['frechet_distance']} {shown(cell(scores, 'frechet_distance'))}"
         told.append(f"the best {side} model is {run.config.name} with {fd} after {_costs(run, preset, shown)}")
     return [f"<strong>Of all that is published here</strong> {'; '.join(told)}."]
+
+
+def published_models(preset: str) -> list[Run]:
+    """The published runs of all models that stand beside each other."""
+    return [run for name in MODELLED if (run := find(get(name, preset, snapshots=()), published=True))]
 
 
 def _open(seeds: int, preset: str) -> str:

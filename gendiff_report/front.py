@@ -1,15 +1,16 @@
 """What the front page says of published runs, as HTML; where there are none they say so."""
 
 import html
+from collections.abc import Sequence
 
-from gendiff_lib.experiments import get, protocol
+from gendiff_lib.experiments import protocol
 from gendiff_lib.experiments.claimed import EARLY_N
-from gendiff_lib.runs.run import Run, find
+from gendiff_lib.runs.run import Run
 
 from . import viewers
-from .answer import MODELS, answer, extractors, kept, published_pair
+from .answer import MODELS, answer, extractors, kept, published_models, published_pair
 from .claims.html import judged, tally
-from .compute import MODELLED, Point, led, lines
+from .compute import Point, led, lines
 from .figures.against import against
 from .figures.style import svg
 from .printed import TABLE1
@@ -49,7 +50,10 @@ def _figure(pair: dict[str, Run], preset: str) -> str:
         f"<p>{html.escape(label)}</p>{viewers.picture(run.sheet(), f'Forty samples of {label}, {run.id}')}"
         for label, run in pair.items()
     )
-    extractor, curves = max(((name, _curves(name, preset)) for name in extractors(pair)), key=lambda e: _size(e[1]))
+    runs = published_models(preset)
+    extractor, curves = max(
+        ((name, _curves(runs, name, preset)) for name in extractors(pair)), key=lambda e: _size(e[1])
+    )
     fd = "FID" if extractor == "inception" else f"fd by {extractor}"
     compute = "training compute (petaFLOP)"
     drawn = against(lines(curves), xlabel=compute, ylabel=fd, size=(5.6, 3.7)) if curves else None
@@ -66,13 +70,12 @@ def _size(curves: dict[str, list[Point]]) -> int:
     return sum(map(len, curves.values()))
 
 
-def _curves(judge: str, preset: str) -> dict[str, list[Point]]:
-    """The snapshots of every published model that are scored by an extractor, all at one n."""
+def _curves(runs: Sequence[Run], judge: str, preset: str) -> dict[str, list[Point]]:
+    """The snapshots of these runs that are scored by an extractor, all at one n."""
     found: dict[str, list[Point]] = {}
-    for name in MODELLED:
-        run = find(get(name, preset, snapshots=()), published=True)
-        for each in map(run.at, run.epochs_so_far) if run else ():
+    for run in runs:
+        name, how = run.config.name, protocol(run.config.name, preset).sampling
+        for each in map(run.at, run.epochs_so_far):
             if scores := kept(each, judge, preset, EARLY_N):
-                how = protocol(name, preset).sampling
                 found.setdefault(name, []).append(Point(name, each, how.but(n=min(EARLY_N, how.n)), scores))
     return found

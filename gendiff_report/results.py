@@ -17,7 +17,7 @@ from gendiff_lib.evaluation.evaluate import best_snapshot as best
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.memorisation import Memorisation, neighbours_of
-from gendiff_lib.evaluation.restoration import Restored, restored_of
+from gendiff_lib.evaluation.restoration import N_IMAGES, Restored, restored_of
 from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.evaluation.validation import Validation, kept_validation, read_validation
 from gendiff_lib.experiments import protocol
@@ -36,7 +36,6 @@ from .reals import kept_floors
 from .scored import kept_scores
 
 COPIES = 1000  # samples that are compared with training images overnight, where bits are computed of fewer
-RESTORED = 64  # test images that models give back
 FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small
 
 
@@ -178,7 +177,7 @@ def few(run: Run) -> Tensor:
 
 def restored(asked: Asking, run: Run) -> Restored:
     """Test images as a run gives them back, by the offline extractor's features."""
-    judge, n = asked.judge(run), min(RESTORED, asked.protocol(run).n_checked)
+    judge, n = asked.judge(run), min(N_IMAGES, asked.protocol(run).n_checked)
     _must_keep(asked, run, layout.restored(run.images, judge.name, judge.digest, n))
     return restored_of(run, judge, n)
 

@@ -32,6 +32,7 @@ VERSION = register("restoration", 1)  # raised when the same model restores the 
 LEVELS = tuple(i / 10 for i in range(1, 11))  # of the way from data to noise
 N_STEPS = 50  # of DDIM, from the noise end; in proportion from elsewhere
 STARTS, SEARCH_STEPS, SEARCH_RATE = 4, 300, 0.05  # of the search for latents, by Adam
+N_IMAGES = 64  # that are given back
 SHOWN = 4  # images that are kept as pictures
 PEAK = 255.0
 
@@ -51,7 +52,7 @@ class Restored(NamedTuple):
     seconds: Tensor
 
 
-def restored_of(run: Run, extractor: Extractor, n: int = 64) -> Restored:
+def restored_of(run: Run, extractor: Extractor, n: int = N_IMAGES) -> Restored:
     """The first n test images of a balanced choice, restored by a run's snapshot; kept beside it.
 
     ConfigError for fewer than two images, and for a run that makes no images or makes them of latents or of classes.

@@ -82,15 +82,24 @@ def claim_block(claim: Claim, rulings: Mapping[str, Ruling]) -> str:
     rows = {"the paper prints": html.escape(claim.printed), "the rule": html.escape(claim.rule)}
     for size, ruling in rulings.items():
         said = f'<strong class="{_class(ruling)}">{SIGNS[ruling.verdict]} {ruling.verdict}</strong>. '
-        ours = "; ".join(f"{html.escape(label)} {number.html}" for label, number in ruling.ours)
-        rows[CALLED[size]] = said + html.escape(ruling.why) + (f"<br>Ours: {ours}." if ours else "")
+        rows[CALLED[size]] = said + html.escape(ruling.why) + ours(ruling)
     if claim.overnight:
         rows["the rule overnight"] = html.escape(claim.overnight)
     rows["a smaller network"] = html.escape(claim.smaller)
     rows["look at"] = ", ".join(_places(claim, rulings))
+    return block(f"claim-{claim.number}", f"{claim.number}. {claim.said}", rows)
+
+
+def block(name: str, title: str, rows: Mapping[str, str]) -> str:
+    """A section that is linked to by `name`: its title, and rows of HTML under their labels."""
     inside = "".join(f"<dt>{label}</dt><dd>{text}</dd>" for label, text in rows.items())
-    title = f'<h3 id="claim-{claim.number}">{claim.number}. {html.escape(claim.said)}</h3>'
-    return f'<section class="claim">{title}<dl>{inside}</dl></section>'
+    return f'<section class="claim"><h3 id="{name}">{html.escape(title)}</h3><dl>{inside}</dl></section>'
+
+
+def ours(ruling: Ruling) -> str:
+    """The numbers that a verdict rests on, on a line of their own; nothing where there are none."""
+    told = "; ".join(f"{html.escape(label)} {number.html}" for label, number in ruling.ours)
+    return f"<br>Ours: {told}." if told else ""
 
 
 def _places(claim: Claim, rulings: Mapping[str, Ruling]) -> list[str]:

@@ -41,12 +41,17 @@ class Claim:
 
     def judge(self, evidence: Evidence) -> Ruling:
         """What the evidence says of it, if it says the same by every extractor."""
-        try:
-            return united({space: self.decide(Seen(evidence, space)) for space in self.spaces})
-        except Missing as missing:
-            return Ruling(NOT_REACHED, str(missing))
-        except ScoreError as unlike:
-            return Ruling(INCONCLUSIVE, str(unlike))
+        return told(lambda: united({space: self.decide(Seen(evidence, space)) for space in self.spaces}))
+
+
+def told(decide: Callable[[], Ruling]) -> Ruling:
+    """What a rule says; where it lacks what it needs, or may not compare what it finds, the verdict is that."""
+    try:
+        return decide()
+    except Missing as missing:
+        return Ruling(NOT_REACHED, str(missing))
+    except ScoreError as unlike:
+        return Ruling(INCONCLUSIVE, str(unlike))
 
 
 CLAIMS = (

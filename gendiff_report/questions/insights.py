@@ -31,13 +31,11 @@ def one_pass(models: Models) -> str:
     """The GAN's strength: one evaluation."""
     costs = {}
     for side, run in models.pair.items():
-        how = models.asked.sampling(run)
-        work = run.drawing_operations(how) / compute.GIGA
-        costs[side] = work, number(work, run, "operations of drawing a sample").html, run.evaluations(how)
-    (gan, shown, _), (diffusion, other, n) = costs.values()
+        costs[side] = models.drawing(run), run.evaluations(models.asked.sampling(run))
+    (gan, _), (diffusion, n) = costs.values()
     return (
-        f"<strong>A GAN draws in one pass.</strong> A sample costs {shown} GFLOP, one of the diffusion model, in {n} "
-        f"evaluations, {other}: {diffusion / gan:.0f} times as much."
+        f"<strong>A GAN draws in one pass.</strong> A sample costs {gan.html} GFLOP, one of the diffusion model, in "
+        f"{n} evaluations, {diffusion.html}: {diffusion.value / gan.value:.0f} times as much."
     )
 
 

@@ -10,6 +10,7 @@ from gendiff_lib.config import Config
 from gendiff_lib.evaluation.memorisation import Memorisation
 from gendiff_lib.evaluation.restoration import Restored
 from gendiff_lib.evaluation.scores import Scores
+from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments.cost import PETA
 from gendiff_lib.experiments.experiment import TRIAL
 from gendiff_lib.experiments.extractors import offline_name
@@ -20,7 +21,7 @@ from .. import results
 from ..asking import Asking
 from ..claims.evidence import Missing
 from ..claims.stated import SPACES
-from ..compute import modelled
+from ..compute import GIGA, modelled
 from ..equal import at_equal_operations
 from ..number import Number
 from ..provenance import training_protocol
@@ -67,13 +68,15 @@ class Models:
             raise Missing(f"The samples of {run.id} are not scored by {space} yet.")
         return found
 
-    def at_equal(self) -> Sides:
-        """Each model of the report at the same operations of training, and its scores by the offline extractor.
+    @property
+    def operations(self) -> float | None:
+        """Of training, at which models stand side by side: 1/8 petaFLOP overnight; None for the fewest that one had."""
+        return 4 * TRIAL * PETA if self.asked.preset == "overnight" else None
 
-        Those operations are 1/8 petaFLOP overnight, in other presets what the run had that had the fewest.
-        """
-        work = 4 * TRIAL * PETA if self.asked.preset == "overnight" else None
-        return self.scored(at_equal_operations(self.runs, work))
+    @cached_property
+    def at_equal(self) -> Sides:
+        """Each model of the report at the same operations of training, and its scores by the offline extractor."""
+        return self.scored(at_equal_operations(self.runs, self.operations))
 
     def scored(self, runs: Mapping[str, Run]) -> Sides:
         """Those that are scored by the offline extractor, as snapshots are: all at one n."""
@@ -121,6 +124,7 @@ class Models:
         except Missing:
             return 0
 
+    @cached_property
     def scaled(self) -> dict[str, Sides]:
         """By data set and side what was trained on it at equal operations, and its scores; where both sides are."""
         found = {}
@@ -130,15 +134,20 @@ class Models:
                 found[dataset] = scored
         return found
 
+    @cached_property
     def sized(self) -> dict[str, Sides]:
         """By pixels and side the models at 32 and at 64 pixels, at equal operations; those that are there."""
-        work = 4 * TRIAL * PETA if self.asked.preset == "overnight" else None
         runs = {name: self._there(self.asked.config(name)) for pair in SCALED.values() for name in pair}
-        scored = self.scored(at_equal_operations({name: run for name, run in runs.items() if run}, work))
+        scored = self.scored(at_equal_operations({name: run for name, run in runs.items() if run}, self.operations))
         found = {}
         for i, side in enumerate((32, 64)):
             found[f"at {side} pixels"] = {k: scored[pair[i]] for k, pair in SCALED.items() if pair[i] in scored}
         return found
+
+    def drawing(self, run: Run) -> Number:
+        """The operations of drawing a sample of a run by its protocol, in 10^9."""
+        work = run.drawing_operations(self.asked.sampling(run)) / GIGA
+        return number(work, run, "operations of drawing a sample")
 
     def _there(self, config: Config) -> Run | None:
         try:
@@ -147,9 +156,9 @@ class Models:
             return None
 
 
-def only(scores: Sequence[Scores]) -> float:
-    """The mean Fréchet distance of a few trainings."""
-    return sum(s.frechet_distance for s in scores) / len(scores)
+def distance(scores: Sequence[Scores]) -> float:
+    """The mean Fréchet distance over training seeds."""
+    return estimate(scores, "frechet_distance").mean
 
 
 def number(value: float, run: Run, what: str, form: str = ".3g", **more: str) -> Number:

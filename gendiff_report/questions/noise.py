@@ -16,7 +16,7 @@ from ..claims.evidence import Missing
 from ..claims.ruling import INCONCLUSIVE, NOT_REPLICATED, REPLICATED, Ruling, ruled, united
 from ..number import Number
 from ..provenance import training_protocol
-from .models import Models, number, only
+from .models import Models, distance, number
 from .pictures import Measured, detail, likeness, sharpness
 
 ALIKE = 0.5  # mean correlation from which on two answers to one noise are called nearly the same image
@@ -89,7 +89,7 @@ def steadier(models: Models) -> Ruling:
 
 def _moved(models: Models, run: Run) -> tuple[float, int]:
     late = {f"{e:g}": run.at(e) for e in run.epochs_so_far if run.at(e).images >= (1 - LAST) * run.images}
-    values = [only(scores) for _, scores in models.scored(late).values()]
+    values = [distance(scores) for _, scores in models.scored(late).values()]
     return ((max(values) - min(values)) * len(values) / sum(values), len(values)) if values else (math.nan, 0)
 
 

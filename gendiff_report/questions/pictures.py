@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from gendiff_lib.evaluation.spectrum import radial_power, upper_share
+from gendiff_lib.evaluation.uncertainty import Resampled
 
 
 class Measured(NamedTuple):
@@ -22,11 +23,11 @@ class Measured(NamedTuple):
 
 
 def measured(power: Tensor, of: Callable[[Tensor], Tensor]) -> Measured:
-    """`of` the mean of N spectra (N, R), with its jackknife error (Efron and Tibshirani 1993, section 11.5)."""
+    """`of` the mean of N spectra (N, R), with the error that leaving out each of them gives."""
     n = len(power)
     without = of((power.sum(0) - power) / (n - 1))
-    error = ((n - 1) / n * (without - without.mean()).square().sum()).sqrt()
-    return Measured(of(power.mean(0)).item(), error.item())
+    whole = Resampled(of(power.mean(0)).item(), without)
+    return Measured(whole.value, whole.error)
 
 
 def sharpness(images: Tensor, real: Tensor) -> Measured:

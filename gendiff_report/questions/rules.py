@@ -16,8 +16,7 @@ from ..claims.ruling import (
     ruled,
     united,
 )
-from ..compute import GIGA
-from .models import SIDES, Models, Sides, number, only
+from .models import SIDES, Models, Sides, distance, number
 from .pictures import Measured
 
 
@@ -59,11 +58,11 @@ def copies_less(models: Models) -> Ruling:
 
 def best_of_each(models: Models) -> Ruling:
     """The best diffusion model of all has a lower distance than the best GAN."""
-    found = models.at_equal()
+    found = models.at_equal
     sides = {kind: [v for v in found.values() if v[0].config.kind == kind] for kind in ("gan", "diffusion")}
     if not all(sides.values()):
         raise Missing("It takes a scored model of either side, which is not there yet.")
-    best = [min(some, key=lambda e: only(e[1])) for some in sides.values()]
+    best = [min(some, key=lambda e: distance(e[1])) for some in sides.values()]
     (gan, a), (diffusion, b) = best
     shown = numbers("frechet_distance", **{gan.config.name: a, diffusion.config.name: b})
     return ruled(
@@ -73,12 +72,9 @@ def best_of_each(models: Models) -> Ruling:
 
 def cost_of_a_sample(models: Models) -> Ruling:
     """A sample of the pair's diffusion model costs no more operations than one of its GAN."""
-    work = {side: run.drawing_operations(models.asked.sampling(run)) / GIGA for side, run in models.pair.items()}
-    shown = [
-        (f"GFLOP for a sample, {side}", number(work[side], run, "operations of drawing a sample"))
-        for side, run in models.pair.items()
-    ]
-    times = work["diffusion"] / work["GAN"]
+    work = {side: models.drawing(run) for side, run in models.pair.items()}
+    shown = [(f"GFLOP for a sample, {side}", drawn) for side, drawn in work.items()]
+    times = work["diffusion"].value / work["GAN"].value
     why = f"One of the diffusion model costs {times:.3g} times as much as one of the DCGAN."
     return Ruling(REPLICATED if times <= 1 else NOT_REPLICATED, why, tuple(shown))
 
@@ -88,15 +84,15 @@ def cost_of_a_sample(models: Models) -> Ruling:
 
 def holds_at_64(models: Models) -> Ruling:
     """From 32 to 64 pixels, at equal operations, the U-Net's distance grows by a smaller factor than the DCGAN's."""
-    small, large = models.sized().values()
-    if lacking := [f"{side} {where}" for where, sides in models.sized().items() for side in SIDES if side not in sides]:
+    small, large = models.sized.values()
+    if lacking := [f"{side} {where}" for where, sides in models.sized.items() for side in SIDES if side not in sides]:
         raise Missing(f"It takes both models at both sizes, trained and scored; not there yet: {', '.join(lacking)}.")
     return _grows(small, large, "distance at 64 pixels over that at 32")
 
 
 def holds_for_more_classes(models: Models) -> Ruling:
     """From the plainest of the distributions to the whole data set the U-Net's distance grows by a smaller factor."""
-    found = {d: sides for d, sides in models.scaled().items() if not d.endswith(":64")}
+    found = {d: sides for d, sides in models.scaled.items() if not d.endswith(":64")}
     if len(found) < 2:
         raise Missing("It takes both models on fewer classes, trained and scored, which are not there yet.")
     plain, *_, whole = found
@@ -121,7 +117,7 @@ def _factor(one: Sequence[Scores], other: Sequence[Scores]) -> Measured:
 
 def draws_shapes(models: Models) -> Ruling:
     """On drawn shapes at 64 pixels the U-Net has the lower distance."""
-    found = models.scaled().get("shapes:64")
+    found = models.scaled.get("shapes:64")
     if found is None:
         raise Missing("It takes both models on shapes:64, trained and scored, which are not there yet.")
     gan, diffusion = found["GAN"][1], found["diffusion"][1]

@@ -4,7 +4,7 @@ import html
 from collections import Counter
 from collections.abc import Mapping
 
-from ..claims.html import SIGNS
+from ..claims.html import SIGNS, block, ours
 from ..claims.ruling import Ruling
 from ..downloads import data_links
 from ..exhibit import Exhibit
@@ -18,7 +18,8 @@ def answers(models: Models, question: str) -> Exhibit[Answers]:
     """The parts of a question, each with its rule, two numbers and the answer, and the numbers as files."""
     parts = QUESTIONS[question].parts
     found = {part.name: part.answer(models) for part in parts}
-    blocks = "".join(_block(part, found[part.name], models.seeds) for part in parts)
+    seeds = models.seeds
+    blocks = "".join(_block(part, found[part.name], seeds) for part in parts)
     rows = [row for part in parts for row in _rows(part, found[part.name])]
     return Exhibit(blocks + data_links(f"answers-{question}", rows, QUESTIONS[question].title), found)
 
@@ -26,10 +27,8 @@ def answers(models: Models, question: str) -> Exhibit[Answers]:
 def _block(part: Part, ruling: Ruling, seeds: int) -> str:
     one = "" if seeds != 1 or not ruling.ours else " Of one training of each: of these two, not of their methods."
     said = f"<strong>{SIGNS[ruling.verdict]} {ANSWERS[ruling.verdict]}</strong>. {html.escape(ruling.why + one)}"
-    ours = "; ".join(f"{html.escape(label)} {number.html}" for label, number in ruling.ours)
-    rows = {"the rule": html.escape(part.rule), "the answer": said + (f"<br>Ours: {ours}." if ours else "")}
-    inside = "".join(f"<dt>{label}</dt><dd>{text}</dd>" for label, text in rows.items())
-    return f'<section class="claim"><h3 id="part-{part.name}">{html.escape(part.asked)}</h3><dl>{inside}</dl></section>'
+    rows = {"the rule": html.escape(part.rule), "the answer": said + ours(ruling)}
+    return block(f"part-{part.name}", part.asked, rows)
 
 
 def _rows(part: Part, ruling: Ruling) -> list[dict[str, object]]:

@@ -6,10 +6,8 @@ Each part is put as what the paper hopes for, so that yes means it holds.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gendiff_lib.evaluation.scores import ScoreError
-
-from ..claims.evidence import Missing
 from ..claims.ruling import INCONCLUSIVE, NOT_REACHED, NOT_REPLICATED, REPLICATED, Ruling
+from ..claims.stated import told
 from . import noise, rules
 from .models import Models
 
@@ -27,12 +25,7 @@ class Part:
 
     def answer(self, models: Models) -> Ruling:
         """What the models say of it."""
-        try:
-            return self.decide(models)
-        except Missing as missing:
-            return Ruling(NOT_REACHED, str(missing))
-        except ScoreError as unlike:
-            return Ruling(INCONCLUSIVE, str(unlike))
+        return told(lambda: self.decide(models))
 
 
 @dataclass(frozen=True)

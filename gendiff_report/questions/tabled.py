@@ -12,31 +12,40 @@ from gendiff_lib.training.memory import activation_bytes
 
 from ..compute import GIGA
 from ..exhibit import Exhibit
-from ..number import score_number
+from ..number import Number, score_number
+from ..provenance import training_protocol
+from ..tables.rows import operations
 from ..tables.table import Rows, of_rows
-from .models import Models, number, only
+from .models import Models, distance, number
 
 MEBI = 2**20
 
 
 def side_by_side(models: Models) -> Exhibit[Rows]:
     """A row a model at equal operations: its network, objective and rates, what it costs, and its distance."""
-    order = sorted(models.at_equal().items(), key=lambda entry: only(entry[1][1]))
+    order = sorted(models.at_equal.items(), key=lambda entry: distance(entry[1][1]))
     rows = [_row(models, name, run, scores) for name, (run, scores) in order]
     return of_rows(rows, "Each model at as many operations of training; rows in the order of their distance.")
 
 
 def _row(models: Models, name: str, run: Run, scores: list[Scores]) -> dict[str, Any]:
-    config, drawn = run.config, run.drawing_operations(models.asked.sampling(run)) / GIGA
     return {
         "model": name,
         scores[0].labels["frechet_distance"]: score_number(scores, "frechet_distance"),
-        "trained by": _method(config),
+        "trained by": _method(run.config),
         "parameters": f"{parameters(run):,}",
         "images seen": f"{run.images:,}",
-        "GFLOP an image": number(run.training_operations / run.images / GIGA, run, "operations of training an image"),
+        **_of_an_image(run),
+        "GFLOP a sample": models.drawing(run),
+    }
+
+
+def _of_an_image(run: Run) -> dict[str, Number]:
+    """What an image of training costs: operations, and the memory that a step holds of it."""
+    work = run.training_operations / run.images / GIGA
+    return {
+        "GFLOP an image": number(work, run, "operations of training an image"),
         "MiB an image": number(memory(run), run, "activations that a training step holds, counted"),
-        "GFLOP a sample": number(drawn, run, "operations of drawing a sample"),
     }
 
 
@@ -63,7 +72,7 @@ def memory(run: Run) -> float:
 
 def scales(models: Models) -> Exhibit[Rows]:
     """A row a size or a data set and side: operations, memory and distance, at equal operations within each."""
-    found = models.sized() | models.scaled()
+    found = models.sized | models.scaled
     rows = [_scale_row(what, side, *entry) for what, sides in found.items() for side, entry in sides.items()]
     return of_rows(rows, "Distances compare within a row's data set alone: each is scored against its own images.")
 
@@ -74,9 +83,8 @@ def _scale_row(what: str, side: str, run: Run, scores: list[Scores]) -> dict[str
         "side": side,
         "model": run.config.name,
         "epochs": f"{run.config.epochs:.4g}",
-        "petaFLOP": number(run.training_operations / 1e15, run, "operations of the training"),
-        "GFLOP an image": number(run.training_operations / run.images / GIGA, run, "operations of training an image"),
-        "MiB an image": number(memory(run), run, "activations that a training step holds, counted"),
+        "petaFLOP": operations(run.training_operations, training_protocol(run)),
+        **_of_an_image(run),
         scores[0].labels["frechet_distance"]: score_number(scores, "frechet_distance"),
         "real images": scores[0].reals,
         "n": f"{scores[0].n_fake:,}",

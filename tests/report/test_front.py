@@ -40,7 +40,6 @@ def night(monkeypatch):
         monkeypatch.setitem(EXPERIMENTS, name, small)
     monkeypatch.setattr(answer, "COMPARED", PAPER_PAIR)
     monkeypatch.setattr(answer, "MODELLED", PAPER_PAIR)
-    monkeypatch.setattr(front, "MODELLED", PAPER_PAIR)
     monkeypatch.setattr(front, "EARLY_N", 60)
     monkeypatch.setattr(experiments, "BUDGETS", (1e-6,))
     monkeypatch.setattr(experiments, "PAPER_EPOCHS", (1.0,))
@@ -97,11 +96,10 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
 )
 def test_better_is_what_both_spaces_put_first_beyond_the_noise(gan, diffusion, headline, monkeypatch):
     first = {"g": dict(zip(SPACES, gan, strict=True)), "d": dict(zip(SPACES, diffusion, strict=True))}
-    monkeypatch.setattr(answer, "kept", lambda run, extractor, preset: scores(first[run.name][extractor]))
     monkeypatch.setattr(answer, "_standing", lambda label, *_: label)
     pair = {label: Known(name) for label, name in zip(answer.MODELS, "gd", strict=True)}
-    several = {label: scores(first[run.name]["inception"]) for label, run in pair.items()}
-    told = answer._of_the_pair(pair, several, list(SPACES), "overnight", str)
+    scored = {name: {label: scores(first[run.name][name]) for label, run in pair.items()} for name in SPACES}
+    told = answer._of_the_pair(pair, scored, "overnight", str)
     assert told.startswith(f"<strong>At equal counted operations {headline}:</strong>")
 
 

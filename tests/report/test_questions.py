@@ -88,9 +88,11 @@ class Made:
     def everyone(self, kind):
         return [r for r in self.given["runs"] if r.config.kind == kind]
 
+    @property
     def sized(self):
         return self.given["sized"]
 
+    @property
     def scaled(self):
         return self.given["scaled"]
 
@@ -192,8 +194,8 @@ def test_every_part_is_answered_with_its_numbers_or_says_why_not(trained, tmp_pa
     monkeypatch.undo()
     asked = Asking(preset="smoke", epochs=1)
     models = Models(asked, asked.train_several("dcgan", "ddpm-conv"))
-    monkeypatch.setattr(Models, "scaled", lambda self: {})
-    monkeypatch.setattr(Models, "sized", lambda self: {"at 32 pixels": {}, "at 64 pixels": {}})
+    monkeypatch.setattr(Models, "scaled", {})
+    monkeypatch.setattr(Models, "sized", {"at 32 pixels": {}, "at 64 pixels": {}})
     found = {name: shown.answers(models, name) for name in QUESTIONS}
     for name, exhibit in found.items():
         assert exhibit.html.count('<section class="claim">') == len(QUESTIONS[name].parts)
