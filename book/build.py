@@ -11,8 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,51 +69,48 @@ def choose_dataset(wanted: str, preset: str, reads: bool) -> str:
     return ""
 
 
-def train_plane(configs: "list[Config]", jobs: int) -> None:
-    """Train the tiny networks in the plane, each on one thread, as many at a time as there are cores."""
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
-        for line in pool.map(_train_one, configs):
-            say(line)
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _train_one(config: "Config") -> str:
+def _train_one(configs: "list[Config]") -> str:
     from gendiff_lib.runs.train import train
 
-    run = train(config)
-    return f"{run.id} on {config.dataset}: {run.snapshot['seconds']:.1f} s"
+    lines = []
+    for config in configs:
+        say(f"training {config.name} on {config.dataset}, {config.epochs:.4g} epochs, seed {config.seed}")
+        run = train(config)
+        lines.append(
+            f"[book] {run.id}: {run.snapshot['seconds']:.1f} s, {run.record['images_per_second']:.0f} images/s"
+        )
+    return "\n".join(lines)
 
 
 def train_missing(asked: "Asking", reads: bool, hours: float | None, jobs: int) -> None:
-    """Make every run that the notebooks will read, one at a time; of a preset that is only read, those in the plane.
+    """Make every run that the notebooks will read; of a preset that is only read, those in the plane.
 
-    TooLong, before anything is trained, where one of them takes longer than `hours`, or than may be waited for.
+    `jobs` at a time, one thread each, which networks of these sizes do best by; on a GPU one at a time, but in the
+    plane. TooLong, before anything is trained, where one of them takes longer than `hours`, or than may be waited for.
     """
+    from gendiff_lib.device import default_device
     from gendiff_lib.experiments.book import book_configs
     from gendiff_lib.experiments.budget import check_patience
     from gendiff_lib.runs.run import find
-    from gendiff_lib.runs.train import train
+    from gendiff_report.preparing import side_by_side
     from gendiff_report.reading import PLANE
 
     wanted = book_configs(asked.preset, dataset=asked.dataset or "", epochs=asked.epochs)
     missing = [c for c in wanted if find(c) is None]
-    made = [c for c in missing if c.name in PLANE or not reads]
-    for config in made:
-        check_patience(config, hours, "add YES=1 to wait for it, or lower EPOCHS")
-    train_plane([c for c in made if c.name in PLANE], jobs)
-    for config in (c for c in missing if c.name not in PLANE):
-        what = f"{config.name} on {config.dataset}, {config.epochs:.4g} epochs, seed {config.seed}"
-        if reads:
+    made: dict[str, list[Config]] = {}  # of one run to several epochs, the longest first, in one process
+    for config in missing:
+        if reads and config.name not in PLANE:
+            what = f"{config.name} on {config.dataset}, {config.epochs:.4g} epochs, seed {config.seed}"
             say(f"not shown: {what}: {asked.lacking(config)}")
             continue
-        say(f"training {what}")
-        run = train(config)
-        say(f"{run.id}: {run.snapshot['seconds']:.1f} s, {run.record['images_per_second']:.0f} images/s")
+        check_patience(config, hours, "add YES=1 to wait for it, or lower EPOCHS")
+        made.setdefault(config.digest, []).append(config)
+    alone = default_device().type == "cuda"
+    for several, width in (
+        ([c for c in made.values() if c[0].name in PLANE or not alone], jobs),
+        ([c for c in made.values() if c[0].name not in PLANE and alone], 1),
+    ):
+        side_by_side(_train_one, several, width)
 
 
 def execute(notebook: Path, parameters: dict[str, object], threads: int) -> str:
@@ -218,7 +214,8 @@ def main() -> None:
         say(f"runs are there after {time.monotonic() - started:.0f} s")
         from gendiff_report.preparing import prepare
 
-        prepare(preset, dataset=dataset or None, epochs=epochs)
+        # At the smallest size nobody reads how long anything took.
+        prepare(preset, dataset=dataset or None, epochs=epochs, jobs=args.jobs if preset == "smoke" else 1)
     except GendiffError as error:
         raise SystemExit(f"[book] {error}") from None
     say(f"samples and scores are there after {time.monotonic() - started:.0f} s; running the notebooks")

@@ -63,12 +63,14 @@ class Autoencoder(Learner):
     entries = ("encode", "decode")
 
     def __init__(self, config: AutoencoderConfig, shape: tuple[int, ...]) -> None:
-        """The network and Adam; ConfigError for samples that are no images, or whose side cannot be halved so often."""
+        """The network; ConfigError for samples that are no images, or whose side cannot be halved so often."""
         super().__init__(config, shape)
         self.autoencoder = config
         self.net = ConvAutoencoder(shape, widths=config.widths, channels=config.channels)
         self.modules = {"net": self.net}
-        self.optimizers = {"net": torch.optim.Adam(self.net.parameters(), config.lr, fused=True)}
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"net": torch.optim.Adam(self.net.parameters(), self.autoencoder.lr, fused=True)}
 
     def step(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> dict[str, Tensor]:
         """See Learner.step; `loss`, and its parts: the squared `error`, and `kl` in nats an element of the latent."""

@@ -39,7 +39,7 @@ class Classifier(Learner):
     saved = ("net",)
 
     def __init__(self, config: ClassifierConfig, shape: tuple[int, ...], n_classes: int = 10) -> None:
-        """The network and its optimiser; ConfigError where the samples are no images of at least 16 pixels."""
+        """The network; ConfigError where the samples are no images of at least 16 pixels."""
         super().__init__(config, shape)
         self.classifier = config
         self.net = ResNet9(config.width, shape, n_classes)
@@ -48,10 +48,10 @@ class Classifier(Learner):
                 f"crop={config.crop} shifts images of {shape[-1]} pixels out of sight: give less than {shape[-1]}"
             )
         self.modules = {"net": self.net}
-        sgd = torch.optim.SGD(
-            self.net.parameters(), config.lr, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
-        )
-        self.optimizers = {"net": sgd}
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        config, weights = self.classifier, self.net.parameters()
+        return {"net": torch.optim.SGD(weights, config.lr, 0.9, weight_decay=config.weight_decay, nesterov=True)}
 
     def step(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> dict[str, Tensor]:
         """See Learner.step; returns `loss` and `error`, the share of the batch that was misclassified."""

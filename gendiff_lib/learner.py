@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -24,10 +25,9 @@ class Step(NamedTuple):
 
 
 class Learner(ABC):
-    """Something that one batch improves. `modules` are its networks by name, `optimizers` likewise."""
+    """Something that one batch improves. `modules` are its networks by name."""
 
     modules: dict[str, nn.Module]
-    optimizers: dict[str, torch.optim.Optimizer]
     saved: tuple[str, ...]  # the modules that a snapshot keeps: those that are needed to use it
     capturable = False  # whether `step` reads nothing on the host, so that it can be replayed as a graph
     counted = 2  # images of a batch that tell what one of them costs: more where they are not treated alike
@@ -39,7 +39,14 @@ class Learner(ABC):
     def __init__(self, config: Config, shape: tuple[int, ...]) -> None:
         """`shape` is one sample as the model sees it. Weights are drawn from torch's global generator."""
         self.config, self.shape = config, shape
-        self.optimizers = {}
+
+    @cached_property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """The networks' optimisers by name, made when first asked for: of who only samples they would cost seconds."""
+        return self._optimizers()
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {}
 
     @abstractmethod
     def step(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> dict[str, Tensor]:

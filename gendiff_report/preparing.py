@@ -1,6 +1,13 @@
 """Drawing and scoring ahead of the notebooks what they show, one run at a time, so that seconds told are true."""
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from functools import partial
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+import torch
 
 from gendiff_lib.config import Sampling
 from gendiff_lib.experiments.book import CODED, LIVE_IMAGES, sampler_grid
@@ -12,36 +19,80 @@ from . import READ, results
 from .asking import Asking
 from .reading import training_allowed
 
+T = TypeVar("T")
 
-def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = None) -> None:
-    """Draw and score what the notebooks show; of presets that are only read, the points in the plane alone."""
-    asked = Asking(preset=preset, epochs=epochs, dataset=dataset)
+
+def side_by_side(work: Callable[[T], str], items: Iterable[T], jobs: int) -> None:
+    """`work` on every item, in as many processes as `jobs`, of one thread each; prints what each said of it, in order.
+
+    Of one job, here, with all threads. `work` and the items must be such as pickle takes.
+    """
+    if jobs == 1:
+        for item in items:
+            print(work(item), flush=True)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        for said in pool.map(work, items):
+            print(said, flush=True)
+
+
+def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = None, jobs: int = 1) -> None:
+    """Draw and score what the notebooks show; of presets that are only read, the points in the plane alone.
+
+    One run at a time, so that seconds told are true, or `jobs` at a time where nobody asks.
+    """
+    words: dict[str, Any] = {"preset": preset, "dataset": dataset, "epochs": epochs}
+    asked = Asking(**words)
     _prepare_plane(asked)
     if preset in READ and not training_allowed():
         return
     results.validations(asked)
     print("extractor validated", flush=True)
-    runs = {name: asked.train(name) for name in (*asked.compared, *LIVE_IMAGES)}
-    n = asked.equal_n(*(runs[name] for name in asked.compared))
-    for name, run in runs.items():
-        wanted = [asked.sampling(run), asked.sampling(run, n=n)] if name in asked.compared else [asked.sampling(run)]
-        for sampling in wanted:
-            _score_all(asked, run, sampling)
-        if name in asked.compared:
-            results.memorisation(asked, run)
-        if name in CODED:
-            for split in ("test", "train"):
-                results.bits(asked, run, split)
-        print(f"{run.id}: sampled, scored and checked", flush=True)
-    long, conv = asked.train(asked.pair[0], long=True), runs["ddpm-conv"]
-    for run in (*map(long.at, long.epochs_so_far), *map(conv.at, conv.epochs_so_far)):
+    ahead: list[Callable[[Asking], str]] = [
+        _samplers,
+        *(partial(_snapshots, name) for name in (asked.pair[0], "ddpm-conv")),
+    ]
+    ahead += [partial(_prepare_run, name) for name in dict.fromkeys((*asked.compared, *LIVE_IMAGES))]
+    side_by_side(partial(_asked, words), ahead, jobs)
+    _score_claimed(asked)
+
+
+def _asked(words: dict[str, Any], what: Callable[[Asking], str]) -> str:
+    """In the process that does it: what a notebook with these parameters would ask."""
+    return what(Asking(**words))
+
+
+def _prepare_run(name: str, asked: Asking) -> str:
+    run = asked.train(name)
+    wanted = [asked.sampling(run)]
+    if name in asked.compared:
+        wanted.append(asked.sampling(run, n=asked.equal_n(*map(asked.train, asked.compared))))
+    for sampling in wanted:
+        for split in ("train", "test"):
+            results.several(asked, run, sampling, split)
+        results.own_scores(asked, run, sampling)
+    if name in asked.compared:
+        results.memorisation(asked, run)
+    if name in CODED:
+        for split in ("test", "train"):
+            results.bits(asked, run, split)
+    return f"{run.id}: sampled, scored and checked"
+
+
+def _snapshots(name: str, asked: Asking) -> str:
+    last = asked.train(name, long=name == asked.pair[0])
+    for run in map(last.at, last.epochs_so_far):
         _score_once(asked, run, asked.of_snapshots(run))
-    for label, sampling in sampler_grid(preset).items():
+    return f"{last.id}: snapshots compared"
+
+
+def _samplers(asked: Asking) -> str:
+    conv = asked.train("ddpm-conv")
+    for label, sampling in sampler_grid(asked.preset).items():
         _score_once(asked, conv, sampling)
         if label.startswith(("ddpm ", "tutorial ")):
             results.trajectory(asked, conv, sampling.but(n=4, batch_size=4))
-    print(f"{long.id}, {conv.id}: snapshots and samplers compared", flush=True)
-    _score_claimed(asked)
+    return f"{conv.id}: samplers compared"
 
 
 def _prepare_plane(asked: Asking) -> None:
@@ -62,10 +113,4 @@ def _score_claimed(asked: Asking) -> None:
 def _score_once(asked: Asking, run: Run, sampling: Sampling | None = None) -> None:
     for split in ("train", "test"):
         results.scores(asked, run, sampling, split)
-    results.own_scores(asked, run, sampling)
-
-
-def _score_all(asked: Asking, run: Run, sampling: Sampling) -> None:
-    for split in ("train", "test"):
-        results.several(asked, run, sampling, split)
     results.own_scores(asked, run, sampling)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from gendiff_lib.errors import GendiffError
@@ -15,6 +16,7 @@ from gendiff_lib.experiments import PAPER_PAIR, budget, get
 from gendiff_lib.runs import files
 from gendiff_lib.runs import train as recorder
 from gendiff_lib.training.build import images_at
+from gendiff_report import preparing
 from gendiff_report.answer import in_readme
 from gendiff_report.asking import Asking
 
@@ -98,7 +100,6 @@ def test_with_yes_a_long_training_is_told_and_waited_for(builder, monkeypatch, c
         raise GendiffError("begun")
 
     monkeypatch.setattr(budget, "seconds_left", lambda config: 6000.0 if config.name == "ddpm-conv" else 0.0)
-    monkeypatch.setattr(builder, "train_plane", lambda configs, jobs: None)
     monkeypatch.setattr(recorder, "train", train)
     asked = Asking(preset="smoke", epochs=2.0)
     with pytest.raises(budget.TooLong, match=r"ddpm-conv to 2 epochs takes about 1.7 hours here: add YES=1"):
@@ -126,12 +127,32 @@ def test_yes_reaches_the_trainings(words, hours, builder, monkeypatch):
 
 def test_a_build_that_only_reads_says_which_epochs_there_are(builder, monkeypatch, capsys):
     monkeypatch.setenv("GENDIFF_TRAIN", "0")
-    monkeypatch.setattr(builder, "train_plane", lambda configs, jobs: None)
+    monkeypatch.setattr(preparing, "side_by_side", lambda work, items, jobs: None)
     builder.train_missing(Asking(preset="overnight", epochs=21.0), True, None, 1)
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[book] not shown: dcgan-32 ")]
     assert len(told) == 1
     assert "there at epochs 6.24615, " in told[0]
     assert told[0].endswith("not at 21 (`make book PRESET=overnight EPOCHS=21 TRAIN=1` trains it here)")
+
+
+@pytest.mark.parametrize(
+    ("device", "widths"), [("cpu", {"dcgan": 3, "live-gan-2d": 3}), ("cuda", {"live-gan-2d": 3, "dcgan": 1})]
+)
+def test_trainings_go_side_by_side_but_share_no_gpu(device, widths, builder, monkeypatch):
+    """The collapse page's long training and the short one of the same run are one piece of work, the long one first."""
+    begun, told = {}, []
+
+    def side_by_side(work, items, jobs):
+        told.extend(items)
+        begun.update({configs[0].name: jobs for configs in items})
+
+    monkeypatch.setattr(preparing, "side_by_side", side_by_side)
+    monkeypatch.setattr("gendiff_lib.device.default_device", lambda: torch.device(device))
+    builder.train_missing(Asking(preset="smoke"), False, None, 3)
+    assert {name: begun[name] for name in widths} == widths
+    both = next(configs for configs in told if len(configs) > 1)
+    assert [c.epochs for c in both] == sorted((c.epochs for c in both), reverse=True)
+    assert len({configs[0].digest for configs in told}) == len(told)
 
 
 def test_explicit_cifar10_fails_with_the_remedy_where_it_is_missing(tmp_path, monkeypatch):

@@ -83,7 +83,7 @@ class Diffusion(Method):
     preview: ClassVar[dict[str, Any]] = {"sampler": "ddim", "n_steps": 50}
 
     def __init__(self, config: DiffusionConfig, shape: tuple[int, ...], n_classes: int = 1) -> None:
-        """The network, its average where `ema` asks for one, and Adam; ConfigError where parts do not fit."""
+        """The network, and its average where `ema` asks for one; ConfigError where parts do not fit."""
         super().__init__(config, shape)
         self.diffusion, self.n_classes = config, n_classes if config.conditional else None
         self.schedule = schedule_of(config)
@@ -99,7 +99,9 @@ class Diffusion(Method):
         self.modules, self.saved = {"net": self.net}, ("net",)
         self._keep_average(self.net, config.ema)
         self.captured: dict[str, Callable[..., Tensor]] = {}
-        self.optimizers = {"net": torch.optim.Adam(self.net.parameters(), config.lr, fused=True)}
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"net": torch.optim.Adam(self.net.parameters(), self.diffusion.lr, fused=True)}
 
     def step(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> dict[str, Tensor]:
         """See Learner.step; the loss is `loss`. x is x0 here, as the batch holds clean samples."""

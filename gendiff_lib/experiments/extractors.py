@@ -18,7 +18,7 @@ from ..evaluation.features import Extractor, digest_of, folded
 from ..evaluation.inception import inception
 from ..evaluation.vgg16 import vgg16
 from ..runs import layout
-from ..runs.run import Run
+from ..runs.run import Run, find
 from ..runs.train import train
 from . import classifier_for
 
@@ -82,12 +82,15 @@ def _classifier(dataset: str, preset: str) -> Run:
         folder = paths.published_dir() / INSTRUMENTS[base]
         if (folder / layout.RECORD).exists():
             return Run.read(folder)
+    config = classifier_for(dataset, preset)
+    if run := find(config):
+        return run
     if (n_classes := len(load(dataset).classes)) < 2:
         raise GendiffError(
             f"{dataset} has {n_classes} class, so a classifier of it learns nothing to measure by: "
             "give two classes or more, or --extractor efficientnet"
         )
-    return train(classifier_for(dataset, preset))
+    return train(config)
 
 
 def _check_measure(dataset: str, run: Run) -> None:

@@ -60,7 +60,7 @@ class GAN(Method):
     """Updates of the discriminator and of the generator by turns (Goodfellow et al. 2014, algorithm 1)."""
 
     def __init__(self, config: GANConfig, shape: tuple[int, ...], n_classes: int = 1) -> None:
-        """Both networks and their optimisers; ConfigError where the network does not fit the samples or the penalty."""
+        """Both networks; ConfigError where the network does not fit the samples or the penalty."""
         super().__init__(config, shape)
         self.gan, self.n_classes = config, n_classes if config.conditional else None
         self.generator, self.discriminator = players(config, shape, n_classes)
@@ -76,10 +76,12 @@ class GAN(Method):
         self.growing = [m for m in self.modules.values() if isinstance(m, Growing)]
         self.steady = len(self.turns) == 1 and not self.growing
         self.capturable = self.steady and not (config.penalty or config.warm_up or config.lr_decay)
-        betas = (config.beta1, config.beta2)
-        self.optimizers = {
-            "generator": torch.optim.Adam(self.generator.parameters(), config.lrG, betas, fused=True),
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), config.lrD, betas, fused=True),
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        betas = (self.gan.beta1, self.gan.beta2)
+        return {
+            "generator": torch.optim.Adam(self.generator.parameters(), self.gan.lrG, betas, fused=True),
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), self.gan.lrD, betas, fused=True),
         }
 
     def step(self, x: Tensor, labels: Tensor, progress: Progress, rng: torch.Generator) -> dict[str, Tensor]:
