@@ -1,9 +1,9 @@
-"""`python -m benchmarks speed …`, `python -m benchmarks scoring …` and `python -m benchmarks processes …`."""
+"""`python -m benchmarks speed …`, and likewise `scoring`, `processes` and `costs`."""
 
 import importlib
 import sys
 
-KINDS = ("speed", "scoring", "processes")
+KINDS = ("speed", "scoring", "processes", "costs")
 
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in KINDS:

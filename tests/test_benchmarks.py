@@ -209,7 +209,7 @@ def test_a_benchmark_of_no_kind_is_one_sentence():
     assert done.returncode != 0
     assert (
         done.stderr
-        == "benchmarks: name one of speed, scoring, processes, such as `python -m benchmarks speed --help`\n"
+        == "benchmarks: name one of speed, scoring, processes, costs, such as `python -m benchmarks speed --help`\n"
     )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pytest
@@ -67,31 +68,43 @@ def test_figures_have_captions_and_alternative_text(path):
             assert shown["image"]["classes"] in ("plot", "samples")
 
 
+class Executed(NamedTuple):
+    """Notebooks that were run: where they are, over which runs, with which parameters, and what each said of it."""
+
+    place: Path
+    env: dict[str, str]
+    parameters: dict[str, object]
+    problems: dict[str, str]
+
+
 @pytest.fixture(scope="session")
 def executed(tmp_path_factory):
-    """Every notebook at `smoke`, two at a time, over one folder of runs; from the root and from another folder."""
-    place = tmp_path_factory.mktemp("executed")
-    env = {
-        **os.environ,
-        "GENDIFF_RUNS": str(place / "runs"),
-        "GENDIFF_CACHE": str(place / "cache"),
-        "OMP_NUM_THREADS": "1",
-    }
+    """Every notebook at `smoke`, two at a time, over one folder of runs; from the root and from another folder.
+
+    With GENDIFF_BUILT=1, as the gate has it, those that the book at `smoke` was just built of.
+    """
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if os.environ.get("GENDIFF_BUILT") == "1":
+        parameters = json.loads((ROOT / "book" / "_build" / "build.json").read_text())
+        assert parameters["preset"] == "smoke"
+        return Executed(ROOT / "book" / "executed", env, parameters, dict.fromkeys(NAMES, ""))  # it ends at a failure
+    place, parameters = tmp_path_factory.mktemp("executed"), {"preset": "smoke", "epochs": 2}
+    env |= {"GENDIFF_RUNS": str(place / "runs"), "GENDIFF_CACHE": str(place / "cache")}
 
     def run(path):
         words = [sys.executable, str(ROOT / "book" / "run_notebook.py"), str(path), str(place / path.name)]
         here = ROOT if path.stem < "05" else place
-        words.append(json.dumps({"preset": "smoke", "epochs": 2}))
-        return subprocess.run(words, cwd=here, env=env, capture_output=True, text=True)
+        done = subprocess.run([*words, json.dumps(parameters)], cwd=here, env=env, capture_output=True, text=True)
+        return done.stderr[-2000:] if done.returncode else ""
 
     with ThreadPoolExecutor(2) as pool:
-        return place, env, dict(zip(NAMES, pool.map(run, NOTEBOOKS), strict=True))
+        return Executed(place, env, parameters, dict(zip(NAMES, pool.map(run, NOTEBOOKS), strict=True)))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_at_smoke(executed, name):
-    place, _, results = executed
-    assert results[name].returncode == 0, results[name].stderr[-2000:]
+    place = executed.place
+    assert executed.problems[name] == ""
     outputs = [o for c in code_cells(place / f"{name}.ipynb") for o in c.outputs]
     assert not [
         o for o in outputs if o.output_type == "error" or (o.get("name") == "stderr" and "waiting for it" not in o.text)
@@ -101,9 +114,10 @@ def test_runs_at_smoke(executed, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_begins_with_its_finding_and_ends_with_how_it_was_made_and_how_to_run_it(executed, name):
-    cells = nbformat.read(executed[0] / f"{name}.ipynb", as_version=4).cells
+    cells = nbformat.read(executed.place / f"{name}.ipynb", as_version=4).cells
     assert cells[0].source.startswith("# ")
-    assert f"papermill notebooks/{name}.ipynb out.ipynb -p preset smoke -p epochs 2\n" in cells[-1].source
+    told = "".join(f" -p {key} {value}" for key, value in executed.parameters.items() if value is not None)
+    assert f"papermill notebooks/{name}.ipynb out.ipynb{told}\n" in cells[-1].source
     (made,) = cells[-2].outputs
     assert "How this page was made" in made["data"]["text/html"]
     assert "Parameters and runs of this page" in made["data"]["text/html"]
@@ -112,7 +126,7 @@ def test_each_begins_with_its_finding_and_ends_with_how_it_was_made_and_how_to_r
 
 
 def test_what_it_says_works(executed, tmp_path):
-    place, env, _ = executed
+    place, env = executed.place, executed.env
     said = nbformat.read(place / "04_forward.ipynb", as_version=4).cells[-1].source
     words = shlex.split(re.search(r"```bash\n(.*)\n```", said)[1].replace("out.ipynb", str(tmp_path / "out.ipynb")))
     assert words[0] == "papermill"
@@ -137,7 +151,7 @@ def test_words_that_the_shell_would_read_are_quoted_and_paper_size_pages_only_re
 
 
 def test_nbval_reruns_executed_notebooks(executed):
-    place, env, _ = executed
+    place, env = executed.place, executed.env
     files = [str(place / f"{name}.ipynb") for name in ("02_dcgan", "04_forward")]
     words = ["-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-c", os.devnull]
     done = subprocess.run([sys.executable, *words, *files], cwd=place, env=env, capture_output=True, text=True)

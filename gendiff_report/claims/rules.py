@@ -8,7 +8,7 @@ from gendiff_lib.experiments import get
 from gendiff_lib.experiments.cost import operations, training_operations
 
 from ..number import Number
-from ..printed import PUBLISHED_RATES, TABLE1
+from ..printed import PUBLISHED_RATES, RATED, TABLE1
 from .evidence import Missing, Seen
 from .ruling import (
     INCONCLUSIVE,
@@ -94,7 +94,7 @@ def _two_hours_by_speed(found: Seen) -> Ruling:
     runs = found.runs("diffusion, early")
     work = training_operations(get("ddpm-conv", "paper", epochs=20.0))
     here = [work / (run.training_operations / run.snapshot["seconds"]) / 3600 for run in runs]
-    each = operations(get("ddpm-unet-full", "paper"))  # DDPM's own network, which they train
+    each = operations(get(RATED, "paper"))  # DDPM's own network, which they train
     there = {device: work / (rate * each) / 3600 for device, rate in PUBLISHED_RATES.items()}
     how = {"what": "hours for 20 epochs at the paper's size, by counted operations and published images a second"}
     shown = [("hours where ours were trained", spread(here, runs))]

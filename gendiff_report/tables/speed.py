@@ -79,17 +79,20 @@ def measured_row(name: str, result: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+# What repeats a benchmark: its words and its options.
+COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "speed": ("python -m benchmarks speed --threads {threads}", ("seconds", "rounds", "sampling_steps", "dataset")),
+    "processes": ("python -m benchmarks processes", ("processes", "seconds", "rounds", "dataset")),
+    "scoring": ("OMP_NUM_THREADS={threads} python -m benchmarks scoring", ("n_fake", "n_real", "repeats", "dataset")),
+    "costs": ("python -m benchmarks costs", ("models",)),
+}
+
+
 def _bench_command(name: str, result: Mapping[str, Any]) -> str:
-    if name.startswith("speed"):
-        words, of = ["python -m benchmarks speed", f"--threads {result['threads']}"], result["settings"]
-        options = ("seconds", "rounds", "sampling_steps", "dataset")
-    elif name.startswith("processes"):
-        words, of = ["python -m benchmarks processes"], result["settings"]
-        options = ("processes", "seconds", "rounds", "dataset")
-    else:
-        words, of = [f"OMP_NUM_THREADS={result['threads']} python -m benchmarks scoring"], result
-        options = ("n_fake", "n_real", "repeats", "dataset")
-    return " ".join(words + [f"--{option.replace('_', '-')} {plain(of[option])}" for option in options])
+    words, options = next(command for kind, command in COMMANDS.items() if name.startswith(kind))
+    of = result.get("settings", result)
+    told = [f"--{option.replace('_', '-')} {plain(of[option])}" for option in options]
+    return " ".join([words.format(threads=result["threads"]), *told])
 
 
 def _spread(
