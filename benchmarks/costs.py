@@ -36,7 +36,7 @@ from gendiff_lib.training.operations import drawing_operations
 from .common import at_least, provenance, report
 
 SIDE, N_CLASSES = 32, 10  # CIFAR-10's, on which every model of the study is trained at the paper's size
-ROWS = (4, 8)  # of the steps that are counted: what is told grows by the same bytes with every row
+ROWS = (8, 16)  # of the steps that are counted: what is told grows by the same bytes with every row
 NOTES = (
     "operations: multiplications and sums of matrix products and convolutions, forward and backward, of whole "
     "trainings; those of drawing are of all samples that are scored at the end",

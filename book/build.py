@@ -1,6 +1,6 @@
 """Build the book: train what is missing, draw and score, run the notebooks side by side, render the pages.
 
-Run by `make book`. Everything that takes long is remembered; a second build only executes and renders.
+Run by `make book`. Everything that takes long is remembered; a second build executes what has changed, and renders.
 """
 
 import argparse
@@ -129,16 +129,23 @@ def execute(notebook: Path, parameters: dict[str, object], threads: int) -> str:
 
 
 def execute_all(parameters: dict[str, object], jobs: int) -> None:
-    """Run every notebook, `jobs` at a time; SystemExit names each that failed."""
+    """Run every notebook that would not be as it is, `jobs` at a time; SystemExit names each that failed."""
+    from gendiff_report import unchanged
+
     EXECUTED.mkdir(exist_ok=True)
     notebooks = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    for stale in EXECUTED.glob("*.ipynb"):
+    asked = unchanged.changed(EXECUTED, notebooks, parameters)
+    unchanged.forget(EXECUTED)
+    for stale in {*EXECUTED.glob("*.ipynb")} - {EXECUTED / n.name for n in notebooks if n not in asked}:
         stale.unlink()
+    if len(asked) < len(notebooks):
+        say(f"{len(notebooks) - len(asked)} notebooks are kept: nothing that they are made of has changed")
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with ThreadPoolExecutor(jobs) as pool:
-        problems = [p for p in pool.map(lambda n: execute(n, parameters, threads), notebooks) if p]
+        problems = [p for p in pool.map(lambda n: execute(n, parameters, threads), asked) if p]
     if problems:
         raise SystemExit("\n".join(f"[book] {p}" for p in problems))
+    unchanged.remember(EXECUTED, notebooks, parameters)
 
 
 def write_build_note(preset: str, dataset: str) -> None:

@@ -155,6 +155,43 @@ def test_trainings_go_side_by_side_but_share_no_gpu(device, widths, builder, mon
     assert len({configs[0].digest for configs in told}) == len(told)
 
 
+def test_a_build_executes_what_has_changed_alone_and_what_failed_again(builder, monkeypatch, tmp_path, capsys):
+    done, failing = [], set()
+
+    def execute(notebook, parameters, threads):
+        done.append(notebook.stem)
+        if notebook.stem in failing:
+            return f"{notebook.name}: failed"
+        (tmp_path / "executed" / notebook.name).write_text("{}")
+        return ""
+
+    (tmp_path / "notebooks").mkdir()
+    for name in ("01_a", "02_b"):
+        (tmp_path / "notebooks" / f"{name}.ipynb").write_text(name)
+    for name, value in {"ROOT": tmp_path, "EXECUTED": tmp_path / "executed", "execute": execute}.items():
+        monkeypatch.setattr(builder, name, value)
+
+    def built():
+        done.clear()
+        builder.execute_all({"preset": "smoke"}, 1)
+        return done
+
+    assert built() == ["01_a", "02_b"]
+    assert built() == []
+    assert "2 notebooks are kept" in capsys.readouterr().out
+    (tmp_path / "notebooks" / "02_b.ipynb").write_text("changed")
+    failing.add("02_b")
+    with pytest.raises(SystemExit, match=r"02_b.ipynb: failed"):
+        built()
+    assert done == ["02_b"]
+    assert not (tmp_path / "executed" / "02_b.ipynb").exists()
+    failing.clear()
+    assert built() == ["01_a", "02_b"]
+    (tmp_path / "notebooks" / "01_a.ipynb").unlink()
+    assert built() == []
+    assert not (tmp_path / "executed" / "01_a.ipynb").exists()
+
+
 def test_explicit_cifar10_fails_with_the_remedy_where_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("GENDIFF_DATA_DIR", str(tmp_path))
     done = build("--preset", "smoke", "--dataset", "cifar10")
