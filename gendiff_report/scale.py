@@ -17,10 +17,11 @@ from .tables.table import filed
 PETA, GIGA, MEGA, DAY = 1e15, 1e9, 1e6, 86_400.0
 GPUS = (1, 8, 64)
 TOGETHER = 8  # GPUs that share a batch: those of one machine
+WIDTHS = (1, 2, 4, TOGETHER)
 SHOWN = 10  # trainings that have a row of their own
 TIMED = {"gan": "dcgan"}  # whose efficiency stands for a kind's: else the U-Net's
-SHARED, WITHOUT = f"the longest by {TOGETHER} GPUs each", "a model a GPU, without {}"
-WAYS = "a model a GPU"
+WAYS, WITHOUT = "a model a GPU", "a model a GPU, without {}"
+SHARED = f"the longest shared by up to {TOGETHER}"
 
 Cost = Mapping[str, Any]
 
@@ -62,10 +63,10 @@ def makespan(jobs: Sequence[Job], n_gpus: int) -> float:
     return max(free)
 
 
-def shared(jobs: Sequence[Job], n_gpus: int, width: int = TOGETHER) -> list[Job]:
+def shared(jobs: Sequence[Job], n_gpus: int, width: int) -> list[Job]:
     """The same, `width` GPUs sharing each that alone would take longer than all of them divided evenly."""
     even = sum(job.seconds for job in jobs) / n_gpus
-    return [replace(job, width=min(width, n_gpus)) if job.seconds > even else job for job in jobs]
+    return [replace(job, width=width) if job.seconds > even else job for job in jobs]
 
 
 # ---------------------------------------------------------------- what was counted and measured
@@ -124,7 +125,8 @@ class Study:
         """Until all are done in one of three ways."""
         without = self.heaviest if way == WITHOUT.format(self.heaviest) else ""
         jobs = self.jobs(rate, without)
-        return makespan(shared(jobs, n_gpus) if way == SHARED else jobs, n_gpus) / DAY
+        widths = [w for w in WIDTHS if w <= n_gpus] if way == SHARED else [1]
+        return min(makespan(shared(jobs, n_gpus, width), n_gpus) for width in widths) / DAY
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ def operations(cost: Cost) -> float:
 def kept(cost: Cost) -> float:
     """Bytes of one model on disk: checkpoint, snapshots, samples."""
     snapshots = cost["snapshots"] * cost["snapshot_bytes"]
-    return float(cost["checkpoint_bytes"] + snapshots + cost["samples"] * cost["sample_bytes"])
+    return float(cost["checkpoint_bytes"] + snapshots + cost["sample_bytes"])
 
 
 def sent(cost: Cost, processes: int = TOGETHER) -> float:
@@ -188,7 +190,7 @@ def plans(study: Study) -> Exhibit[Study]:
             rows.append(
                 {"": way, "GPUs": n}
                 | {f"days, {name}": _days(study, value) for name, value in days.items()}
-                | {"of its speed-up by GPUs": f"{used / DAY / days[device] / n:.0%}"}
+                | {"speed-up ÷ GPUs": f"{used / DAY / days[device] / n:.0%}"}
             )
     rated = f"Speeds are published images a second of {RATED}'s network, times its counted operations an image."
     return Exhibit(filed(rows, f"Training and drawing, one after the other. {rated}"), study)
@@ -227,7 +229,7 @@ def finding(study: Study) -> str:
         sum(c[k] * c["seeds"] for c in study.trainings) / 1e18 for k in ("training_operations", "drawing_operations")
     ]
     share = sum(operations(c) * c["seeds"] for c in study.trainings[:1]) / (sum(exa) * 1e18)
-    days = {way: [f"{study.days(way, n, rate):,.0f}" for n in GPUS] for way in study.ways}
+    days = {way: [f"{study.days(way, n, rate):.3g}" for n in GPUS] for way in study.ways}
     gigabytes = sum(kept(c) * c["seeds"] for c in study.trainings) / GIGA
     several = [f"{n} GPUs" if n > 1 else "one GPU" for n in GPUS]
     without, apart, together = days[study.ways[2]], days[WAYS], days[SHARED]
@@ -235,7 +237,7 @@ def finding(study: Study) -> str:
         f"{study.costs['settings']['models']} models at the paper's size take {exa[0]:.3g} exaFLOP to train, "
         f"{exa[1]:.2g} to draw from and {gigabytes:,.0f} GB to keep. At the speed that is published for {device}, "
         f"that is {', '.join(apart[:-1])} or {apart[-1]} days on {', '.join(several[:-1])} or {several[-1]}: "
-        f"{study.heaviest} is {share:.0%} of it, and ends no sooner for having neighbours. Its batches shared by "
-        f"{TOGETHER} GPUs, it would be {together[1]} and {together[2]} days (projected); without it, "
-        f"{', '.join(without[:-1])} or {without[-1]}."
+        f"{study.heaviest} is {share:.0%} of it, and ends no sooner for having neighbours. With its batches shared by "
+        f"up to {TOGETHER} GPUs, {GPUS[-1]} would take {together[-1]} days (projected); without it, all would take "
+        f"{', '.join(without[:-1])} or {without[-1]} days."
     )
