@@ -75,5 +75,5 @@ def provenance(device: torch.device, threads: int, packages: Sequence[str]) -> d
         "threads": threads,
         "versions": machine.packages() | {name: metadata.version(name) for name in packages},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **machine.commit(),
+        **machine.commit("benchmarks/*.py"),
     }

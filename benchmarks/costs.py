@@ -95,7 +95,7 @@ def _drawing(config: Config, image: tuple[int, ...]) -> dict[str, Any]:
     known = protocol(config.name, "paper")
     n, sampling = known.sampling.n * known.seeds, resolve(known.sampling, config, seen_shape(config, image))
     each = drawing_operations(config, image, N_CLASSES, evaluations(sampling, config, seen_shape(config, image)))
-    return {"samples": n, "sample_bytes": n * image[0] * image[1] * image[2], "drawing_operations": n * each}
+    return {"samples": n, "sample_bytes": n * 3 * SIDE**2, "drawing_operations": n * each}
 
 
 def _bytes(value: Any) -> int:

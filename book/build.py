@@ -130,12 +130,13 @@ def execute(notebook: Path, parameters: dict[str, object], threads: int) -> str:
 
 def execute_all(parameters: dict[str, object], jobs: int) -> None:
     """Run every notebook that would not be as it is, `jobs` at a time; SystemExit names each that failed."""
-    from gendiff_report import unchanged
+    from gendiff_report.unchanged import MadeOf
 
     EXECUTED.mkdir(exist_ok=True)
     notebooks = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    asked = unchanged.changed(EXECUTED, notebooks, parameters)
-    unchanged.forget(EXECUTED)
+    made_of = MadeOf(EXECUTED, notebooks, parameters)
+    asked = made_of.changed()
+    made_of.forget()
     for stale in {*EXECUTED.glob("*.ipynb")} - {EXECUTED / n.name for n in notebooks if n not in asked}:
         stale.unlink()
     if len(asked) < len(notebooks):
@@ -145,7 +146,7 @@ def execute_all(parameters: dict[str, object], jobs: int) -> None:
         problems = [p for p in pool.map(lambda n: execute(n, parameters, threads), asked) if p]
     if problems:
         raise SystemExit("\n".join(f"[book] {p}" for p in problems))
-    unchanged.remember(EXECUTED, notebooks, parameters)
+    made_of.remember()
 
 
 def write_build_note(preset: str, dataset: str) -> None:

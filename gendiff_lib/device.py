@@ -118,12 +118,13 @@ def conditions(device: torch.device) -> dict[str, Any]:
     return {"device": device_name(device), "threads": torch.get_num_threads(), "packages": packages(), **commit()}
 
 
-def commit() -> dict[str, Any]:
-    """The last commit that touched the library, and whether its sources differ from it.
+def commit(*also: str) -> dict[str, Any]:
+    """The last commit that touched the library, and whether its sources differ from it; folders beside it likewise.
 
     GENDIFF_COMMIT stands in for it where the sources were copied without their history; None where there is neither.
     """
     here = Path(__file__).parent
+    places = [".", *(f"../{folder}" for folder in also)]
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(here), *words]
@@ -131,7 +132,7 @@ def commit() -> dict[str, Any]:
 
     try:
         git("ls-files", "--error-unmatch", Path(__file__).name)  # not somebody else's repository around an installation
-        dirty = bool(git("status", "--porcelain", "--", "."))
-        return {"commit": git("log", "-1", "--format=%H", "--", "."), "dirty": dirty}
+        dirty = bool(git("status", "--porcelain", "--", *places))
+        return {"commit": git("log", "-1", "--format=%H", "--", *places), "dirty": dirty}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": os.environ.get("GENDIFF_COMMIT"), "dirty": None}

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import timedelta
+from multiprocessing import parent_process
 from typing import Any, TypeVar
 
 import torch
@@ -50,6 +51,12 @@ def rank() -> int:
 def rows(n: int) -> slice:
     """Of n rows those of this process: as many as any other's, or one fewer."""
     return slice(n * rank() // count(), n * (rank() + 1) // count())
+
+
+def watched() -> bool:
+    """Whether a progress bar has a reader, at a terminal or in a notebook, whom no other process's bar disturbs."""
+    alone = rank() == 0 and parent_process() is None
+    return alone and (sys.stderr.isatty() or "ipykernel" in sys.modules)
 
 
 # ---------------------------------------------------------------- beginning and end

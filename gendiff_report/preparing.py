@@ -1,15 +1,18 @@
 """Drawing and scoring ahead of the notebooks what they show, one run at a time, so that seconds told are true."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any, TypeVar
 
 import torch
 
 from gendiff_lib.config import Sampling
+from gendiff_lib.device import default_device
 from gendiff_lib.experiments.book import CODED, LIVE_IMAGES, sampler_grid
 from gendiff_lib.experiments.claimed import to_score
 from gendiff_lib.runs.run import Light, Run
@@ -22,18 +25,34 @@ from .reading import training_allowed
 T = TypeVar("T")
 
 
-def side_by_side(work: Callable[[T], str], items: Iterable[T], jobs: int) -> None:
-    """`work` on every item, in as many processes as `jobs`, of one thread each; prints what each said of it, in order.
+def side_by_side(work: Callable[[T], str], items: Sequence[T], jobs: int) -> None:
+    """`work` on every item, in up to `jobs` processes that share the cores' threads; prints what each says when done.
 
-    Of one job, here, with all threads. `work` and the items must be such as pickle takes.
+    Of one job, here. `work` and the items must be such as pickle takes. Where one fails, or all are interrupted, the
+    others end at once: what they do must bear that, as trainings and drawings do.
     """
-    if jobs == 1:
+    width = min(jobs, len(items))
+    if width <= 1:
         for item in items:
             print(work(item), flush=True)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        for said in pool.map(work, items):
-            print(said, flush=True)
+    threads = max(1, (os.cpu_count() or 1) // width)
+    pool = ProcessPoolExecutor(width, get_context("spawn"), _begin, (threads,))
+    try:
+        for done in as_completed([pool.submit(work, item) for item in items]):
+            print(done.result(), flush=True)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in active_children():
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+def _begin(threads: int) -> None:
+    """In each process: so many threads, and an interrupt ends it at once."""
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = None, jobs: int = 1) -> None:
@@ -53,7 +72,11 @@ def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = N
         *(partial(_snapshots, name) for name in (asked.pair[0], "ddpm-conv")),
     ]
     ahead += [partial(_prepare_run, name) for name in dict.fromkeys((*asked.compared, *LIVE_IMAGES))]
-    side_by_side(partial(_asked, words), ahead, jobs)
+    if jobs == 1 or default_device().type == "cuda":
+        for what in ahead:
+            print(what(asked), flush=True)
+    else:
+        side_by_side(partial(_asked, words), ahead, jobs)
     _score_claimed(asked)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -11,55 +12,90 @@ from typing import Any
 
 from gendiff_lib import paths
 from gendiff_lib.device import default_device, device_name
-from gendiff_lib.runs import files
+from gendiff_lib.runs import files, layout
 
 NAME = "made-of.json"  # beside the executed notebooks: what they were made of
 SOURCES = ("gendiff_lib/**/*.py", "gendiff_report/**/*.py", "book/*.py", "benchmarks/results/*.json")
+WEIGHTS = ("GENDIFF_INCEPTION", "GENDIFF_VGG16")  # variables that name a file
 
 
-def changed(executed: Path, notebooks: Sequence[Path], parameters: dict[str, Any]) -> list[Path]:
-    """Those of the notebooks that are not executed, or were made of anything else than there is now."""
-    made_of: dict[str, Any] = {}
-    with suppress(OSError, ValueError, TypeError):  # that is none, or none of ours
-        made_of = dict(json.loads((executed / NAME).read_bytes()))
-    if made_of.get("all") != _of_all(notebooks[0].parents[1], parameters):
-        return list(notebooks)
-    known = made_of["notebooks"]
-    return [n for n in notebooks if known.get(n.name) != _digest(n) or not (executed / n.name).exists()]
+class MadeOf:
+    """What every page may depend on, as it is when this is made: before any of them is executed."""
+
+    def __init__(self, executed: Path, notebooks: Sequence[Path], parameters: dict[str, Any]) -> None:
+        self.executed, self.notebooks, self.parameters = executed, notebooks, parameters
+        self.fixed, self.sources, self.runs = self._fixed(), {n.name: _digest(n) for n in notebooks}, _trainings()
+
+    def changed(self) -> list[Path]:
+        """The notebooks that were made of anything else than there is now, and those that are not as they were made."""
+        kept: dict[str, Any] = {}
+        with suppress(OSError, ValueError, TypeError):  # that is none, or none of ours
+            kept = dict(json.loads((self.executed / NAME).read_bytes()))
+        if [kept.get("fixed"), kept.get("runs")] != [self.fixed, _digest_of(_listed(*_places()))]:
+            return list(self.notebooks)
+        return [n for n in self.notebooks if kept["notebooks"].get(n.name) != self._made(n)]
+
+    def _made(self, notebook: Path) -> list[str]:
+        """Digests of its source and of what it became."""
+        result = self.executed / notebook.name
+        return [self.sources[notebook.name], _digest(result) if result.exists() else ""]
+
+    def forget(self) -> None:
+        """Before any is executed: one that fails must not be taken for what is remembered."""
+        (self.executed / NAME).unlink(missing_ok=True)
+
+    def remember(self) -> None:
+        """Keep what they were made of, once all are executed; not where another process trained meanwhile.
+
+        Pages add samples and scores to runs, so these are listed as they are left.
+        """
+        if _trainings() == self.runs:
+            made = {n.name: self._made(n) for n in self.notebooks}
+            left = _digest_of(_listed(*_places()))
+            files.write_json(self.executed / NAME, {"fixed": self.fixed, "runs": left, "notebooks": made})
+
+    def _fixed(self) -> str:
+        """A digest of sources, data and weights at hand, packages, settings, machine and parameters."""
+        root = self.notebooks[0].parents[1]
+        kind, _, folder = str(self.parameters.get("dataset") or "").partition(":")
+        named = [Path(os.environ[name]) for name in WEIGHTS if os.environ.get(name)]
+        images = [Path(folder)] if kind == "folder" else []
+        return _digest_of(
+            [
+                [[str(p.relative_to(root)), _digest(p)] for glob in SOURCES for p in sorted(root.glob(glob))],
+                *_listed(paths.data_dir(), paths.cache_dir() / "weights", *images, *named),
+                sorted(f"{d.name} {d.version}" for d in metadata.distributions()),
+                sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith(("GENDIFF_", "OMP_", "CUDA_"))),
+                [sys.version, device_name(default_device()), os.cpu_count(), self.parameters],
+            ]
+        )
 
 
-def remember(executed: Path, notebooks: Sequence[Path], parameters: dict[str, Any]) -> None:
-    """Keep what these notebooks were made of, once all of them are executed."""
-    told = {"all": _of_all(notebooks[0].parents[1], parameters), "notebooks": {n.name: _digest(n) for n in notebooks}}
-    files.write_json(executed / NAME, told)
+def _places() -> list[Path]:
+    return [paths.published_dir(), paths.runs_dir()]
 
 
-def forget(executed: Path) -> None:
-    """Before any of them is executed: one that fails must not be taken for what is remembered."""
-    (executed / NAME).unlink(missing_ok=True)
+def _trainings() -> list[Any]:
+    """The records of all runs, which training alone writes."""
+    return [found for found in _listed(*_places()) if Path(found[0]).name == layout.RECORD]
 
 
-def _of_all(root: Path, parameters: dict[str, Any]) -> str:
-    """A digest of all that every page may depend on: sources, runs, data and weights at hand, packages, settings."""
-    told = {
-        "sources": [[str(p.relative_to(root)), _digest(p)] for glob in SOURCES for p in sorted(root.glob(glob))],
-        "runs": [*_listed(paths.published_dir()), *_listed(paths.runs_dir())],
-        "data": [*_listed(paths.data_dir()), *_listed(paths.cache_dir() / "weights")],
-        "packages": sorted(f"{d.name} {d.version}" for d in metadata.distributions()),
-        "settings": sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith("GENDIFF_")),
-        "device": device_name(default_device()),
-        "parameters": parameters,
-    }
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-def _listed(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of every file below; what begins with a dot is under way, and no page's."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            found = path.stat()
-            yield str(path), found.st_size, found.st_mtime_ns
+def _listed(*places: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of every file there and below; what begins with a dot is under way, and no page's."""
+    for place in places:
+        found = [place] if place.is_file() else []
+        for folder, inside, names in os.walk(place, followlinks=True):
+            inside[:] = [name for name in inside if not name.startswith(".")]
+            found += [Path(folder) / name for name in names if not name.startswith(".")]
+        for path in sorted(found):
+            with suppress(FileNotFoundError):
+                told = path.stat()
+                yield str(path), told.st_size, told.st_mtime_ns
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest_of(told: Any) -> str:
+    return hashlib.sha256(json.dumps(list(told), sort_keys=True).encode()).hexdigest()

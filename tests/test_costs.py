@@ -6,17 +6,20 @@ import pytest
 
 from benchmarks import costs
 from gendiff_lib import ranks
+from gendiff_lib.errors import GendiffError
 from gendiff_lib.experiments import get
 from gendiff_lib.experiments.cost import training_operations
 from gendiff_report import scale
-from gendiff_report.scale import Job, alone, makespan, shared
+from gendiff_report.scale import Job, makespan, shared, unshared
+from gendiff_report.tables import scale as tables
 
 from .forking import together
 from .resuming import begin
 from .training.together import CONFIGS, first_updates
 
 UPDATES = 4
-NAMES = ["GAN with batch norm", "U-Net with EMA and dropout", "MeanFlow", "a growing GAN and its penalty"]
+NAMES = ["GAN with batch norm", "U-Net with EMA and dropout", "MeanFlow", "a growing GAN and its penalty", "R3GAN"]
+MODELS = {name: CONFIGS[name].but(n_train=96, batch_size=24) for name in NAMES}  # more rows than are counted
 
 
 def weigh(out):
@@ -31,7 +34,7 @@ def weigh(out):
         ranks.add_up = weighing
         for name in NAMES:
             weighed.clear()
-            first_updates(CONFIGS[name], UPDATES)
+            first_updates(MODELS[name], UPDATES)
             found[name] = sum(weighed) / UPDATES
         ranks.lead(lambda: out.write_text(json.dumps(found)))
 
@@ -40,7 +43,7 @@ def test_what_processes_tell_is_what_two_of_them_tell(tmp_path):
     codes, _, err = together(2, lambda: weigh(tmp_path / "found.json"), tmp_path)
     assert codes == [0, 0], err
     for name, told in json.loads((tmp_path / "found.json").read_text()).items():
-        learner, _, _ = begin(CONFIGS[name])
+        learner, _, _ = begin(MODELS[name])
         assert costs._told(learner, UPDATES) == pytest.approx(told, rel=1e-12), name
 
 
@@ -98,12 +101,12 @@ def test_main_writes_what_it_prints(tmp_path, capsys):
 
 
 def test_the_share_that_is_not_shared_is_amdahls():
-    assert alone(1.0, 2) == 0.0
-    assert alone(0.5, 2) == 1.0
-    assert alone(1.2, 2) == 0.0
+    assert unshared(1.0, 2) == 0.0
+    assert unshared(0.5, 2) == 1.0
+    assert unshared(1.2, 2) == 0.0
     for part, n in ((0.25, 2), (0.1, 8)):
-        job = Job("a", 60.0, alone=part, width=n)
-        assert alone(60.0 / job.lasts / n, n) == pytest.approx(part)
+        job = Job("a", 60.0, unshared=part, width=n)
+        assert unshared(60.0 / job.lasts / n, n) == pytest.approx(part)
 
 
 def test_plans():
@@ -116,23 +119,62 @@ def test_plans():
 
 
 def test_only_what_takes_longer_than_its_part_is_shared():
-    jobs = [Job("a", 30.0, alone=0.5), Job("b", 5.0), Job("c", 5.0)]
+    jobs = [Job("a", 30.0, unshared=0.5), Job("b", 5.0), Job("c", 5.0)]
     assert [job.width for job in shared(jobs, 4, 4)] == [4, 1, 1]
     assert [job.width for job in shared(jobs, 1, 1)] == [1, 1, 1]
     assert makespan(shared(jobs, 4, 2), 4) == 30.0 * 0.75
 
 
+COUNTED = {"images": 10, "drawing_operations": 0.0, "seeds": 1, "needs": None, "kind": "gan"}
+DAY = 86_400 * 749.0  # operations of a day at 749 a second
+
+
+def study(efficiency, **operations):
+    """One whose rate on an RTX 4090 is 749 operations a second."""
+    trainings = [{"name": name, "training_operations": n, **COUNTED} for name, n in operations.items()]
+    trainings.append({"name": "ddpm-unet-full", "training_operations": 10.0, **COUNTED})
+    told = {"median": efficiency, "min": efficiency * 0.9, "max": 1.0}
+    return scale.Study(
+        {"trainings": trainings}, {"settings": {"processes": 2}, "trainings": {"dcgan": {"efficiency": told}}}
+    )
+
+
+def test_days_are_those_of_the_best_width_and_of_the_rounds():
+    """Eight days, of which half is not shared, and one day: two GPUs share the long one best, eight too."""
+    found = study(2 / 3, big=8 * DAY, small=DAY)
+    *_, rate = found.rates.values()
+    assert rate == 749.0
+    assert found.heaviest == "big"
+    assert found.unshared("gan") == pytest.approx(0.5)
+
+    def days(way, n, of="median"):
+        return pytest.approx(found.days(way, n, rate, of), abs=1e-6)
+
+    assert [days(scale.APART, n) for n in (1, 2, 8)] == [9.0, 8.0, 8.0]
+    assert [days(found.ways[2], n) for n in (1, 2)] == [1.0, 1.0]
+    assert days(scale.SHARED, 1) == 9.0
+    assert days(scale.SHARED, 2) == 8 * (0.5 + 0.5 / 2) + 1.0  # both share the long one, then one does the other
+    assert days(scale.SHARED, 8) == 8 * (0.5 + 0.5 / 4)  # four of them do, while another does the short one
+    assert days(scale.SHARED, 8, "max") == 8 / 8 + 1.0
+
+
 def test_the_page_tells_what_was_recorded():
-    study = scale.Study.recorded()
-    rate = study.rates["one RTX 4090 (TorchCFM)"]
-    rated = next(c for c in study.trainings if c["name"] == "ddpm-unet-full")
-    assert rate == 749.0 * rated["training_operations"] / rated["images"]
-    total = sum(scale.operations(c) * c["seeds"] for c in study.trainings)
-    assert sum(c["seeds"] for c in study.trainings) == 100
-    assert study.days(scale.WAYS, 1, rate) == pytest.approx(total / rate / 86_400)
-    assert study.days(scale.WAYS, 64, rate) >= scale.operations(study.trainings[0]) / rate / 86_400
-    assert study.days(scale.SHARED, 64, rate) < study.days(scale.WAYS, 64, rate)
-    assert all(study.days(scale.SHARED, n, rate) <= study.days(scale.WAYS, n, rate) for n in (1, 2, 4, 8))
-    for made in (scale.costs(study), scale.plans(study), scale.sharing(study)):
+    found = scale.Study.recorded()
+    *_, rate = found.rates.values()
+    rated = next(c for c in found.trainings if c["name"] == "ddpm-unet-full")
+    assert rate == 749.0 * (rated["training_operations"] / rated["images"])
+    total = sum(scale.operations(c) * c["seeds"] for c in found.trainings)
+    assert sum(c["seeds"] for c in found.trainings) == found.costs["settings"]["models"] == 100
+    assert found.days(scale.APART, 1, rate) == pytest.approx(total / rate / 86_400)
+    assert found.days(scale.APART, 64, rate) == pytest.approx(scale.operations(found.trainings[0]) / rate / 86_400)
+    for made in (tables.costs(found), tables.plans(found), tables.sharing(found)):
         assert "r3gan" in made.html
-    assert study.heaviest in scale.finding(study)
+    days = found.days(scale.APART, 1, rate)
+    assert f"that would be {days:.2g} days of one such GPU" in tables.hundred(found)
+    assert all(c["sample_bytes"] == c["samples"] * 3 * 32 * 32 for c in found.trainings)
+
+
+def test_a_missing_record_is_named(monkeypatch):
+    monkeypatch.setattr(scale, "benchmarks", lambda kind: {} if kind == "processes-cpu" else {kind: {}})
+    with pytest.raises(GendiffError, match=r"processes-cpu\.json is missing: `python -m benchmarks processes --out"):
+        scale.Study.recorded()

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -151,8 +150,9 @@ def _parts(extractor: Extractor, images: Tensor, content: str) -> Iterator[dict[
 
 def _progress(name: str, total: int) -> "tqdm[Any]":
     """A bar with the time left, on a terminal and in a notebook alone, and only where it takes a while."""
-    shown = (sys.stderr.isatty() or "ipykernel" in sys.modules) and ranks.rank() == 0
-    return tqdm(total=total, desc=f"features by {name}", unit="img", delay=2.0, leave=False, disable=not shown)
+    return tqdm(
+        total=total, desc=f"features by {name}", unit="img", delay=2.0, leave=False, disable=not ranks.watched()
+    )
 
 
 @torch.no_grad()

@@ -84,6 +84,7 @@ def _classifier(dataset: str, preset: str) -> Run:
             return Run.read(folder)
     config = classifier_for(dataset, preset)
     if run := find(config):
+        run.check_data()
         return run
     if (n_classes := len(load(dataset).classes)) < 2:
         raise GendiffError(

@@ -2,7 +2,6 @@
 
 import datetime
 import math
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -117,8 +116,9 @@ class _Training:
         step = accelerate(self.learner, self.engine)  # after a resume: a graph keeps the memory that it was captured on
         forget_peak(self.learner.device)
         clock = Clock(begin_segment(self.record, self.learner.device, self.engine, self.progress.images), self.record)
-        shown = (sys.stderr.isatty() or "ipykernel" in sys.modules) and ranks.rank() == 0
-        bar = tqdm(total=self.target, initial=self.progress.images, desc=self.config.name, disable=not shown, **BAR)
+        bar = tqdm(
+            total=self.target, initial=self.progress.images, desc=self.config.name, disable=not ranks.watched(), **BAR
+        )
         try:
             with bar:
                 feed = encoded(self.dataset, self.config.image_size)

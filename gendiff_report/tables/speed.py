@@ -75,7 +75,7 @@ def measured_row(name: str, result: Mapping[str, Any]) -> dict[str, str]:
         "benchmark": name,
         "measured on": where(result),
         "all turns": turns,
-        "command": _bench_command(name, result),
+        "command": bench_command(name, result),
     }
 
 
@@ -88,7 +88,8 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def _bench_command(name: str, result: Mapping[str, Any]) -> str:
+def bench_command(name: str, result: Mapping[str, Any]) -> str:
+    """What makes the result of a benchmark again."""
     words, options = next(command for kind, command in COMMANDS.items() if name.startswith(kind))
     of = result.get("settings", result)
     told = [f"--{option.replace('_', '-')} {plain(of[option])}" for option in options]
