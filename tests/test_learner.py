@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from gendiff_lib.config import Sampling
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.progress import Progress
 from gendiff_lib.training.build import make
@@ -26,6 +27,14 @@ def improve(learner, steps=2, seed=1):
 
 def same(a, b):
     return all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_who_only_samples_makes_no_optimisers(learner):
+    *_, last = learner.sample(2, Sampling(n=2, weights="raw"), torch.Generator())
+    assert len(last.x) == 2
+    assert "optimizers" not in vars(learner)
+    improve(learner, 1)
+    assert {*learner.optimizers} == {*learner.state_dict()["optimizers"]} != set()
 
 
 def test_a_state_put_back_goes_on_bit_for_bit(learner):

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import nbformat
 import pytest
 
+from gendiff_lib.runs.files import sha256
+
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 VIEW = r"figures\.(losses|denoising|two_ways|filmstrip|before_after)\(|pairs$"
@@ -87,6 +89,8 @@ def executed(tmp_path_factory):
     if os.environ.get("GENDIFF_BUILT") == "1":
         parameters = json.loads((ROOT / "book" / "_build" / "build.json").read_text())
         assert parameters["preset"] == "smoke"
+        made = json.loads((ROOT / "book" / "executed" / "made-of.json").read_text())["notebooks"]
+        assert {name: source for name, (source, _) in made.items()} == {n.name: sha256(n) for n in NOTEBOOKS}
         return Executed(ROOT / "book" / "executed", env, parameters, dict.fromkeys(NAMES, ""))  # it ends at a failure
     place, parameters = tmp_path_factory.mktemp("executed"), {"preset": "smoke", "epochs": 2}
     env |= {"GENDIFF_RUNS": str(place / "runs"), "GENDIFF_CACHE": str(place / "cache")}
@@ -123,6 +127,14 @@ def test_each_begins_with_its_finding_and_ends_with_how_it_was_made_and_how_to_r
     assert "Parameters and runs of this page" in made["data"]["text/html"]
     assert "Parameters and runs of this page" not in str(cells[:-2])
     assert not [c for c in cells if "figure" in c.metadata.get("mystnb", {}) and len(c.outputs) != 1]
+
+
+@pytest.mark.parametrize("name", ["01_data", "04_forward"])
+def test_it_runs_from_any_folder_with_epochs_of_its_own(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, told, cells = run_in(tmp_path, name, {"preset": "smoke", "epochs": 3})
+    assert code == 0, told
+    assert cells[1].source.startswith("**Finding.** ")
 
 
 def test_what_it_says_works(executed, tmp_path):

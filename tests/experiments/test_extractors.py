@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from gendiff_lib import paths, versions
 from gendiff_lib.data import load
 from gendiff_lib.data.images import to_model
-from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.errors import ConfigError, DataError, GendiffError
 from gendiff_lib.evaluation.features import digest_of
 from gendiff_lib.experiments import classifier_for, extractors
 from gendiff_lib.experiments.extractors import (
@@ -52,6 +52,15 @@ def test_the_offline_extractor_is_the_trained_network_in_half_precision():
         expected = net.features(to_model(pictures)), net(to_model(pictures))
     assert_close(found, expected, rtol=1e-5, atol=1e-5)
     assert judge.digest == digest_of(net.state_dict())
+
+
+def test_a_classifier_of_images_that_changed_since_is_refused(monkeypatch):
+    def changed():
+        raise DataError("folder:x has changed")
+
+    monkeypatch.setattr(extractors, "find", lambda config: SimpleNamespace(check_data=changed))
+    with pytest.raises(DataError, match="folder:x has changed"):
+        own_classifier("shapes", "smoke")
 
 
 def instrument():

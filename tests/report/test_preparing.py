@@ -1,4 +1,8 @@
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
@@ -13,12 +17,13 @@ def told(item):
     return f"{item} {os.getpid()} {torch.get_num_threads()}"
 
 
-def test_side_by_side_tells_in_order_what_processes_of_one_thread_said(capfd):
+def test_side_by_side_tells_what_processes_said_that_share_the_cores(capfd, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
     side_by_side(told, [3, 1, 2], 2)
     items, processes, threads = zip(*(line.split() for line in capfd.readouterr().out.splitlines()), strict=True)
-    assert items == ("3", "1", "2")
+    assert sorted(items) == ["1", "2", "3"]
     assert str(os.getpid()) not in processes
-    assert set(threads) == {"1"}
+    assert set(threads) == {"3"}
 
 
 def test_one_job_is_done_here(capfd):
@@ -30,3 +35,27 @@ def test_one_job_is_done_here(capfd):
 def test_an_error_comes_through(jobs):
     with pytest.raises(GendiffError, match="-1 is none"):
         side_by_side(told, [1, -1, 2], jobs)
+
+
+@pytest.mark.parametrize(("items", "interrupted"), [("[60.0, 60.0, 60.0]", True), ("[60.0, -1.0, 60.0]", False)])
+def test_all_end_at_once_where_one_fails_or_all_are_interrupted(items, interrupted):
+    code = f"""
+import time
+from gendiff_report.preparing import side_by_side
+if __name__ == "__main__":
+    print("begun", flush=True)
+    side_by_side(time.sleep, {items}, 2)
+"""
+    words = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen([sys.executable, "-c", code], **words) as process:
+        assert process.stdout.readline() == "begun\n"
+        if interrupted:
+            time.sleep(5.0)
+            os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=40)
+    assert process.returncode != 0
+    assert ("KeyboardInterrupt" if interrupted else "must be non-negative") in err
+    with pytest.raises(ProcessLookupError):  # nothing of it is left, once the system has cleared up
+        for _ in range(100):
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
