@@ -125,8 +125,13 @@ class Study:
         return found
 
     def unshared(self, kind: str, of: str = "median") -> float:
-        """The share of a step that is not shared, by the median, least or greatest of these rounds."""
-        return unshared(self.efficiency(kind)[of], self.together["settings"]["processes"])
+        """The share of a step that is not shared: by the median of these rounds, or by "min" or "max" of all rounds.
+
+        The last two are of all trainings that were timed, since nobody knows which of them a network is like.
+        """
+        all_rounds = [found["efficiency"][of] for found in self.together["trainings"].values()]
+        efficiency = {"median": self.efficiency(kind)["median"], "min": min(all_rounds), "max": max(all_rounds)}[of]
+        return unshared(efficiency, self.together["settings"]["processes"])
 
     def jobs(self, rate: float, without: str = "", of: str = "median") -> list[Job]:
         """Every model at so many operations a second, less an experiment."""

@@ -3,14 +3,22 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gendiff_lib import paths
+from gendiff_lib.runs import layout
+from gendiff_lib.runs.train import CHECKPOINT_SECONDS
+
 from ..exhibit import Exhibit, details
 from ..number import Number
 from ..scale import APART, GPUS, TOGETHER, Cost, Study, kept, operations, sent
 from .table import filed
 
 PETA, EXA, GIGA, MEGA = 1e15, 1e18, 1e9, 1e6
+SIZE = 50_000  # images of CIFAR-10 to train on
 SHOWN = 10  # trainings that have a row of their own
-LEFT_OUT = "What GPUs tell each other takes no time here."
+LEFT_OUT = "The time that GPUs take to send each other anything is left out."
+BRACKETS = (
+    "In brackets: if all were shared as in the best of all measured rounds, of either network, or as in the worst."
+)
 
 
 def costs(study: Study) -> Exhibit[Study]:
@@ -18,7 +26,7 @@ def costs(study: Study) -> Exhibit[Study]:
     first, others = study.trainings[:SHOWN], study.trainings[SHOWN:]
     rows = [_row(study, cost["name"], [cost]) for cost in first]
     rows += [_row(study, f"the {len(others)} others", others), _row(study, "all", study.trainings)]
-    shown = filed(rows, f"{study.costs['settings']['models']} models, by experiment.")
+    shown = filed(rows, f"{study.costs['settings']['models']} models, by experiment: sums over the models of each.")
     return Exhibit(
         shown + details("How this was counted", "".join(f"<p>{n}.</p>" for n in study.costs["notes"])), study
     )
@@ -32,6 +40,7 @@ def _row(study: Study, name: str, several: Sequence[Cost]) -> dict[str, Any]:
     return {
         "": name,
         "models": sum(c["seeds"] for c in several),
+        "images seen, million": total(lambda c: float(c["images"]), MEGA),
         "training, petaFLOP": total(lambda c: float(c["training_operations"]), PETA),
         "drawing, petaFLOP": total(lambda c: float(c["drawing_operations"]), PETA),
         "parameters, million": total(lambda c: float(c["parameters"]), MEGA),
@@ -53,11 +62,11 @@ def plans(study: Study) -> Exhibit[Study]:
             days = {f"days, by {name}": _days(study, way, n, r) for name, r in study.rates.items()}
             faster = used / 86_400 / study.days(way, n, rate)
             rows.append({"": way, "GPUs": n, **days, "times as fast as one": f"{faster:.2g}"})
-    return Exhibit(filed(rows, f"Days of training, and of drawing after it. {LEFT_OUT}"), study)
+    return Exhibit(filed(rows, f"Days of training, and of drawing after it. {LEFT_OUT} {BRACKETS}"), study)
 
 
 def _days(study: Study, way: str, n: int, rate: float) -> Number:
-    """Of what is shared with the least and the greatest, by the rounds in which the efficiency was measured."""
+    """Of what is shared with the least and the greatest: by the best and the worst of all measured rounds."""
     value, (low, high) = study.days(way, n, rate), (study.days(way, n, rate, of) for of in ("max", "min"))
     spread = f" ({low:.2g} to {high:.2g})" if f"{low:.2g}" != f"{high:.2g}" else ""
     return Number(f"{value:.2g}{spread}" if value < 100 else f"{value:.0f}{spread}", value, study.projected)
@@ -79,7 +88,7 @@ def sharing(study: Study) -> Exhibit[Study]:
                 "seconds an update, one GPU": update,
                 f"{TOGETHER} GPUs, projected": together,
                 "MB that each sends an update": Number(f"{sent(cost) / MEGA:.3g}", sent(cost), study.counted),
-                "GB a second": sent(cost) / GIGA / together,
+                "GB a second, to take as long again": sent(cost) / GIGA / together,
             }
         )
     stands = "The efficiency of a GAN is that of the DCGAN, of all else that of the U-Net."
@@ -93,6 +102,30 @@ def lines(study: Study, gpus: Sequence[int]) -> dict[str, list[float]]:
     return found | {"evenly divided": [study.days(APART, 1, rate) / n for n in gpus]}
 
 
+def stops(study: Study) -> str:
+    """Where more GPUs, or more models, are of no use, each limit with its number, as Markdown."""
+    longest, fewest = study.trainings[0], min(study.trainings, key=lambda c: int(c["batch_size"]))
+    large = max(study.trainings, key=lambda c: float(c["checkpoint_bytes"]))
+    written = GPUS[-1] * large["checkpoint_bytes"] / CHECKPOINT_SECONDS / GIGA
+    runs = len(list(paths.published_dir().glob(f"*/{layout.RECORD}")))
+    tracked = sum(p.stat().st_size for p in paths.published_dir().rglob("*") if p.is_file()) / MEGA
+    limits = {
+        "the longest training": "a model a GPU is done no sooner, whatever their number. "
+        f"{longest['name']} sees {longest['images'] / MEGA:,.0f} million images, {longest['images'] / SIZE:,.0f} times "
+        "the data set.",
+        "the rows of a batch": "it has work for as many GPUs as it has rows, and less for each the more there are. "
+        f"The smallest, of {fewest['name']}, has {fewest['batch_size']}.",
+        "what every process does by itself": "noise, losses, averages and optimisers, which more GPUs do not shorten.",
+        "the network between GPUs": "gradients are summed after the backward pass. At the bytes a second of the table "
+        "every update takes twice as long, at ten times as many a tenth longer.",
+        "a disk that all write to": f"there is a checkpoint every {CHECKPOINT_SECONDS:.0f} seconds. {GPUS[-1]} "
+        f"trainings as large as {large['name']} would write {written:.2g} GB a second.",
+        "the published runs": "a checkout tracks them, and is meant to stay below 30 MB. "
+        f"{runs} runs take {tracked:.0f} MB, so a hundred do not fit with all that pages show of them.",
+    }
+    return "\n".join(f"- **At {what}**: {told}" for what, told in limits.items())
+
+
 def hundred(study: Study) -> str:
     """The sentences that the page leads to."""
     *_, (device, rate) = study.rates.items()
@@ -104,9 +137,9 @@ def hundred(study: Study) -> str:
     return (
         f"{study.costs['settings']['models']} models at the paper's size take {training / EXA:.3g} exaFLOP to train, "
         f"{drawing / EXA:.2g} to draw from, and {_total(study.trainings, kept) / GIGA:.0f} GB to keep. If every "
-        f"network ran as fast as DDPM's U-Net is told to on one {device}, that would be {apart[0]} days of one such "
-        f"GPU, {apart[1]} of {GPUS[1]} and {apart[2]} of {last}, a model to each: {study.heaviest} is {share:.0%} of "
-        f"it, and ends no sooner for having neighbours. With the longest shared by up to {TOGETHER} GPUs each, {last} "
-        f"would take {together[-1]} days (a projection, untried on GPUs); all but {study.heaviest} take {without[0]} "
-        f"days of one, and {without[-1]} of {last}."
+        f"network ran as fast as DDPM's U-Net is reported to on one {device}, that would be {apart[0]} days of one "
+        f"such GPU, {apart[1]} of {GPUS[1]} and {apart[2]} of {last}, a model to each: {study.heaviest} is "
+        f"{share:.0%} of it, and ends no sooner for having neighbours. With the longest shared by up to {TOGETHER} "
+        f"GPUs each, {last} would take {together[-1]} days, projected from two processes on a CPU and untried on GPUs. "
+        f"All but {study.heaviest} take {without[0]} days of one, {without[1]} of {GPUS[1]}, {without[-1]} of {last}."
     )
