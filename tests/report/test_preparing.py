@@ -51,9 +51,10 @@ def gone(group):
 @pytest.mark.parametrize(("items", "interrupted"), [("[60.0, 60.0, 60.0]", True), ("[60.0, -1.0, 60.0]", False)])
 def test_all_end_at_once_where_one_fails_or_all_are_interrupted(items, interrupted):
     code = f"""
-import time
+import signal, time
 from gendiff_report.preparing import side_by_side
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it
     print("begun", flush=True)
     side_by_side(time.sleep, {items}, 2)
 """

@@ -3,11 +3,13 @@ import shlex
 
 import pytest
 
-from benchmarks import processes, scoring, speed
+from benchmarks import costs, processes, scoring, speed
 from gendiff_lib.evaluation.scores import VALUES, ScoreError
 from gendiff_lib.runs import files
 from gendiff_report.number import over
+from gendiff_report.scale import Study
 from gendiff_report.tables import rows as score_rows
+from gendiff_report.tables import scale
 from gendiff_report.tables.speed import (
     benchmark_results,
     contest_rows,
@@ -109,7 +111,7 @@ def test_sides_of_unlike_protocols_are_not_compared():
 
 
 def test_every_tracked_benchmark_is_shown_whole():
-    kinds = {"speed": 0, "scoring": 0, "processes": 0}
+    kinds = {"speed": 0, "scoring": 0, "processes": 0, "costs": 0}
     for path in benchmark_results():
         result = files.read_json(path)
         kinds[path.stem.partition("-")[0]] += 1
@@ -119,6 +121,9 @@ def test_every_tracked_benchmark_is_shown_whole():
         if "contests" in result:
             asked = speed._parser().parse_args(words[words.index("speed") + 1 :])
             assert (asked.threads, asked.rounds) == (result["threads"], result["settings"]["rounds"])
+        elif path.stem.startswith("costs"):
+            asked = costs._parser().parse_args(words[words.index("costs") + 1 :])
+            assert asked.models == result["settings"]["models"] == sum(c["seeds"] for c in result["trainings"])
         elif "trainings" in result:
             asked = processes._parser().parse_args(words[words.index("processes") + 1 :])
             assert {k: getattr(asked, k) for k in ("processes", "rounds", "dataset")} == {
@@ -132,6 +137,8 @@ def test_every_tracked_benchmark_is_shown_whole():
             assert len(rows) == sum(len(c["ratios"]) for c in result["contests"].values())
             assert {row["reached"] for row in rows} <= {"yes", "no", ""}
             assert all(contest_rows(c, how) for c in result["contests"].values())
+        elif path.stem.startswith("costs"):
+            assert len(scale.costs(Study.recorded()).found.trainings) == len(result["trainings"])
         elif "trainings" in result:
             assert len(process_rows(result, how)) == len(result["trainings"]) == 2
         else:
