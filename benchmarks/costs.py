@@ -25,7 +25,7 @@ from gendiff_lib.config import Config
 from gendiff_lib.data.dataset import ImageBridge
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.experiments import EXPERIMENTS, get, protocol
-from gendiff_lib.experiments.cost import samples_of, training_operations
+from gendiff_lib.experiments.cost import steps_of, training_operations
 from gendiff_lib.learner import Learner
 from gendiff_lib.progress import Progress
 from gendiff_lib.runs import files
@@ -48,11 +48,9 @@ NOTES = (
 
 
 def hundred(n: int = 100) -> list[Config]:
-    """Every experiment that has the paper's size, but the live chapter's; then again of the next seeds, until n."""
+    """Every experiment of the paper's size, less the live chapter's and the judge; then of the next seeds, until n."""
     names = [name for name, known in EXPERIMENTS.items() if "paper" in known.presets and not name.startswith("live-")]
-    models = [
-        c for c in (get(name, "paper") for name in names) if c.kind != "classifier"
-    ]  # which judges, and is no model
+    models = [c for c in (get(name, "paper") for name in names) if c.kind != "classifier"]
     return [c.but(seed=c.seed + i) for i in range(n) for c in models][:n]
 
 
@@ -62,8 +60,9 @@ def hundred(n: int = 100) -> list[Config]:
 def cost(config: Config) -> dict[str, Any]:
     """All that is counted of one model; the seed changes none of it."""
     image = ImageBridge(SIDE).shape(config.image_size)
-    learner = make(config, seen_shape(config, image), N_CLASSES)
-    updates = _updates(config)
+    seen = seen_shape(config, image)
+    learner = make(config, seen, N_CLASSES)
+    updates = images_at(config.epochs, steps_of(config), 1)
     told = _told(learner, updates)
     operations = training_operations(config) - (training_operations(config.needs) if config.needs else 0)
     return {
@@ -80,21 +79,17 @@ def cost(config: Config) -> dict[str, Any]:
         "checkpoint_bytes": _bytes(learner.state_dict()),  # after steps, which give the optimisers their states
         "snapshots": len({e for e in (*config.snapshots, config.epochs) if e <= config.epochs}),
         "snapshot_bytes": _bytes(learner.weights()),
-        **_drawing(config, image),
+        **_drawing(config, image, seen),
     }
 
 
-def _updates(config: Config) -> int:
-    return images_at(config.epochs, max(samples_of(config) // config.batch_size, 1), 1)
-
-
-def _drawing(config: Config, image: tuple[int, ...]) -> dict[str, Any]:
+def _drawing(config: Config, image: tuple[int, ...], seen: tuple[int, ...]) -> dict[str, Any]:
     """What the samples take that are scored at a training's end; an autoencoder draws none."""
     if config.kind not in ("gan", "diffusion"):
         return {"samples": 0, "sample_bytes": 0, "drawing_operations": 0}
     known = protocol(config.name, "paper")
-    n, sampling = known.sampling.n * known.seeds, resolve(known.sampling, config, seen_shape(config, image))
-    each = drawing_operations(config, image, N_CLASSES, evaluations(sampling, config, seen_shape(config, image)))
+    n, sampling = known.sampling.n * known.seeds, resolve(known.sampling, config, seen)
+    each = drawing_operations(config, image, N_CLASSES, evaluations(sampling, config, seen))
     return {"samples": n, "sample_bytes": n * 3 * SIDE**2, "drawing_operations": n * each}
 
 
@@ -120,7 +115,7 @@ class _Tally:
 def _told(learner: Learner, updates: int) -> float:
     """The bytes that an update tells, the mean over the training, each kind of update counted once."""
     config = learner.config
-    steps, known = max(samples_of(config) // config.batch_size, 1), dict[str, tuple[int, float]]()
+    steps, known = steps_of(config), dict[str, tuple[int, float]]()
     step, progress = SharedStep(learner), Progress(torch.Generator(), steps)
     seen = 1 if learner.steady else updates
     for update in range(seen):

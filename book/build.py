@@ -69,12 +69,16 @@ def choose_dataset(wanted: str, preset: str, reads: bool) -> str:
     return ""
 
 
+def _called(config: "Config") -> str:
+    return f"{config.name} on {config.dataset}, {config.epochs:.4g} epochs, seed {config.seed}"
+
+
 def _train_one(configs: "list[Config]") -> str:
     from gendiff_lib.runs.train import train
 
     lines = []
     for config in configs:
-        say(f"training {config.name} on {config.dataset}, {config.epochs:.4g} epochs, seed {config.seed}")
+        say(f"training {_called(config)}")
         run = train(config)
         lines.append(
             f"[book] {run.id}: {run.snapshot['seconds']:.1f} s, {run.record['images_per_second']:.0f} images/s"
@@ -100,17 +104,14 @@ def train_missing(asked: "Asking", reads: bool, hours: float | None, jobs: int) 
     made: dict[str, list[Config]] = {}  # of one run to several epochs, the longest first, in one process
     for config in missing:
         if reads and config.name not in PLANE:
-            what = f"{config.name} on {config.dataset}, {config.epochs:.4g} epochs, seed {config.seed}"
-            say(f"not shown: {what}: {asked.lacking(config)}")
+            say(f"not shown: {_called(config)}: {asked.lacking(config)}")
             continue
         check_patience(config, hours, "add YES=1 to wait for it, or lower EPOCHS")
         made.setdefault(config.digest, []).append(config)
-    alone = default_device().type == "cuda"
-    for several, width in (
-        ([c for c in made.values() if c[0].name in PLANE or not alone], jobs),
-        ([c for c in made.values() if c[0].name not in PLANE and alone], 1),
-    ):
-        side_by_side(_train_one, several, width)
+    gpu = default_device().type == "cuda"
+    apart = [several for several in made.values() if gpu and several[0].name not in PLANE]
+    side_by_side(_train_one, [several for several in made.values() if several not in apart], jobs)
+    side_by_side(_train_one, apart, 1)
 
 
 def execute(notebook: Path, parameters: dict[str, object], threads: int) -> str:

@@ -5,9 +5,9 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import active_children, get_context
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -60,8 +60,7 @@ def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = N
 
     One run at a time, so that seconds told are true, or `jobs` at a time where nobody asks.
     """
-    words: dict[str, Any] = {"preset": preset, "dataset": dataset, "epochs": epochs}
-    asked = Asking(**words)
+    asked = _asking(preset, dataset, epochs)
     _prepare_plane(asked)
     if preset in READ and not training_allowed():
         return
@@ -72,17 +71,19 @@ def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = N
         *(partial(_snapshots, name) for name in (asked.pair[0], "ddpm-conv")),
     ]
     ahead += [partial(_prepare_run, name) for name in dict.fromkeys((*asked.compared, *LIVE_IMAGES))]
-    if jobs == 1 or default_device().type == "cuda":
-        for what in ahead:
-            print(what(asked), flush=True)
-    else:
-        side_by_side(partial(_asked, words), ahead, jobs)
+    width = 1 if default_device().type == "cuda" else jobs
+    side_by_side(partial(_prepared, preset, dataset, epochs), ahead, width)
     _score_claimed(asked)
 
 
-def _asked(words: dict[str, Any], what: Callable[[Asking], str]) -> str:
-    """In the process that does it: what a notebook with these parameters would ask."""
-    return what(Asking(**words))
+@lru_cache(maxsize=1)
+def _asking(preset: str, dataset: str | None, epochs: float | None) -> Asking:
+    """What a notebook with these parameters would ask; one in each process, which loads an extractor once."""
+    return Asking(preset=preset, dataset=dataset, epochs=epochs)
+
+
+def _prepared(preset: str, dataset: str | None, epochs: float | None, what: Callable[[Asking], str]) -> str:
+    return what(_asking(preset, dataset, epochs))
 
 
 def _prepare_run(name: str, asked: Asking) -> str:

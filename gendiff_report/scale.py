@@ -133,23 +133,19 @@ class Study:
         efficiency = {"median": self.efficiency(kind)["median"], "min": min(all_rounds), "max": max(all_rounds)}[of]
         return unshared(efficiency, self.together["settings"]["processes"])
 
-    def jobs(self, rate: float, without: str = "", of: str = "median") -> list[Job]:
-        """Every model at so many operations a second, less an experiment."""
-        return [
-            Job(c["name"], operations(c) / rate, self.unshared(c["kind"], of), c["needs"])
-            for c in self.trainings
-            for _ in range(c["seeds"])
-            if c["name"] != without
-        ]
-
     @property
     def ways(self) -> tuple[str, ...]:
         """The three ways of giving models to GPUs."""
         return APART, SHARED, WITHOUT.format(self.heaviest)
 
     def planned(self, way: str, rate: float, of: str = "median") -> list[Job]:
-        """The jobs of one of these ways."""
-        return self.jobs(rate, self.heaviest if way == self.ways[2] else "", of)
+        """Every model of one of these ways, at so many operations a second."""
+        return [
+            Job(c["name"], operations(c) / rate, self.unshared(c["kind"], of), c["needs"])
+            for c in self.trainings
+            for _ in range(c["seeds"])
+            if way != self.ways[2] or c["name"] != self.heaviest
+        ]
 
     def days(self, way: str, n_gpus: int, rate: float, of: str = "median") -> float:
         """Until all are done; of those that are shared by the best of a few widths."""

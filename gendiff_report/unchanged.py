@@ -24,21 +24,22 @@ class MadeOf:
 
     def __init__(self, executed: Path, notebooks: Sequence[Path], parameters: dict[str, Any]) -> None:
         self.executed, self.notebooks, self.parameters = executed, notebooks, parameters
-        self.fixed, self.sources, self.runs = self._fixed(), {n.name: _digest(n) for n in notebooks}, _trainings()
+        self.fixed, self.runs = self._fixed(), _runs()
+        self.sources = {n.name: files.sha256(n) for n in notebooks}
 
     def changed(self) -> list[Path]:
         """The notebooks that were made of anything else than there is now, and those that are not as they were made."""
         kept: dict[str, Any] = {}
         with suppress(OSError, ValueError, TypeError):  # that is none, or none of ours
             kept = dict(json.loads((self.executed / NAME).read_bytes()))
-        if [kept.get("fixed"), kept.get("runs")] != [self.fixed, _digest_of(_listed(*_places()))]:
+        if [kept.get("fixed"), kept.get("runs")] != [self.fixed, _digest_of(self.runs)]:
             return list(self.notebooks)
         return [n for n in self.notebooks if kept["notebooks"].get(n.name) != self._made(n)]
 
     def _made(self, notebook: Path) -> list[str]:
         """Digests of its source and of what it became."""
         result = self.executed / notebook.name
-        return [self.sources[notebook.name], _digest(result) if result.exists() else ""]
+        return [self.sources[notebook.name], files.sha256(result) if result.exists() else ""]
 
     def forget(self) -> None:
         """Before any is executed: one that fails must not be taken for what is remembered."""
@@ -49,10 +50,10 @@ class MadeOf:
 
         Pages add samples and scores to runs, so these are listed as they are left.
         """
-        if _trainings() == self.runs:
+        left = _runs()
+        if _records(left) == _records(self.runs):
             made = {n.name: self._made(n) for n in self.notebooks}
-            left = _digest_of(_listed(*_places()))
-            files.write_json(self.executed / NAME, {"fixed": self.fixed, "runs": left, "notebooks": made})
+            files.write_json(self.executed / NAME, {"fixed": self.fixed, "runs": _digest_of(left), "notebooks": made})
 
     def _fixed(self) -> str:
         """A digest of sources, data and weights at hand, packages, settings, machine and parameters."""
@@ -62,7 +63,7 @@ class MadeOf:
         images = [Path(folder)] if kind == "folder" else []
         return _digest_of(
             [
-                [[str(p.relative_to(root)), _digest(p)] for glob in SOURCES for p in sorted(root.glob(glob))],
+                [[str(p.relative_to(root)), files.sha256(p)] for glob in SOURCES for p in sorted(root.glob(glob))],
                 *_listed(paths.data_dir(), paths.cache_dir() / "weights", *images, *named),
                 sorted(f"{d.name} {d.version}" for d in metadata.distributions()),
                 sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith(("GENDIFF_", "OMP_", "CUDA_"))),
@@ -71,16 +72,19 @@ class MadeOf:
         )
 
 
-def _places() -> list[Path]:
-    return [paths.published_dir(), paths.runs_dir()]
+Listed = tuple[str, int, int]
 
 
-def _trainings() -> list[Any]:
-    """The records of all runs, which training alone writes."""
-    return [found for found in _listed(*_places()) if Path(found[0]).name == layout.RECORD]
+def _runs() -> list[Listed]:
+    return list(_listed(paths.published_dir(), paths.runs_dir()))
 
 
-def _listed(*places: Path) -> Iterator[tuple[str, int, int]]:
+def _records(runs: list[Listed]) -> list[Listed]:
+    """Of the files of runs the records, which training alone writes."""
+    return [found for found in runs if Path(found[0]).name == layout.RECORD]
+
+
+def _listed(*places: Path) -> Iterator[Listed]:
     """Name, size and time of every file there and below; what begins with a dot is under way, and no page's."""
     for place in places:
         found = [place] if place.is_file() else []
@@ -91,10 +95,6 @@ def _listed(*places: Path) -> Iterator[tuple[str, int, int]]:
             with suppress(FileNotFoundError):
                 told = path.stat()
                 yield str(path), told.st_size, told.st_mtime_ns
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _digest_of(told: Any) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from ..config import Config
 from ..experiments.budget import SLOWEST
-from ..experiments.cost import samples_of, training_operations
+from ..experiments.cost import steps_of, training_operations
 from ..runs.run import Run
 from ..training.build import images_at
 
@@ -29,8 +29,7 @@ class Limits:
     def minutes(self, config: Config) -> int:
         """How long a job that trains `config` from the start may take."""
         if (rate := self.rates.get(config.but(seed=0).digest)) is not None:
-            steps = max(samples_of(config) // config.batch_size, 1)
-            seconds = MARGIN * rate * images_at(config.epochs, steps, config.batch_size)
+            seconds = MARGIN * rate * images_at(config.epochs, steps_of(config), config.batch_size)
         else:
             seconds = training_operations(config) / self.slowest
         return int(LEAST * 2 ** max(math.ceil(math.log2(seconds / 60 / LEAST)), 0))

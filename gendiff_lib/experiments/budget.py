@@ -22,7 +22,7 @@ from ..training.build import build, images_at, seen_shape, start, training_data
 from ..training.engine import accelerate
 from ..training.loop import fit
 from .book import WORTH
-from .cost import operations, samples_of
+from .cost import operations, steps_of
 
 PROBE_SECONDS = 5.0  # how long a training's speed is measured before it is begun
 PATIENCE = 20 * 60.0  # seconds that a training may take without being asked for twice
@@ -46,7 +46,7 @@ def seconds_left(config: Config) -> float:
     """How long this machine will train, from the furthest checkpoint on; 0 for a run that is there."""
     if find(config):
         return 0.0
-    target = images_at(config.epochs, max(samples_of(config) // config.batch_size, 1), config.batch_size)
+    target = images_at(config.epochs, steps_of(config), config.batch_size)
     places = (paths.runs_dir() / layout.training(config.digest), *folders(config))
     done = [images_in(place / layout.CHECKPOINT) for place in places]
     images = target - max((n for n in done if n <= target), default=0)

@@ -19,7 +19,7 @@ PETA = 10**15
 
 def at_petaflops(config: Config, petaflops: float) -> float:
     """The epochs after which a training has done so many operations, in 10^15, rounded to a batch."""
-    steps = _steps(config)
+    steps = steps_of(config)
     batches = _updates(config, (petaflops * PETA - operations_before(config)) / config.batch_size)
     return images_at(batches / steps, steps, config.batch_size) / config.batch_size / steps
 
@@ -31,12 +31,12 @@ def samples_of(config: Config) -> int:
 
 def operations(config: Config) -> int:
     """The operations of training one image, the mean over the training; CIFAR-10 need not be at hand."""
-    return round(training_operations(config) / images_at(config.epochs, _steps(config), config.batch_size))
+    return round(training_operations(config) / images_at(config.epochs, steps_of(config), config.batch_size))
 
 
 def training_operations(config: Config) -> int:
     """The operations of a whole training; CIFAR-10 need not be at hand."""
-    price, updates = _prices(_alike(config)), images_at(config.epochs, _steps(config), 1)
+    price, updates = _prices(_alike(config)), images_at(config.epochs, steps_of(config), 1)
     total = price.each * updates if price.each is not None else int(price.until(updates)[updates - 1])
     return total * config.batch_size + operations_before(config)
 
@@ -51,7 +51,8 @@ def operations_before(config: Config) -> int:
     )
 
 
-def _steps(config: Config) -> int:
+def steps_of(config: Config) -> int:
+    """The updates of an epoch; CIFAR-10 need not be at hand."""
     return max(samples_of(config) // config.batch_size, 1)
 
 
@@ -79,7 +80,7 @@ class Prices:
         dataset = bridged(config, _blank(config.dataset, config.batch_size))
         self.config, self.learner = config, build(whole, dataset, cpu)
         self.progress, self.cost = start(whole, dataset, cpu), operations_counter(whole, dataset)
-        self.progress.steps_per_epoch = _steps(config)
+        self.progress.steps_per_epoch = steps_of(config)
         self.each = self._at(0) if self.learner.steady else None
         self.spent: list[int] = []
 

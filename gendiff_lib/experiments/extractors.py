@@ -83,10 +83,7 @@ def _classifier(dataset: str, preset: str) -> Run:
         if (folder / layout.RECORD).exists():
             return Run.read(folder)
     config = classifier_for(dataset, preset)
-    if run := find(config):
-        run.check_data()
-        return run
-    if (n_classes := len(load(dataset).classes)) < 2:
+    if find(config) is None and (n_classes := len(load(dataset).classes)) < 2:
         raise GendiffError(
             f"{dataset} has {n_classes} class, so a classifier of it learns nothing to measure by: "
             "give two classes or more, or --extractor efficientnet"

@@ -4,16 +4,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gendiff_lib import paths
+from gendiff_lib.data import count
+from gendiff_lib.experiments.cost import PETA
 from gendiff_lib.runs import layout
+from gendiff_lib.runs.prune import size
 from gendiff_lib.runs.train import CHECKPOINT_SECONDS
 
 from ..exhibit import Exhibit, details
 from ..number import Number
-from ..scale import APART, GPUS, TOGETHER, Cost, Study, kept, operations, sent
+from ..scale import APART, DAY, GPUS, TOGETHER, Cost, Study, kept, operations, sent
 from .table import filed
 
-PETA, EXA, GIGA, MEGA = 1e15, 1e18, 1e9, 1e6
-SIZE = 50_000  # images of CIFAR-10 to train on
+EXA, GIGA, MEGA = 1e18, 1e9, 1e6
 SHOWN = 10  # trainings that have a row of their own
 LEFT_OUT = "The time that GPUs take to send each other anything is left out."
 BRACKETS = (
@@ -60,7 +62,7 @@ def plans(study: Study) -> Exhibit[Study]:
         used = sum(job.seconds for job in study.planned(way, rate))
         for n in GPUS:
             days = {f"days, by {name}": _days(study, way, n, r) for name, r in study.rates.items()}
-            faster = used / 86_400 / study.days(way, n, rate)
+            faster = used / DAY / study.days(way, n, rate)
             rows.append({"": way, "GPUs": n, **days, "times as fast as one": f"{faster:.2g}"})
     return Exhibit(filed(rows, f"Days of training, and of drawing after it. {LEFT_OUT} {BRACKETS}"), study)
 
@@ -108,11 +110,11 @@ def stops(study: Study) -> str:
     large = max(study.trainings, key=lambda c: float(c["checkpoint_bytes"]))
     written = GPUS[-1] * large["checkpoint_bytes"] / CHECKPOINT_SECONDS / GIGA
     runs = len(list(paths.published_dir().glob(f"*/{layout.RECORD}")))
-    tracked = sum(p.stat().st_size for p in paths.published_dir().rglob("*") if p.is_file()) / MEGA
+    tracked = size(paths.published_dir()) / MEGA
     limits = {
         "the longest training": "a model a GPU is done no sooner, whatever their number. "
-        f"{longest['name']} sees {longest['images'] / MEGA:,.0f} million images, {longest['images'] / SIZE:,.0f} times "
-        "the data set.",
+        f"{longest['name']} sees {longest['images'] / MEGA:,.0f} million images, "
+        f"{longest['images'] / count('cifar10'):,.0f} times the data set.",
         "the rows of a batch": "it has work for as many GPUs as it has rows, and less for each the more there are. "
         f"The smallest, of {fewest['name']}, has {fewest['batch_size']}.",
         "what every process does by itself": "noise, losses, averages and optimisers, which more GPUs do not shorten.",
@@ -126,7 +128,7 @@ def stops(study: Study) -> str:
     return "\n".join(f"- **At {what}**: {told}" for what, told in limits.items())
 
 
-def hundred(study: Study) -> str:
+def finding(study: Study) -> str:
     """The sentences that the page leads to."""
     *_, (device, rate) = study.rates.items()
     training = _total(study.trainings, lambda c: float(c["training_operations"]))

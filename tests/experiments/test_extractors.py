@@ -24,6 +24,7 @@ from gendiff_lib.experiments.extractors import (
 )
 from gendiff_lib.runs import files, layout
 from gendiff_lib.runs import run as runs
+from gendiff_lib.runs import train as recorder
 from gendiff_lib.runs.train import train
 
 CIFAR10_SHA256 = "c7df732d615a160214d3c3303c98b87eff6f72583da57f82f62f6ea520ef4893"
@@ -58,7 +59,8 @@ def test_a_classifier_of_images_that_changed_since_is_refused(monkeypatch):
     def changed():
         raise DataError("folder:x has changed")
 
-    monkeypatch.setattr(extractors, "find", lambda config: SimpleNamespace(check_data=changed))
+    for module in (extractors, recorder):
+        monkeypatch.setattr(module, "find", lambda config: SimpleNamespace(check_data=changed))
     with pytest.raises(DataError, match="folder:x has changed"):
         own_classifier("shapes", "smoke")
 
