@@ -161,8 +161,8 @@ lint: $(STAMP) ## Check format, lint, types and that notebooks are stripped
 runs: $(STAMP) ## Show which runs exist, are published, missing or stale
 	@$(LIBRARY) runs --preset "$${PRESET:-laptop}" --dataset "$$DATASET"
 
-replay: $(STAMP) ## Train the first updates of published runs again, where their data are at hand, for three minutes
-	@$(LIBRARY) replay --all --budget 3m
+replay: $(STAMP) ## Train the first updates of published runs again, where their data are at hand, for five minutes
+	@$(LIBRARY) replay --all --budget 5m
 
 status: runs ## The same as runs
 

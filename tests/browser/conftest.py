@@ -1,6 +1,10 @@
-"""Fixtures of the browser tests: one browser for all, one context a setting, one visit to each page in each."""
+"""Fixtures of the browser tests: one browser a process, one context a setting, one visit to each page in each."""
 
+import os
+import pickle
 from functools import cache
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from built import (
@@ -46,12 +50,29 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def seen(browser):
-    """seen(page, setting): what one visit showed; each is made once."""
+def visits(tmp_path_factory):
+    """The folder in which visits are kept for the other processes of these tests."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own) / "visits"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def seen(browser, visits):
+    """seen(page, setting): what one visit showed; each is made once, by whichever process asks first."""
     foreign = []
     contexts = {setting: new_context(browser, setting, foreign) for setting in SETTINGS}
 
     @cache
+    def once(page, setting):
+        kept = visits / f"{quote(page, safe='')}-{setting[0]}-{setting[1]}"
+        if not kept.exists():
+            draft = Path(f"{kept}.{os.getpid()}")
+            draft.write_bytes(pickle.dumps(visit(page, setting)))
+            draft.replace(kept)
+        return pickle.loads(kept.read_bytes())
+
     def visit(page, setting):
         foreign.clear()
         visited = Seen()
@@ -66,7 +87,7 @@ def seen(browser):
         tab.close()
         return visited
 
-    return visit
+    return once
 
 
 @pytest.fixture
