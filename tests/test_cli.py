@@ -410,15 +410,34 @@ def test_a_field_that_is_given_twice_is_refused(word, capsys):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["--publish"], "--publish"),
-        (["--budget", "1m"], "--budget"),
-        (["--seeds", "1"], "--seeds"),
-        (["--all"], "name one experiment, or give --all"),
+        (["--publish"], "give --preset overnight"),
+        (["--publish", "--preset", "overnight", "--set", "nz=3"], "--set does not go with --publish"),
+        (["--budget", "1m", "--again"], "--again does not go with --budget"),
+        (["--budget", "soon"], "'soon'"),
+        (["--seeds", "1"], "--seeds goes with --all"),
+        (["--all"], "name experiments, or give --all"),
+        (["ddpm-conv", "--set", "nz=3"], "nz"),
+        (["nothing"], "'nothing' is neither an experiment nor a run"),
     ],
 )
-def test_options_of_everything_do_not_go_with_one_experiment(words, named, capsys):
-    assert main(["train", "dcgan", *SMOKE, *words]) == 2
+def test_what_does_not_go_with_named_experiments_is_refused_before_anything_is_trained(words, named, capsys):
+    preset = [] if "--preset" in words else SMOKE
+    assert main(["train", "dcgan", *words, *preset]) != 0
     assert named in one_sentence(capsys)
+    assert not paths.runs_dir().exists()
+
+
+def test_several_experiments_are_trained_in_turn_each_once_and_within_a_budget(capsys):
+    words = ["train", "dcgan-32", "ddpm-mlp", "dcgan-32", *SMOKE]
+    assert main([*words, "--budget", "0.001s"]) == 0
+    left = capsys.readouterr().out
+    assert left.startswith("left: dcgan-32, 2 epochs, seed 0")
+    assert left.endswith("; ddpm-mlp, 2 epochs, seed 0\n")
+    assert main(words) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.partition(",")[0] for line in told] == [f"{n}-{get(n, 'smoke').digest}" for n in words[1:3]]
+    assert main([*words, "--budget", "1m"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "nothing is left"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ Examples:
   gendiff train --all                          every run that the book needs and that is missing
   gendiff train --preset paper --all --budget 25m --seeds 3    as many of them as fit, in order of worth
   gendiff train --preset overnight --all --budget 150m --publish    the study goes on; two of these share it
+  gendiff train sngan sagan --preset overnight --budget 60m --publish    of the study these alone
   gendiff train --preset paper --all --cluster slurm --gpus 1    a job for each run that is missing
   gendiff sweep dcgan-32 --set lrG=1e-4,2e-4 --seeds 3    trains all of them, and writes tables and a page
   gendiff replay dcgan-32 --preset overnight   does today's code still make that run?

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import math
 import time
+from functools import partial
 
 import torch
 
@@ -30,14 +31,14 @@ def _overrides(args: argparse.Namespace) -> dict[str, str]:
 
 
 @command(
-    option("name", nargs="?", help="experiment (see `gendiff list`), or a run to train its like"),
+    option("names", nargs="*", default=[], metavar="NAME", help="experiment (see `gendiff list`), or a run: its like"),
     flag("--all", "everything that the book needs and that is missing"),
     *SIZE,
-    option("--budget", help="with --all: a span such as 25m; what cannot end in it stops at a checkpoint"),
+    option("--budget", help="a span such as 25m; what cannot end in it stops at a checkpoint"),
     option("--seeds", type=whole(1, 100), help="with --all: training seeds, one of everything before a second"),
     option("--epochs", help="how long; no part of a run's identity"),
     option("--seed", help="seed of weights, data order and noise"),
-    flag("--publish", "with --all: score and publish each run, with a commit"),
+    flag("--publish", "score and publish each run of the preset overnight, with a commit"),
     option("--threads", type=whole(1, MOST_THREADS), help="threads to compute on (default: as many as torch takes)"),
     flag("--yes", "though it takes longer than 20 minutes here"),
     flag("--again", "train it here though a published run is there"),
@@ -45,37 +46,32 @@ def _overrides(args: argparse.Namespace) -> dict[str, str]:
     *CLUSTER,
 )
 def train_command(args: argparse.Namespace) -> None:
-    """Train an experiment, unless a run of it is there."""
+    """Train experiments, unless runs of them are there."""
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    if (args.name is not None) == args.all:
-        raise ConfigError("name one experiment, or give --all: `gendiff list` shows the experiments")
+    if bool(args.names) == args.all:
+        raise ConfigError("name experiments, or give --all: `gendiff list` shows the experiments")
     if args.cluster:
         refuse(args, ("budget", "publish", "threads", "again"), "does not go with --cluster: leave one of them out")
-    if args.all:
-        if ranks.count() > 1:
-            raise ConfigError("--all trains run after run in one process: name one experiment, or leave out torchrun")
-        refuse(args, ("seed", "set", "again"), "is for one experiment: name it instead of --all")
-        epochs = Config().told({"epochs": args.epochs}).epochs if args.epochs is not None else None
-        if args.publish and args.preset != "overnight":
-            raise ConfigError("--publish goes by the protocol of overnight: give --preset overnight, or leave it out")
-        configs = by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), args.seeds or 1)
-        if args.preset == "overnight" and not args.dataset and epochs is None:
-            configs = study()
-        if args.budget is not None or args.publish:
-            budget = seconds_of(args.budget) if args.budget is not None else math.inf
-            for line in work(configs, budget, published if args.publish else nothing):
-                print(line, flush=True)
-            return
-    else:
-        refuse(args, ("budget", "seeds", "publish"), "goes with --all: leave it out, or name no experiment")
-        known = args.name in EXPERIMENTS
-        base = get(args.name, args.preset, dataset=args.dataset) if known else run_of(args.name, args).config
-        configs = [base.told(_overrides(args))]
-        if not args.cluster:
-            hours = math.inf if args.yes or args.again else None
-            ranks.lead(lambda: check_patience(configs[0], hours, "add --yes, or lower --epochs"))
+    if args.publish and args.preset != "overnight":
+        raise ConfigError("--publish goes by the protocol of overnight: give --preset overnight, or leave it out")
+    if args.publish:
+        refuse(
+            args, ("set",), "does not go with --publish, whose protocol is of experiments as they are: leave one out"
+        )
+    in_turn = args.budget is not None or args.publish
+    if ranks.count() > 1 and (in_turn or len(args.names) != 1):
+        raise ConfigError(
+            "torchrun trains one run: name one experiment without --budget and --publish, or leave out torchrun"
+        )
+    configs = _whole_book(args) if args.all else _named(args)
     if to_cluster(args, configs):
+        return
+    if in_turn:
+        refuse(args, ("again",), "does not go with --budget and --publish: leave one of them out")
+        budget = seconds_of(args.budget) if args.budget is not None else math.inf
+        for line in work(configs, budget, published if args.publish else nothing):
+            print(line, flush=True)
         return
     for config in configs:
         there = find(config)
@@ -83,6 +79,31 @@ def train_command(args: argparse.Namespace) -> None:
         run = before or train(config, again=args.again)
         what = "is there" if before else f"trained in {run.snapshot['seconds']:.1f} s"
         print(f"{run.id}, {config.epochs:.5g} epochs: {what} ({run.folder})", flush=True)
+
+
+def _whole_book(args: argparse.Namespace) -> list[Config]:
+    """What --all asks for, in order of worth; of the preset overnight, the study."""
+    refuse(args, ("seed", "set", "again"), "is for what is named: name experiments instead of --all")
+    epochs = Config().told({"epochs": args.epochs}).epochs if args.epochs is not None else None
+    if args.preset == "overnight" and not args.dataset and epochs is None:
+        return study()
+    return by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), args.seeds or 1)
+
+
+def _named(args: argparse.Namespace) -> list[Config]:
+    """What is named, each once, with the fields that options change; TooLong where one is longer than may be waited."""
+    refuse(args, ("seeds",), "goes with --all: leave it out, or name no experiment")
+    words = _overrides(args)
+    bases = [
+        get(name, args.preset, dataset=args.dataset) if name in EXPERIMENTS else run_of(name, args).config
+        for name in args.names
+    ]
+    configs = list(dict.fromkeys(base.told(words) for base in bases))
+    if not args.cluster and args.budget is None:
+        hours = math.inf if args.yes or args.again else None
+        for config in configs:
+            ranks.lead(partial(check_patience, config, hours, "add --yes, or lower --epochs"))
+    return configs
 
 
 @command(
