@@ -30,6 +30,11 @@ def cache_dir() -> Path:
     return Path(home) / ".cache" / "gendiff"
 
 
+def made_dir() -> Path:
+    """Where what can be made again is kept: GENDIFF_CACHE, else the user's cache."""
+    return named_path("GENDIFF_CACHE") or cache_dir()
+
+
 def data_dir() -> Path:
     """Where CIFAR-10 is looked for: GENDIFF_DATA_DIR, else the user's cache."""
     return named_path("GENDIFF_DATA_DIR") or cache_dir() / "data"

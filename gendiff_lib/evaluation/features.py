@@ -20,7 +20,7 @@ from .. import ranks
 from ..data.images import check_images
 from ..device import full_precision
 from ..errors import GendiffError
-from ..paths import cache_dir, named_path
+from ..paths import made_dir
 from ..runs import files
 from ..versions import register
 
@@ -221,5 +221,4 @@ def _write(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def _folder(extractor: Extractor) -> Path:
-    cache = named_path("GENDIFF_CACHE") or cache_dir()
-    return cache / "features" / f"{extractor.name}-{extractor.digest}-v{VERSION}"
+    return made_dir() / "features" / f"{extractor.name}-{extractor.digest}-v{VERSION}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import paths
 from ..errors import ConfigError
-from ..paths import cache_dir, named_path
+from ..paths import made_dir
 from . import files, layout, locks
 
 
@@ -33,7 +33,7 @@ def found(kind: str) -> list[Path]:
     if kind not in KINDS:
         raise ConfigError(f"{kind!r} is nothing to prune: there are {', '.join(KINDS)}")
     if kind == "features":
-        cache = (named_path("GENDIFF_CACHE") or cache_dir()) / "features"
+        cache = made_dir() / "features"
         return [cache] if cache.is_dir() else []
     return sorted(paths.runs_dir().glob(KINDS[kind].pattern))
 
