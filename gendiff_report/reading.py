@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from gendiff_lib.data import check_name
+from gendiff_lib.data.cifar10 import FOLDER
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.experiments.book import LIVE_POINTS
 from gendiff_lib.paths import data_dir
@@ -40,6 +41,4 @@ def pick(found: Mapping[str, T], *names: str) -> list[T]:
 
 def is_there(dataset: str) -> bool:
     """False for a data set that loading would have to download, or to ask for where it is not."""
-    from torchvision.datasets import CIFAR10  # which takes a second to import
-
-    return check_name(dataset)[0] != "cifar10" or os.path.isdir(data_dir() / CIFAR10.base_folder)
+    return check_name(dataset)[0] != "cifar10" or os.path.isdir(data_dir() / FOLDER)

@@ -10,6 +10,7 @@ from ..parsing import whole_number
 from ..paths import data_dir, named_path
 from .dataset import Dataset, ImageBridge
 
+FOLDER = "cifar-10-batches-py"  # torchvision's, which takes seconds to import: not asked where no images are wanted
 SPLITS = {"train": 50_000, "test": 10_000}  # images, known though they be not at hand
 N_CLASSES = 10
 
@@ -20,14 +21,15 @@ def cifar10(split: str, argument: str) -> Dataset:
     The argument k, from 1 to 9, leaves the images of its first k classes. Looked for in `data_dir()`; downloaded into
     the user's cache only where GENDIFF_DATA_DIR is not set.
     """
-    from torchvision.datasets import CIFAR10  # torchvision takes a second to import
-
     k = n_classes(argument)
     root = data_dir()
-    _check_cifar10(root)
-    present = os.path.isdir(root / CIFAR10.base_folder)  # False for what may not be looked into, where is_dir raises
+    present = os.path.isdir(root / FOLDER)  # False for what may not be looked into, where is_dir raises
     if not present and named_path("GENDIFF_DATA_DIR"):
         raise MissingDataError(f"CIFAR-10 is not in GENDIFF_DATA_DIR={root}: put cifar-10-batches-py there or unset it")
+    from torchvision.datasets import CIFAR10
+
+    if present:
+        _check_cifar10(root)
     try:
         data = CIFAR10(str(root), train=split == "train", download=not present)
     except (OSError, RuntimeError) as error:
@@ -59,12 +61,12 @@ def n_images(split: str, argument: str) -> int:
 
 
 def _check_cifar10(root: Path) -> None:
-    """DataError naming the first file of an existing copy that is missing or damaged."""
+    """DataError naming the first file of a copy that is missing or damaged."""
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import check_integrity
 
-    folder = root / CIFAR10.base_folder
-    for name, md5 in [*CIFAR10.train_list, *CIFAR10.test_list] if os.path.isdir(folder) else []:
+    folder = root / FOLDER
+    for name, md5 in [*CIFAR10.train_list, *CIFAR10.test_list]:
         try:
             whole = check_integrity(str(folder / name), md5)
         except OSError as error:

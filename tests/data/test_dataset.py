@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from gendiff_lib import data, paths
 from gendiff_lib.data import DATASETS, load, toy
+from gendiff_lib.data.cifar10 import FOLDER
 from gendiff_lib.data.dataset import Dataset, ImageBridge, PointBridge, batches, check_same
 from gendiff_lib.errors import DataError
 from gendiff_lib.streams import stream
@@ -405,6 +406,7 @@ def test_cifar10_is_read_channels_first(tmp_path, monkeypatch):
     from torchvision.datasets import CIFAR10
 
     folder = tmp_path / CIFAR10.base_folder
+    assert folder.name == FOLDER
     folder.mkdir()
 
     def write(name, content):
