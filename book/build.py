@@ -144,8 +144,7 @@ def execute_all(parameters: dict[str, object], jobs: int) -> None:
         say(f"{len(notebooks) - len(asked)} notebooks are kept: nothing that they are made of has changed")
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with ThreadPoolExecutor(jobs) as pool:
-        # The last first: they read what the others show, and take longest.
-        problems = [p for p in pool.map(lambda n: execute(n, parameters, threads), reversed(asked)) if p]
+        problems = [p for p in pool.map(lambda n: execute(n, parameters, threads), asked) if p]
     if problems:
         raise SystemExit("\n".join(f"[book] {p}" for p in problems))
     made_of.remember()
