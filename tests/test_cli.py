@@ -417,13 +417,18 @@ def test_a_field_that_is_given_twice_is_refused(word, capsys):
         (["--seeds", "1"], "--seeds goes with --all"),
         (["--all"], "name experiments, or give --all"),
         (["ddpm-conv", "--set", "nz=3"], "nz"),
-        (["nothing"], "'nothing' is neither an experiment nor a run"),
     ],
 )
 def test_what_does_not_go_with_named_experiments_is_refused_before_anything_is_trained(words, named, capsys):
     preset = [] if "--preset" in words else SMOKE
-    assert main(["train", "dcgan", *words, *preset]) != 0
+    assert main(["train", "dcgan", *words, *preset]) == 2
     assert named in one_sentence(capsys)
+    assert not paths.runs_dir().exists()
+
+
+def test_a_name_of_nothing_is_refused_before_those_beside_it_are_trained(capsys):
+    assert main(["train", "dcgan", "nothing", *SMOKE]) == 2
+    assert "'nothing' is neither an experiment nor a run" in one_sentence(capsys)
     assert not paths.runs_dir().exists()
 
 

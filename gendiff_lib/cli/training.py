@@ -53,12 +53,11 @@ def train_command(args: argparse.Namespace) -> None:
         raise ConfigError("name experiments, or give --all: `gendiff list` shows the experiments")
     if args.cluster:
         refuse(args, ("budget", "publish", "threads", "again"), "does not go with --cluster: leave one of them out")
-    if args.publish and args.preset != "overnight":
-        raise ConfigError("--publish goes by the protocol of overnight: give --preset overnight, or leave it out")
     if args.publish:
-        refuse(
-            args, ("set",), "does not go with --publish, whose protocol is of experiments as they are: leave one out"
-        )
+        if args.preset != "overnight":
+            raise ConfigError("--publish goes by the protocol of overnight: give --preset overnight, or leave it out")
+        why = "does not go with --publish, whose protocol is of experiments as they are: leave one out"
+        refuse(args, ("set",), why)
     in_turn = args.budget is not None or args.publish
     if ranks.count() > 1 and (in_turn or len(args.names) != 1):
         raise ConfigError(

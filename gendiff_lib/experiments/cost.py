@@ -88,8 +88,12 @@ class Prices:
     @property
     def encoding(self) -> int:
         """The operations of encoding one training image before the first update."""
-        seen = _blank(self.config.dataset, 1)
-        return self._once("encoding", lambda: encoding_operations(self.config, seen) // len(seen.samples))
+
+        def each() -> int:
+            seen = _blank(self.config.dataset, 1)
+            return encoding_operations(self.config, seen) // len(seen.samples)
+
+        return self._once("encoding", each)
 
     def after(self, updates: int) -> int:
         """The operations of the first `updates`."""

@@ -66,9 +66,9 @@ ON_PAPER = """() => {
   };
 }"""
 
-AUDIT = """async ([options, known, within]) => {
+AUDIT = """async ([options, known]) => {
   const quick = { resultTypes: ["violations"], preload: false, elementRef: true };
-  const found = await axe.run(within ?? document, { ...quick, ...options });
+  const found = await axe.run(document, { ...quick, ...options });
   return found.violations.flatMap(({ id, nodes }) => nodes.map(({ element, html, failureSummary }) => ({
     known: known.findIndex(([rule, selector]) => rule === id && element.matches(selector)),
     text: `${id}: ${html.slice(0, 200)}: ${failureSummary}`,
@@ -123,8 +123,8 @@ def new_context(browser: Any, setting: tuple[int, str], foreign: list[str], **mo
     return context
 
 
-def audit(tab: Any, setting: tuple[int, str] = SETTINGS[0], within: str | None = None) -> list[dict[str, Any]]:
-    """What axe-core finds on a page, or in what a selector names: `text`, and `known`, the place in KNOWN or -1."""
+def audit(tab: Any, setting: tuple[int, str] = SETTINGS[0]) -> list[dict[str, Any]]:
+    """What axe-core finds on a page: `text`, and `known`, the place in KNOWN or -1."""
     tab.evaluate(AXE)
-    found: list[dict[str, Any]] = tab.evaluate(AUDIT, [AUDITED[setting], [known[:2] for known in KNOWN], within])
+    found: list[dict[str, Any]] = tab.evaluate(AUDIT, [AUDITED[setting], [known[:2] for known in KNOWN]])
     return found
