@@ -61,7 +61,7 @@ def train_command(args: argparse.Namespace) -> None:
     in_turn = args.budget is not None or args.publish
     if ranks.count() > 1 and (in_turn or len(args.names) != 1):
         raise ConfigError(
-            "torchrun trains one run: name one experiment without --budget and --publish, or leave out torchrun"
+            "torchrun trains one run: name one experiment without --all, --budget and --publish, or leave out torchrun"
         )
     configs = _whole_book(args) if args.all else _named(args)
     if to_cluster(args, configs):
