@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
 from gendiff_lib.data import count
 from gendiff_lib.evaluation.scores import ScoreError, Scores
@@ -20,7 +21,8 @@ from .reading import FAMOUS
 from .scored import kept_scores
 from .tables.rows import NO_BETTER, cell, lead_rows, operations
 
-MODELS = ("the paper's DCGAN", "its diffusion model")
+MODELS = ("the paper's DCGAN at 32 pixels", "its diffusion model")
+PRINTED = "dcgan"  # the paper's networks at the size that it prints; the pair has 32 pixels
 Shown = Callable[[Number | str], str]
 
 
@@ -62,30 +64,42 @@ def answer(preset: str = "overnight", shown: Shown = as_html) -> list[str]:
 def _of_the_pair(pair: dict[str, Run], scored: dict[str, dict[str, list[Scores]]], preset: str, shown: Shown) -> str:
     """By the first of the extractors; `scored` are the scores of both models by each."""
     judge, several = next(iter(scored.items()))
-    (gan, a), (diffusion, b) = several.items()
-    rows = [row for row in lead_rows((gan, a), (diffusion, b)) if row[""] not in NO_BETTER]
-    better = [row["better"] for row in rows]
-    nearer = next(row["better"] for row in rows if row[""] == a[0].labels["frechet_distance"])
-    leads = [_first(scored[name]) for name in SPACES if name in scored] or [nearer]
+    gan, diffusion = several
+    one = several[gan][0]
+    spaces = {name: _rows(scored[name]) for name in SPACES if name in scored} or {judge: _rows(several)}
+    leads = {rows[0]["better"] for rows in spaces.values()}  # the first is the Fréchet distance
     headline = "which of the paper's two models makes the better images is not decided"
-    if set(leads) == {nearer} and nearer in pair:
-        headline = f"{leads[0]} makes the better images".replace("its ", "the paper's ")
+    if len(leads) == 1 and (leader := leads.pop()) in pair:
+        headline = f"{leader} makes the better images".replace("its ", "the paper's ")
     parts = [_standing(label, run, several[label], preset, shown) for label, run in pair.items()]
-    n = f"{a[0].n_fake:,} images of each against {a[0].reals} of {pair[gan].record['data']['name']}"
-    agree = ""
-    if len(leads) > 1:
-        same = "the same one" if leads[0] == leads[1] else "another one each"
-        agree = f" The distances by {' and '.join(SPACES)} put {same} first."
+    n = f"{one.n_fake:,} images of each against {one.reals} of {pair[gan].record['data']['name']}"
+    counted = "; ".join(_counted(rows, gan, diffusion, name) for name, rows in spaces.items())
     return (
-        f"<strong>At equal counted operations {headline}:</strong> {' and '.join(parts)} ({n}, by {judge}; less "
-        f"{a[0].names[1]} is better). Of {len(better)} scores the GAN leads in {better.count(gan)} beyond the noise, "
-        f"the diffusion model in {better.count(diffusion)}.{agree}"
+        f"<strong>At equal counted operations {headline}:</strong> {' and '.join(parts)} ({n}, by {judge}; "
+        f"{_drawn(several[diffusion][0])}; less {one.names[1]} is better). Beyond the noise, {counted}."
     )
 
 
-def _first(several: dict[str, list[Scores]]) -> str:
-    """The model with the least mean Fréchet distance."""
-    return min(several, key=lambda label: estimate(several[label], "frechet_distance").mean)
+def _rows(scored: dict[str, list[Scores]]) -> list[dict[str, Any]]:
+    """Who of the pair leads in what, as one extractor sees them, the Fréchet distance first."""
+    rows = [row for row in lead_rows(*scored.items()) if row[""] not in NO_BETTER]
+    distance = next(iter(scored.values()))[0].labels["frechet_distance"]
+    return sorted(rows, key=lambda row: row[""] != distance)
+
+
+def _counted(rows: list[dict[str, Any]], gan: str, diffusion: str, space: str) -> str:
+    """In how many scores either of the pair leads; of the one that leads in fewer, in which."""
+    led = {label: [row[""] for row in rows if row["better"] == label] for label in (gan, diffusion)}
+    few = min(led, key=lambda label: len(led[label]))
+    told = {label: f"in {len(names)}" for label, names in led.items()}
+    told[few] += f" ({', '.join(led[few])})" if led[few] else ""
+    return f"of {len(rows)} scores by {space} the GAN leads {told[gan]}, the diffusion model {told[diffusion]}"
+
+
+def _drawn(scores: Scores) -> str:
+    """How the diffusion model's images were drawn, in words."""
+    made = scores.made
+    return f"the diffusion model's drawn in {made['n_steps']} steps of {made['sampler']}"
 
 
 def _standing(label: str, run: Run, scores: list[Scores], preset: str, shown: Shown) -> str:
@@ -103,16 +117,24 @@ def _costs(run: Run, preset: str, shown: Shown) -> str:
 
 
 def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
-    """The best model of each side, by the least distance at its own end; nothing where a side has none."""
+    """The best model of each side, by the least distance at its own end; nothing where a side has none.
+
+    And the DCGAN at the 64 pixels at which the paper prints it, where that is published.
+    """
     scored = [(run, scores) for run in published_models(preset) if (scores := kept(run, judge, preset))]
     told = []
+
+    def standing(run: Run, scores: list[Scores]) -> str:
+        fd = shown(cell(scores, "frechet_distance"))
+        return f"{scores[0].labels['frechet_distance']} {fd} after {_costs(run, preset, shown)}"
+
     for kind, side in SIDES.items():
         mine = [entry for entry in scored if entry[0].config.kind == kind]
         if not mine:
             return []
         run, scores = min(mine, key=lambda e: estimate(e[1], "frechet_distance").mean)
-        fd = f"{scores[0].labels['frechet_distance']} {shown(cell(scores, 'frechet_distance'))}"
-        told.append(f"the best {side} model is {run.config.name} with {fd} after {_costs(run, preset, shown)}")
+        told.append(f"the best {side} model is {run.config.name} with {standing(run, scores)}")
+    told += [f"the DCGAN at 64 pixels, as printed, has {standing(*e)}" for e in scored if e[0].config.name == PRINTED]
     return [f"<strong>Of all that is published here</strong> {'; '.join(told)}."]
 
 
@@ -127,8 +149,8 @@ def _open(seeds: int, preset: str) -> str:
     missing = [name for name in COMPARED if find(get(name, preset, snapshots=()), published=True) is None]
     training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} still in training" if missing else ""
     return (
-        f"<strong>Still open:</strong> {one}their networks are narrower than the paper's, and at its own size nothing "
-        f"is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
+        f"<strong>Still open:</strong> {one}their networks are narrower than the paper's, and at the paper's own "
+        f"size nothing is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
     )
 
 

@@ -14,7 +14,7 @@ from ..asking import Asking
 from ..exhibit import Exhibit, banner, details, left_out
 from ..provenance import training_protocol
 from ..reading import FAMOUS, LACKING, Unpublished
-from .rows import NOISE_NOTE, cell, class_columns, lead_rows, operations, protocol_row, score_row
+from .rows import NO_BETTER, NOISE_NOTE, cell, class_columns, lead_rows, operations, protocol_row, score_row
 from .table import filed, table
 
 Entry = Run | tuple[Run, Sampling]  # a run's samples by its own protocol, or by another sampling
@@ -61,10 +61,11 @@ def famous(asked: Asking, runs: Mapping[str, Run]) -> Exhibit[dict[str, dict[str
 
 
 def leads(one: tuple[str, list[Scores]], other: tuple[str, list[Scores]]) -> Exhibit[list[str | None]]:
-    """Which of two is better in what, beyond the noise; found are the sides that lead, None for neither."""
+    """Which of two is better in what, beyond the noise; found is who leads, or None, in each that has a better."""
     rows = lead_rows(one, other)
     caption = "By chance: three standard deviations, by Student's t for as few values as the errors rest on."
-    sides = [row["better"] if row["better"] in (one[0], other[0]) else None for row in rows]
+    judged = [row["better"] for row in rows if row[""] not in NO_BETTER]
+    sides = [better if better in (one[0], other[0]) else None for better in judged]
     return Exhibit(filed(rows, caption), sides)
 
 
