@@ -15,6 +15,7 @@ from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.parsing import as_text
 
+EACH = ("seconds", "of processor")  # labels whose values are told of each run, though they be equal
 _SERIAL = itertools.count(1)  # equal numbers on one page are still two elements
 
 
@@ -167,7 +168,7 @@ def merged(protocols: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Several protocols as one: the different values of each label, all seconds, and the commands each on its own."""
     labels = [label for label in protocols[0] if label != "train"]
     several = {label: [p[label] for p in protocols] for label in labels}
-    values = {k: ", ".join(v if k == "seconds" else dict.fromkeys(v)) for k, v in several.items()}
+    values = {k: ", ".join(v if k in EACH else dict.fromkeys(v)) for k, v in several.items()}
     return values | numbered("train", [p.get("train", "") for p in protocols])
 
 

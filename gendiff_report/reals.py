@@ -7,7 +7,6 @@ from torch import Tensor
 from gendiff_lib.data import count, images, load
 from gendiff_lib.data.dataset import ImageBridge
 from gendiff_lib.evaluation.scores import Scores
-from gendiff_lib.experiments.extractors import offline_name
 from gendiff_lib.experiments.reals import FEW, described, record_path, sheet_of_classes, sheet_path
 from gendiff_lib.runs import files
 
@@ -65,13 +64,17 @@ def read(dataset: str) -> Reals:
         return Reals(**known, by_class=by_class, few=images.cells(few, (known["side"], known["side"])))
 
 
-def kept_floors(dataset: str, n: int, n_real: int | None) -> dict[str, Scores]:
-    """The published scores of real images by the data set's offline extractor; empty where none is of this protocol."""
+def kept_floors(dataset: str, n: int, n_real: int | None, judge: tuple[str, str]) -> dict[str, Scores]:
+    """The published scores of real images by this very extractor; empty where none is of this protocol.
+
+    `judge` is its name and its digest: a data set's classifier that was trained once more is another one, and values
+    by the two do not compare.
+    """
     path = record_path(dataset)
     if not path.exists():
         return {}
     n, n_real = min(n, count(dataset, "test")), n_real or count(dataset, "train")
     with files.understanding(path):
         several = [Scores.from_dict(each) for each in files.read_json(path)["floors"]]
-    alike = [s for s in several if (s.n_fake, s.n_real, s.extractor) == (n, n_real, offline_name(dataset))]
+    alike = [s for s in several if (s.n_fake, s.n_real) == (n, n_real) and (s.extractor, s.extractor_digest) == judge]
     return {str(s.made["images"]): s for s in alike}

@@ -109,12 +109,13 @@ def kept(asked: Asking, run: Run, extractor: str, n: int | None = None, referenc
 
 
 def floors(asked: Asking, run: Run) -> dict[str, Scores]:
-    """Scores of as many real test images as the run's protocol draws, by that protocol.
+    """Scores of as many real test images as the run's protocol draws, by that protocol, as the run was scored.
 
     Untouched, and sent to 64 pixels and back, by what the images are.
     """
     n, n_real, dataset = asked.sampling(run).n, _n_real(asked, run), run.config.dataset
-    if asked.preset in READ and (found := kept_floors(dataset, n, n_real)):
+    mine = kept(asked, run, offline_name(dataset)) if asked.preset in READ else []
+    if mine and (found := kept_floors(dataset, n, n_real, (mine[0].extractor, mine[0].extractor_digest))):
         return found
     if asked.reads(run.config.name):
         raise Unpublished(f"no scores of {n:,} real images of {dataset} are published")

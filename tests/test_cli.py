@@ -192,6 +192,30 @@ def test_score_again_makes_anew_what_older_versions_made(trained, monkeypatch):
     assert made() == (True, True)
 
 
+def test_score_check_draws_once_more_and_holds_what_is_kept_against_it(trained, capsys):
+    score = ["score", "dcgan", "--preset", "smoke", "--n", "50"]
+    assert main([*score, "--check"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("once more,") == out.count(": equal") == 7
+    (kept,) = paths.runs_dir().glob("dcgan-*/samples/*/scores-*.json")
+    before = set(kept.parent.iterdir())
+    told = json.loads(kept.read_text())
+    kept.write_text(json.dumps(told | {"frechet_distance": 2 * told["frechet_distance"]}))
+    assert main([*score, "--check"]) == 2
+    assert "fd of dcgan-" in capsys.readouterr().err
+    assert set(kept.parent.iterdir()) == before
+
+
+def test_score_check_of_a_run_without_weights_names_the_command_that_makes_them(trained, capsys, published):
+    score = ["score", "dcgan", "--preset", "smoke", "--n", "50"]
+    assert main(score) == 0
+    assert main(["publish", "dcgan", "--preset", "smoke"]) == 0
+    shutil.rmtree(next(paths.runs_dir().glob("dcgan-*")))
+    assert main(score) == 0
+    assert main([*score, "--check"]) == 2
+    assert "without" in capsys.readouterr().err
+
+
 def test_a_full_memory_is_one_sentence(capsys, monkeypatch):
     def full(*args, **more):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")

@@ -13,9 +13,10 @@ from ..data.cifar10 import SPLITS
 from ..errors import ConfigError, GendiffError
 from ..evaluation.bits import bits_of
 from ..evaluation.calibration import calibrate, publish_calibration
-from ..evaluation.evaluate import evaluate
+from ..evaluation.evaluate import evaluate, recomputed
 from ..evaluation.points import evaluate_points
-from ..evaluation.uncertainty import estimate
+from ..evaluation.scores import Scores
+from ..evaluation.uncertainty import differ, estimate
 from ..evaluation.validation import kept_validation, validation_path
 from ..experiments import EXPERIMENTS, get, preset_of, protocol
 from ..experiments.book import book_configs
@@ -64,6 +65,7 @@ def sample_command(args: argparse.Namespace) -> None:
     EXTRACTOR,
     option("--n-real", type=whole(1), help="real images to compare with (default: the preset's)"),
     flag("--again", "anew where kept samples or scores are of older sources"),
+    flag("--check", "draw and score once more, keep nothing of it, and hold what is kept against it"),
     option("--reference", choices=SPLITS, help="split that they are of (default: train)"),
 )
 def score_command(args: argparse.Namespace) -> None:
@@ -88,7 +90,7 @@ def score_command(args: argparse.Namespace) -> None:
 def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
     if not run.dataset.is_image:
         points = f"does not apply to {run.id}, which makes points in the plane: leave it out"
-        refuse(args, ("reference", "extractor", "n_real", "again"), points)
+        refuse(args, ("reference", "extractor", "n_real", "again", "check"), points)
         print(json.dumps(dataclasses.asdict(evaluate_points(run, sampling)), indent=2))
         return
     split = args.reference or "train"
@@ -103,6 +105,21 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
     for name, label in scores.labels.items():
         print(f"{label:>10} {estimate([scores], name)}")
     print(f"{run.id}, epoch {run.config.epochs:.5g}: {scores.protocol}", flush=True)
+    if args.check:
+        _hold(scores, recomputed(run, sampling, judge, scores), run)
+
+
+def _hold(kept: Scores, anew: Scores, run: Run) -> None:
+    """Prints how far scores are from what is made once more; GendiffError where they are further than noise allows."""
+    beyond = []
+    for name, label in kept.labels.items():
+        a, b = estimate([kept], name), estimate([anew], name)
+        far = abs(a.mean - b.mean)
+        apart = f"{far / a.error:.2g} standard errors apart" if a.error > 0 else f"{far:.2g} apart"
+        print(f"once more, {label:>10} {b}: {apart if far else 'equal'}", flush=True)
+        beyond += [label] if differ(a, b) else []
+    if beyond:
+        raise GendiffError(f"{', '.join(beyond)} of {run.id} cannot be made again: see what has changed since")
 
 
 @command(

@@ -12,7 +12,7 @@ from ..data import load
 from ..device import packages
 from ..runs import files, layout
 from ..runs.run import Light, Run
-from ..runs.samples import beside, check_drawable, sample, sampling_record
+from ..runs.samples import beside, check_drawable, drawn_once_more, sample, sampling_record
 from ..versions import outdated, result_versions
 from .features import Extractor, extract
 from .metrics import check_enough, kept_reference, score
@@ -79,6 +79,20 @@ def evaluate(
     return ranks.lead(scored)
 
 
+def recomputed(run: Run, sampling: Sampling, extractor: Extractor, kept: Scores) -> Scores:
+    """What `kept` scores of these samples are if they are drawn and scored once more; nothing is kept of it.
+
+    Light without weights.
+    """
+    fake = extract(extractor, drawn_once_more(run, sampling))
+    real = load(run.config.dataset, kept.reference).choose(kept.n_real, "n_real", "n_real").samples
+    whole = published_statistics(run.config.dataset, extractor, kept.reference)
+    made = {"run": run.id}
+    return score(
+        fake, kept_reference(extractor, real), extractor, reference=kept.reference, statistics=whole, made=made
+    )
+
+
 def best_snapshot(run: Run, distance: Callable[[Run], float]) -> Run:
     """The run at the snapshot, up to the epoch that it is seen at, of the least distance to real images.
 
@@ -95,7 +109,7 @@ def provenance(run: Run, sampling: Sampling) -> dict[str, Any]:
         "epochs": run.config.epochs,
         "training_seed": run.config.seed,
         "training_seconds": run.snapshot["seconds"],
-        "training_device": run.record["device"],
+        "training_device": run.device,
         "training_operations": run.training_operations,
         "training_command": run.command,
         "training_commit": run.commit,

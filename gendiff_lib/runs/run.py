@@ -66,9 +66,20 @@ class Run:
         return entry
 
     @property
+    def segments(self) -> list[dict[str, Any]]:
+        """The stretches of its training up to this snapshot, each by one machine at one commit."""
+        return [s for s in self.record["segments"] if s["first_image"] < self.images] or [self.record]
+
+    @property
     def commit(self) -> str:
-        """The commit it was trained at, shortened, and whether the sources differed from it."""
-        return (self.record["commit"] or "none")[:10] + (" + changes" if self.record["dirty"] else "")
+        """The commits it was trained at, shortened, and whether the sources differed from them."""
+        several = [(s["commit"] or "none")[:10] + (" + changes" if s["dirty"] else "") for s in self.segments]
+        return ", ".join(dict.fromkeys(several))
+
+    @property
+    def device(self) -> str:
+        """What it was trained on, and on how many threads."""
+        return "; ".join(dict.fromkeys(f"{s['device']}, {s['threads']} threads" for s in self.segments))
 
     @property
     def training_operations(self) -> int:

@@ -74,6 +74,12 @@ def sample(run: Run, sampling: Sampling, *, again: bool = False) -> Tensor:
         return _make(run, sampling, held)
 
 
+def drawn_once_more(run: Run, sampling: Sampling) -> Tensor:
+    """These samples drawn from the weights, whether or not they are kept; nothing is written. Light without weights."""
+    check_weights(run, sampling)
+    return torch.cat([batch for batch, _ in _batches(run, run.resolve(sampling), 0)])
+
+
 def check_drawable(run: Run, sampling: Sampling) -> None:
     """Light where samples of a resolved sampling are neither kept nor to be drawn, which needs no data to be told."""
     if not beside(run, sampling, layout.SAMPLES)[1]:

@@ -1,7 +1,8 @@
 """Where the rules look: published runs of one size by several training seeds, and scores by one protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from gendiff_lib.errors import GendiffError
@@ -20,7 +21,14 @@ from ..scored import kept_scores
 
 
 class Missing(GendiffError):
-    """Evidence that a rule needs and that is not there, or that cannot be compared."""
+    """Evidence that a rule needs and that is not there, or that cannot be compared.
+
+    `place` is what should be trained for it, where that is what is missing.
+    """
+
+    def __init__(self, told: str, place: Place | None = None) -> None:
+        super().__init__(told)
+        self.place = place
 
 
 class Evidence(Protocol):
@@ -56,9 +64,9 @@ class Seen:
         """See Evidence."""
         return self.evidence.runs(role)
 
-    def scores(self, role: str, *, own_n: bool = False) -> list[Scores]:
-        """See Evidence; by this extractor."""
-        return self.evidence.scores(role, self._extractor(), own_n=own_n)
+    def scores(self, *roles: str, own_n: bool = False) -> list[list[Scores]]:
+        """Of each of these roles; see Evidence; by this extractor. Missing tells all that is missing of them."""
+        return _all([partial(self.evidence.scores, r, self._extractor(), own_n=own_n) for r in roles])
 
     def trials(self) -> dict[str, list[Scores]]:
         """See Evidence; by this extractor."""
@@ -67,6 +75,24 @@ class Seen:
     def _extractor(self) -> str:
         assert self.extractor is not None, "a rule that asks for scores names its extractors"
         return self.extractor
+
+
+def _all(asked: Sequence[Callable[[], list[Scores]]]) -> list[list[Scores]]:
+    """What each gives; where some are Missing, one Missing that tells of them all: of one experiment's trainings the
+    longest, which is the others too.
+    """
+    found, lacking = [], list[Missing]()
+    for ask in asked:
+        try:
+            found.append(ask())
+        except Missing as missing:
+            lacking.append(missing)
+    if not lacking:
+        return found
+    longest: dict[str, Missing] = {}
+    for each in sorted(lacking, key=lambda m: m.place.epochs if m.place else 0.0):
+        longest[each.place.name if each.place else str(each)] = each
+    raise Missing(" ".join(map(str, longest.values())))
 
 
 @dataclass(frozen=True)
@@ -87,7 +113,8 @@ class Recorded:
             told = f"{work:,.0f}" if work > 9.5 else f"{work:.2f}"
             raise Missing(
                 f"It takes {_seeds(place)} of {place.name} {called(self.preset)} after {place.epochs:.4g} epochs, and "
-                f"{len(found) or 'none'} {'is' if len(found) == 1 else 'are'} published: {told} petaFLOP more."
+                f"{len(found) or 'none'} {'is' if len(found) == 1 else 'are'} published: {told} petaFLOP more.",
+                place,
             )
         if unfit := [run.id for run in found if run.stale or run.record["dirty"]]:
             raise Missing(f"The code has changed since it made {', '.join(unfit)}.")
@@ -103,7 +130,8 @@ class Recorded:
             command = f"gendiff score --all --preset {self.preset} --extractor {command_name(extractor)}"
             raise Missing(
                 f"{len(runs) - len(found)} of {len(runs)} runs of {place.name} after {place.epochs:.4g} epochs are not "
-                f"yet scored by {extractor}: `{command}` does it."
+                f"yet scored by {extractor}: where the weights are at hand, `{command}` does it.",
+                place,
             )
         if any(map(outdated_parts, found)):
             raise Missing(

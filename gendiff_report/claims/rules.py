@@ -29,7 +29,7 @@ from .ruling import (
 
 def better(found: Seen) -> Ruling:
     """Claim 1: a lower fd and a higher recall than the DCGAN's."""
-    diffusion, gan = found.scores("diffusion"), found.scores("GAN")
+    diffusion, gan = found.scores("diffusion", "GAN")
     parts = {"lower fd": "frechet_distance", "higher recall": "recall"}
     shown = [number for name in parts.values() for number in numbers(name, diffusion=diffusion, DCGAN=gan)]
     return ruled({part: lead(diffusion, gan, name) for part, name in parts.items()}, shown)
@@ -37,7 +37,7 @@ def better(found: Seen) -> Ruling:
 
 def good(found: Seen) -> Ruling:
     """Claim 2: an FID below the printed one, after 30 and after 49 epochs."""
-    several = {30: found.scores("GAN", own_n=True), 49: found.scores("GAN, late", own_n=True)}
+    several = dict(zip((30, 49), found.scores("GAN", "GAN, late", own_n=True), strict=True))
     printed = exactly(float(TABLE1["FID"][0]))
     shown = numbers("frechet_distance", **{f"DCGAN_at_{e}": scores for e, scores in several.items()})
     signs = {f"FID below the printed one at {e}": -compared(_fd(s), printed) for e, s in several.items()}
@@ -50,7 +50,7 @@ def _fd(scores: Sequence[Scores]) -> Estimate:
 
 def garbage(found: Seen) -> Ruling:
     """Claim 3: more than twice the fd after 100 epochs."""
-    before, after = found.scores("GAN, before"), found.scores("GAN, after")
+    before, after = found.scores("GAN, before", "GAN, after")
     shown = numbers("frechet_distance", DCGAN_at_49=before, DCGAN_at_100=after)
     return ruled({"twice the fd": exceeds(after, before, factor=2.0)}, shown)
 
@@ -67,8 +67,7 @@ def normal_losses(found: Seen) -> Ruling:
 
 def needs_a_hundred(found: Seen) -> Ruling:
     """Claim 5: behind the DCGAN at 40 epochs, and better at 100."""
-    gan, diffusion = found.scores("GAN"), found.scores("diffusion")
-    before, after = found.scores("diffusion, before"), found.scores("diffusion, after")
+    gan, diffusion, before, after = found.scores("GAN", "diffusion", "diffusion, before", "diffusion, after")
     fd = "frechet_distance"
     signs = {"higher fd than the DCGAN": lead(gan, diffusion, fd), "lower fd at 100 epochs": lead(after, before, fd)}
     shown = numbers(fd, DCGAN=gan, diffusion_at_40=diffusion, diffusion_at_100=after)
@@ -97,7 +96,7 @@ def _two_hours_by_speed(found: Seen) -> Ruling:
     each = operations(get(RATED, "paper"))  # DDPM's own network, which they train
     there = {device: work / (rate * each) / 3600 for device, rate in PUBLISHED_RATES.items()}
     how = {"what": "hours for 20 epochs at the paper's size, by counted operations and published images a second"}
-    shown = [("hours where ours were trained", spread(here, runs))]
+    shown = [("hours where ours were trained, with other work beside them", spread(here, runs))]
     shown += [(f"hours on {device}", Number(f"{hours:.2g}", hours, how)) for device, hours in there.items()]
     hours = [*here, *there.values()]
     if any(1 <= h <= 4 for h in hours):
@@ -110,7 +109,7 @@ def _two_hours_by_speed(found: Seen) -> Ruling:
 
 def stable(found: Seen) -> Ruling:
     """Claim 7: every class covered and a falling loss, in every seed. Missing where no class is known."""
-    runs, scores = found.runs("diffusion"), found.scores("diffusion")
+    runs, (scores,) = found.runs("diffusion"), found.scores("diffusion")
     if not all(s.shares for s in scores):
         raise Missing("The extractor that scored these runs does not know the classes of the data.")
     n = len(scores[0].shares)
@@ -126,7 +125,7 @@ def stable(found: Seen) -> Ruling:
 
 def precise(found: Seen) -> Ruling:
     """Claim 8: a higher precision and a lower recall than the DCGAN's."""
-    diffusion, gan = found.scores("diffusion"), found.scores("GAN")
+    diffusion, gan = found.scores("diffusion", "GAN")
     shown = [number for v in ("precision", "recall") for number in numbers(v, diffusion=diffusion, DCGAN=gan)]
     signs = {"higher precision": lead(diffusion, gan, "precision"), "lower recall": lead(gan, diffusion, "recall")}
     return ruled(signs, shown)
@@ -134,21 +133,21 @@ def precise(found: Seen) -> Ruling:
 
 def saturates(found: Seen) -> Ruling:
     """Claim 9: a higher fd with the saturating loss."""
-    usual, minimax = found.scores("usual loss"), found.scores("saturating loss")
+    usual, minimax = found.scores("usual loss", "saturating loss")
     shown = numbers("frechet_distance", non_saturating=usual, saturating=minimax)
     return ruled({"higher fd with the saturating loss": lead(usual, minimax, "frechet_distance")}, shown)
 
 
 def needs_norm(found: Seen) -> Ruling:
     """Claim 10: more than twice the fd without batch norm."""
-    usual, plain = found.scores("batch norm"), found.scores("no batch norm")
+    usual, plain = found.scores("batch norm", "no batch norm")
     shown = numbers("frechet_distance", with_batch_norm=usual, without=plain)
     return ruled({"twice the fd without it": exceeds(plain, usual, factor=2.0)}, shown)
 
 
 def scales(found: Seen) -> Ruling:
     """Claim 11: less than one and a half times the fd at twice the side."""
-    small, large = found.scores("small images"), found.scores("large images")
+    small, large = found.scores("small images", "large images")
     shown = numbers("frechet_distance", U_Net_at_32=small, U_Net_at_64=large)
     return ruled({"fd below one and a half times": -exceeds(large, small, factor=1.5)}, shown)
 

@@ -9,12 +9,12 @@ from .plots import (
     pixels,
     points,
     responses,
-    scatter,
     side_by_side,
     spread,
     strip,
     traces,
 )
+from .scattered import scatter
 from .views import before_after, denoising, filmstrip, losses, sheets, two_ways
 
 __all__ = [

@@ -88,23 +88,6 @@ def logarithmic(axes: Axes, name: str) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def scatter(
-    points: Sequence[tuple[str, str, float, float]], *, xlabel: str, ylabel: str, joined: bool = False
-) -> Figure:
-    """Labelled points (series, label, x, y) over a logarithmic x: one colour a series, joined where asked."""
-    figure, axes = plt.subplots()
-    for series in sorted({p[0] for p in points}):  # a method has one colour, whichever of its points comes first
-        mine = [p for p in points if p[0] == series]
-        axes.plot([p[2] for p in mine], [p[3] for p in mine], marker="o", linestyle="-" if joined else "", label=series)
-        for _, label, x, y in mine:
-            axes.annotate(label, (x, y), textcoords="offset points", xytext=(4, 4), fontsize=8)
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    logarithmic(axes, "x")
-    axes.margins(x=0.15)
-    axes.legend()
-    return figure
-
-
 def strip(t: Tensor, rows: Mapping[str, Tensor], *, width: float = 9.0) -> Figure:
     """Rows of images over time: each row uint8 (F, n, 3, H, W), whose columns are the F frames at times t (F,)."""
     figure, axes = plt.subplots(len(rows), 1, figsize=(width, 0.0), squeeze=False)

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from torch import Tensor
 
 from gendiff_lib.evaluation.restoration import Restored
+from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments.claimed import ENOUGH
 from gendiff_lib.gan.config import GANConfig
 from gendiff_lib.runs.run import Run
 
 from ..claims.evidence import Missing
-from ..claims.ruling import INCONCLUSIVE, NOT_REPLICATED, REPLICATED, Ruling, ruled, united
+from ..claims.ruling import INCONCLUSIVE, NOT_REPLICATED, REPLICATED, Ruling, exceeds, ruled, united
 from ..number import Number
 from ..provenance import training_protocol
 from .models import Models, distance, number
@@ -74,23 +75,38 @@ def _nearer(models: Models, of: Callable[[Tensor, Tensor], Measured], what: str)
 
 
 def steadier(models: Models) -> Ruling:
-    """Over the last quarter of training the diffusion model's distance moves less, as a share of it."""
-    moved = {side: _moved(models, run) for side, run in models.pair.items()}
-    shown = [
-        (f"moves by a share of, {side}", number(share, run, "range of the distance over its mean", snapshots=str(n)))
-        for (side, run), (share, n) in zip(models.pair.items(), moved.values(), strict=True)
-    ]
-    if min(n for _, n in moved.values()) < 2:
+    """Over the last quarter of training the DCGAN's distance rises beyond the noise, and the diffusion model's not."""
+    late = {side: _late(models, run) for side, run in models.pair.items()}
+    rises = {side: list(itertools.combinations(several, 2)) for side, several in late.items()}
+    shown = [(f"greatest rise of the distance, {side}", _rise(rises[side], run)) for side, run in models.pair.items()]
+    if not all(rises.values()):
         return Ruling(INCONCLUSIVE, "Not both keep two scored snapshots of their last quarter.", tuple(shown))
-    less = moved["diffusion"][0] < moved["GAN"][0]
-    why = f"It moves {'less' if less else 'no less'} than the DCGAN's; two or three snapshots bound this from below."
-    return Ruling(REPLICATED if less else NOT_REPLICATED, why, tuple(shown))
+    worse = {side: any(exceeds(b, a) > 0 for a, b in some) for side, some in rises.items()}
+    told = {side: "rises beyond the noise" if up else "does not rise beyond it" for side, up in worse.items()}
+    counts = " and ".join(str(len(several)) for several in late.values())
+    why = (
+        f"Over {counts} snapshots the distance of the DCGAN {told['GAN']}, that of the diffusion model "
+        f"{told['diffusion']}. Steady is not good: a model may be steadily bad."
+    )
+    if worse["GAN"] == worse["diffusion"]:
+        return Ruling(INCONCLUSIVE, why, tuple(shown))
+    return Ruling(REPLICATED if worse["GAN"] else NOT_REPLICATED, why, tuple(shown))
 
 
-def _moved(models: Models, run: Run) -> tuple[float, int]:
+def _late(models: Models, run: Run) -> list[list[Scores]]:
+    """The scores of the snapshots of a training's last quarter, in their order."""
     late = {f"{e:g}": run.at(e) for e in run.epochs_so_far if run.at(e).images >= (1 - LAST) * run.images}
-    values = [distance(scores) for _, scores in models.scored(late).values()]
-    return ((max(values) - min(values)) * len(values) / sum(values), len(values)) if values else (math.nan, 0)
+    return [scores for _, scores in models.scored(late).values()]
+
+
+def _rise(pairs: list[tuple[list[Scores], list[Scores]]], run: Run) -> Number:
+    """The most that the distance rises from a snapshot to a later one; nan where there are no two."""
+    risen = max(((distance(b) - distance(a), a, b) for a, b in pairs), key=lambda rise: rise[0], default=None)
+    if risen is None:
+        return number(math.nan, run, "rise of the distance")
+    value, before, after = risen
+    error = math.hypot(*(estimate(scores, "frechet_distance").error for scores in (before, after)))
+    return number(value, run, "rise of the distance from one snapshot to a later one", error=f"{error:.2g}")
 
 
 def alike_over_seeds(models: Models) -> Ruling:

@@ -4,7 +4,7 @@ import html
 from collections import Counter
 from collections.abc import Mapping
 
-from ..claims.html import SIGNS, block, ours
+from ..claims.html import SIGNS, block, ours, reason
 from ..claims.ruling import Ruling
 from ..downloads import data_links
 from ..exhibit import Exhibit
@@ -19,14 +19,14 @@ def answers(models: Models, question: str) -> Exhibit[Answers]:
     parts = QUESTIONS[question].parts
     found = {part.name: part.answer(models) for part in parts}
     seeds = models.seeds
-    blocks = "".join(_block(part, found[part.name], seeds) for part in parts)
+    blocks = "".join(_block(part, found[part.name]) for part in parts)
+    one = "<p>One training of each model: the answers speak of these, not of their methods.</p>" if seeds == 1 else ""
     rows = [row for part in parts for row in _rows(part, found[part.name])]
-    return Exhibit(blocks + data_links(f"answers-{question}", rows, QUESTIONS[question].title), found)
+    return Exhibit(one + blocks + data_links(f"answers-{question}", rows, QUESTIONS[question].title), found)
 
 
-def _block(part: Part, ruling: Ruling, seeds: int) -> str:
-    one = "" if seeds != 1 or not ruling.ours else " Of one training of each: of these two, not of their methods."
-    said = f"<strong>{SIGNS[ruling.verdict]} {ANSWERS[ruling.verdict]}</strong>. {html.escape(ruling.why + one)}"
+def _block(part: Part, ruling: Ruling) -> str:
+    said = f"<strong>{SIGNS[ruling.verdict]} {ANSWERS[ruling.verdict]}</strong>. {reason(ruling)}"
     rows = {"the rule": html.escape(part.rule), "the answer": said + ours(ruling)}
     return block(f"part-{part.name}", part.asked, rows)
 
@@ -36,7 +36,7 @@ def _rows(part: Part, ruling: Ruling) -> list[dict[str, object]]:
     return [{**told, "ours": label, "value": n, "rule": part.rule} for label, n in ruling.ours or (("none", "none"),)]
 
 
-def said(*questions: tuple[str, Answers]) -> str:
+def said(models: Models, *questions: tuple[str, Answers]) -> str:
     """How many parts have which answer, and each that is answered by yes or no with its answer, in sentences."""
     asked = {part.name: part.asked for name, _ in questions for part in QUESTIONS[name].parts}
     rulings = {name: ruling for _, found in questions for name, ruling in found.items()}
@@ -44,4 +44,5 @@ def said(*questions: tuple[str, Answers]) -> str:
     told = ", ".join(f"{counts[word]} {word}" for word in ANSWERS.values() if counts[word])
     decided = {name: ANSWERS[ruling.verdict] for name, ruling in rulings.items()}
     sentences = [f"{asked[name]} {word.capitalize()}." for name, word in decided.items() if word in ("yes", "no")]
-    return " ".join([f"Of {len(asked)} parts: {told}.", *sentences])
+    one = ", by one training of each model" if models.seeds == 1 else ""
+    return " ".join([f"Of {len(asked)} parts{one}: {told}.", *sentences])

@@ -90,7 +90,8 @@ QUESTIONS = {
             Part(
                 "steadier",
                 "Is its training steadier at its end?",
-                "Yes where, over the last quarter of training, the range of the distance over its mean is less.",
+                "Yes where, over the last quarter of training, the DCGAN's distance rises beyond the noise from some "
+                "snapshot to a later one, and the diffusion model's does not; no the other way round.",
                 noise.steadier,
             ),
             Part(
@@ -103,7 +104,7 @@ QUESTIONS = {
                 "same",
                 "Does the same noise mean the same image to diffusion models that were trained apart, and not to GANs?",
                 f"Yes where the mean correlation of images from the same noise is above {noise.ALIKE:g} over all "
-                "pairs of diffusion models, of other networks and seeds, and below it over all pairs of GANs.",
+                "pairs of diffusion models that are there, and below it over all pairs of GANs.",
                 noise.same_noise,
             ),
         ),

@@ -31,6 +31,19 @@ def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> di
     return row | {"n": f"{one.n_fake:,}", "over": over(train)}
 
 
+def compact(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """Rows without the columns that hold no value in any of them, and a sentence that names those."""
+    lacking: dict[str, list[str]] = {NO_LOGITS: [], NOT_COMPUTED: []}
+    for column in rows[0]:
+        words = {row.get(column) if isinstance(row.get(column), str) else "" for row in rows}
+        if len(words) == 1 and (word := words.pop()) in lacking:
+            lacking[word].append(column)
+    gone = [column for some in lacking.values() for column in some]
+    told = [f" No {', '.join(some)}: the extractor gives no logits." for some in [lacking[NO_LOGITS]] if some]
+    told += [f" Not computed here: {', '.join(some)}." for some in [lacking[NOT_COMPUTED]] if some]
+    return [{k: v for k, v in row.items() if k not in gone} for row in rows], "".join(told)
+
+
 def class_columns(own: Scores | None) -> dict[str, Any]:
     """What a data set's own classifier alone tells of samples, under its name, for a row by another extractor."""
     if own is None:

@@ -62,6 +62,15 @@ def kept(record, monkeypatch):
     return record / "real"
 
 
+def judge(name, dataset="shapes"):
+    """The name and the digest of an extractor that scored the real images of a record."""
+    told = files.read_json(paths.published_dir() / "real" / f"{dataset}.json")["floors"]
+    return next((s["extractor"], s["extractor_digest"]) for s in told if s["extractor"] == name)
+
+
+SHAPES = "shapes-classifier"
+
+
 def test_a_record_gives_back_what_the_data_set_gave(kept):
     mine, theirs = vars(reals("shapes")), vars(reals("shapes", published=True))
     assert mine.keys() == theirs.keys()
@@ -82,19 +91,20 @@ def test_only_a_page_that_asks_for_the_record_reads_it_and_then_no_data(kept, mo
 
 def test_a_record_answers_for_no_other_data_set_of_its_name(kept, found):
     assert reals("shapes:16", published=True).digests == found.digests
-    assert kept_floors("shapes:16", 100, 2000) == {}
+    assert kept_floors("shapes:16", 100, 2000, judge(SHAPES)) == {}
 
 
 def test_floors_are_kept_by_what_they_are_and_only_for_their_own_protocol(kept):
     mine = protocol("live-gan", "smoke")
     n, n_real = mine.sampling.n, mine.reals(10_000)
-    floors = kept_floors("shapes", n, n_real)
+    floors = kept_floors("shapes", n, n_real, judge(SHAPES))
     assert list(floors) == [UNTOUCHED, BROUGHT_BACK]
     assert {(s.n_fake, s.n_real, s.reference) for s in floors.values()} == {(n, n_real, "train")}
     assert floors[BROUGHT_BACK].frechet_distance > 0
     assert floors[BROUGHT_BACK].frechet_distance != floors[UNTOUCHED].frechet_distance
-    assert kept_floors("shapes", n + 1, n_real) == {}
-    assert kept_floors("shapes", n, n_real + 1) == {}
+    assert kept_floors("shapes", n + 1, n_real, judge(SHAPES)) == {}
+    assert kept_floors("shapes", n, n_real + 1, judge(SHAPES)) == {}
+    assert kept_floors("shapes", n, n_real, (SHAPES, "another one's")) == {}
 
 
 def test_more_fakes_than_there_are_real_images_meet_the_floor_of_them_all(kept, tmp_path, monkeypatch):
@@ -102,12 +112,12 @@ def test_more_fakes_than_there_are_real_images_meet_the_floor_of_them_all(kept, 
     told["floors"] = [each | {"n_fake": 2000} for each in told["floors"]]
     files.write_json(tmp_path / "real" / "shapes.json", told)
     monkeypatch.setattr(paths, "published_dir", lambda: tmp_path)
-    found = kept_floors("shapes", 5000, 2000)
+    found = kept_floors("shapes", 5000, 2000, judge(SHAPES))
     assert {s.n_fake for s in found.values()} == {2000}
 
 
 def test_without_a_record_there_are_no_floors_and_reading_one_names_it(published):
-    assert kept_floors("shapes", 100, 500) == {}
+    assert kept_floors("shapes", 100, 500, (SHAPES, "any")) == {}
     with pytest.raises(StoreError, match=r"real/shapes\.json is damaged \(it is missing\)"):
         read("shapes")
 
@@ -119,12 +129,12 @@ def test_a_damaged_record_is_named(lost, kept, tmp_path, monkeypatch):
     files.write_json(tmp_path / "real" / "shapes.json", told)
     monkeypatch.setattr(paths, "published_dir", lambda: tmp_path)
     with pytest.raises(StoreError, match=f"shapes.json is damaged \\('?{lost}'? is missing\\)"):
-        read("shapes") if lost == "side" else kept_floors("shapes", 100, 500)
+        read("shapes") if lost == "side" else kept_floors("shapes", 100, 500, (SHAPES, "any"))
 
 
 @pytest.mark.parametrize("n", [5000, 2000])
 def test_the_tracked_record_holds_the_floors_that_overnight_pages_ask_for(n):
-    floors = kept_floors("cifar10", n, 10_000)
+    floors = kept_floors("cifar10", n, 10_000, judge("efficientnet", "cifar10"))
     assert list(floors) == [UNTOUCHED, BROUGHT_BACK]
     assert {s.n_fake for s in floors.values()} == {n}
     assert floors[BROUGHT_BACK].frechet_distance > floors[UNTOUCHED].frechet_distance
@@ -149,16 +159,22 @@ def judges(monkeypatch, published):
     monkeypatch.setattr(records, "_protocols", lambda dataset, preset: [(40, 100)])
 
 
-def test_floors_are_published_by_both_extractors_and_read_by_the_offline_one(judges, monkeypatch):
+def test_floors_are_published_by_both_extractors_and_read_by_the_one_that_is_asked(judges):
     path = publish_real("shapes")
     floors = files.read_json(path)["floors"]
     assert [s["extractor"] for s in floors] == ["shapes-classifier"] * 2 + ["efficientnet"] * 2
-    found = kept_floors("shapes", 40, 100)
+    found = kept_floors("shapes", 40, 100, judge("efficientnet"))
     assert list(found) == [UNTOUCHED, BROUGHT_BACK]
     assert {s.extractor for s in found.values()} == {"efficientnet"}
-    assert kept_floors("shapes", 50, 100) == {}
-    monkeypatch.setitem(OFFLINE, "shapes", "classifier")
-    assert {s.extractor for s in kept_floors("shapes", 40, 100).values()} == {"shapes-classifier"}
+    assert kept_floors("shapes", 50, 100, judge("efficientnet")) == {}
+    assert {s.extractor for s in kept_floors("shapes", 40, 100, judge(SHAPES)).values()} == {SHAPES}
+
+
+def test_published_models_and_the_real_images_beside_them_are_seen_by_one_extractor():
+    for folder in paths.published_dir().glob("live-*"):
+        for path in folder.glob("samples/*/scores-*"):
+            scores = files.read_json(path)
+            assert (scores["extractor"], scores["extractor_digest"]) == judge(scores["extractor"]), path
 
 
 def test_where_the_classifier_judges_it_is_asked_once(judges, monkeypatch):
