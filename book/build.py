@@ -152,18 +152,19 @@ def execute_all(parameters: dict[str, object], jobs: int) -> None:
 
 def write_build_note(preset: str, dataset: str) -> None:
     """What the front page includes: its answer, and the size and the data set of this build."""
-    from gendiff_lib.experiments.book import book_configs
-    from gendiff_lib.runs.run import find
+    from gendiff_lib.experiments import preset_of
+    from gendiff_lib.runs.run import all_runs
     from gendiff_report.front import front
 
     shown = dataset or ("shapes" if preset == "smoke" else "cifar10")
     lines = [f"This build shows runs of the preset **{preset}** on the data set **{shown}**."]
     if shown != "cifar10":  # the extension offline.py puts it on top of every page
         os.environ["GENDIFF_BANNER"] = f"This build shows the data set {shown}, not CIFAR-10."
+    published = [run for run in all_runs() if run.published and run.config.kind != "classifier"]
+    published = [run for run in published if not run.config.name.startswith("live-")]
     for each in ("overnight", "paper"):
-        wanted = [c for c in book_configs(each) if not c.name.startswith("live-") and c.name != "classifier"]
-        published = sorted({run.id for c in wanted if (run := find(c, published=True))})
-        names = ", ".join(f"`{name}`" for name in published)
+        there = [run for run in published if preset_of(run.config) == each]
+        names = ", ".join(f"`{run.id}`" for run in there)
         lines.append(f"Published runs of the preset `{each}`: {names or 'none yet'}.")
     (EXECUTED / "_build.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
     (EXECUTED / "_front.md").write_text(front(), encoding="utf-8")

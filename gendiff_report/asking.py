@@ -110,6 +110,8 @@ class Asking:
             left = f"not trained in a book of this size (`{self._trains(config)}` does)"
             return "still in training" if self.preset in READ else left
         told = ", ".join(f"{e:.6g}" for e in epochs)
+        if self.preset in READ:
+            return "still in training"
         return f"there at epochs {told}, not at {config.epochs:.6g} (`{self._trains(config)}` trains it here)"
 
     def _trains(self, config: Config) -> str:

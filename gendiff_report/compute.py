@@ -151,4 +151,20 @@ def led(several: Curves) -> str:
     told = f"From {first:.2g} petaFLOP on the best {side} model leads"
     told += "".join(f", from {x:.2g} on the best {leader} one" for x, leader in rest)
     last = max(p.petaflop for curve in several.values() for p in curve)
-    return f"{told}, up to {last:.2g} (the best that each side has reached by then; most models are one training)."
+    ended = [f"{name} at {curve[-1].petaflop:.3g}" for name, curve in _leaders(several, last) if _over(curve, last)]
+    past = f"; trainings that ended before that: {', '.join(ended)}" if ended else ""
+    once = all(len(p.scores) == 1 for curve in several.values() for p in curve)
+    seeds = "each model is one training" if once else "most models are one training"
+    told += f", up to {last:.2g} (the best that each side has reached by then, on lines between snapshots; "
+    return f"{told}{seeds}{past})."
+
+
+def _leaders(several: Curves, petaflop: float) -> list[tuple[str, Sequence[Point]]]:
+    """The model of each side with the least distance by so many operations."""
+    sides = [[(n, c) for n, c in several.items() if c[0].side == side] for side in SIDES.values()]
+    return [min(side, key=lambda entry: _best(entry[1], petaflop)) for side in sides if side]
+
+
+def _over(curve: Sequence[Point], petaflop: float) -> bool:
+    """Whether a training ended well before so many operations; a snapshot more or less is none."""
+    return curve[-1].petaflop < 0.9 * petaflop

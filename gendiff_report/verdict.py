@@ -13,8 +13,7 @@ def said(verdict: Collapse | None, run: Run) -> str:
         return f"collapsed by epoch {verdict.epoch:.3g}, since {verdict.why}"
     if not long_enough(run):
         return "too short a training to tell"
-    asked = any(isfinite(value) for value in run.history.get("nearest", ()))
-    return "no collapse" if asked else "no collapse (whether it repeats itself was not recorded)"
+    return "no collapse" if _asked(run) else "no collapse (whether it repeats itself was not recorded)"
 
 
 def long_enough(run: Run) -> bool:
@@ -26,5 +25,13 @@ def fallen(verdicts: Mapping[str, Collapse | None], runs: Mapping[str, Run]) -> 
     """A sentence: which of several runs have collapsed by the rule, and how many are too short to tell."""
     names = [name for name, verdict in verdicts.items() if verdict]
     short = sum(not long_enough(run) for name, run in runs.items() if name not in names)
-    told = f"{len(names)} of {len(runs)} have collapsed by the rule" + (f" ({', '.join(names)})" if names else "")
-    return told + (f"; {short} of the others were too short a training to tell." if short else ".")
+    blind = [n for n, run in runs.items() if n not in names and long_enough(run) and not _asked(run)]
+    told = f"{len(names)} of {len(runs)} have collapsed by the rule, as far as they are shown"
+    told += f" ({', '.join(names)})" if names else ""
+    told += f"; {short} of the others were too short a training to tell" if short else ""
+    return told + (f"; whether it repeats itself was not recorded of {', '.join(blind)}." if blind else ".")
+
+
+def _asked(run: Run) -> bool:
+    """Whether its history tells how near a generator's images are to each other, which older ones do not."""
+    return any(isfinite(value) for value in run.history.get("nearest", ()))

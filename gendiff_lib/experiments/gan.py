@@ -115,7 +115,7 @@ NIGHT_R3GAN: dict[str, Any] = {
     "precision": "fp32",
     "lrG": 2e-4,
     "lrD": 2e-4,
-    "gamma": 0.1,
+    "gamma": 1.0,
     "warm_up": 40_000,
     "ema": 22_000.0,
     "batch_size": 32,
