@@ -39,7 +39,7 @@ def scores(fd=10.0, precision=0.5, recall=0.5, shares=(0.5, 0.5)):
             n_fake=50_000,
             n_real=50_000,
             shares=shares,
-            made={"run": f"r-{s}", "training_seed": s, "sampling_seed": 0},
+            made={"run": f"r-{s}", "training_seed": s, "sampling_seed": 0, "sampler": "ddim", "n_steps": 50},
         )
         for s in SEEDS
     ]
@@ -239,6 +239,19 @@ def test_without_published_runs_every_claim_says_what_it_would_take(size, publis
     for claim, found in audit(Recorded(size)):
         assert (found.verdict, found.ours) == (NOT_REACHED, ()), claim.number
         assert "petaFLOP more" in found.why or "No settings were tried" in found.why
+
+
+def test_all_that_is_missing_is_told_and_of_one_experiment_the_longest_training():
+    class Lacking(Found):
+        def scores(self, role, extractor, *, own_n=False):
+            raise Missing(f"{role}.", places("paper")[role])
+
+    def why(number):
+        return CLAIMS[number - 1].judge(Lacking({})).why
+
+    assert why(1) == "GAN. diffusion."
+    assert why(3) == "GAN, after."  # which has the 49th epoch on its way
+    assert why(5) == "GAN. diffusion, after."
 
 
 def test_what_the_claims_look_at_is_what_their_rules_ask_for():

@@ -21,7 +21,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 def test_without_published_runs_the_front_page_says_so_and_shows_no_number_of_ours(published):
     text = front.front()
     assert "Not yet answered" in text
-    assert "no run of the paper's DCGAN and its diffusion model at equal operations" in text
+    assert "no run of the paper's DCGAN at 32 pixels and its diffusion model at equal operations" in text
     assert "the GAN is ahead in 3 of its 4 rows" in text
     told = "0 replicated, 0 not replicated, 0 inconclusive, 12 budget not reached"
     assert f"<p>at overnight size: {told}</p>" in text
@@ -70,7 +70,10 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     assert text.count(" GFLOP an image and its") + text.count(" GFLOP an image (100") == 2
     assert "100 images of each against 500 train images of shapes, by inception" in text
     assert "makes the better images:" in text or "is not decided:" in text
-    assert "The distances by inception and efficientnet put the same one first." in text  # the same pixels
+    assert re.search(r"by inception; the diffusion model's drawn in \d+ steps of \w+; less FID", text)
+    counted = re.findall(r"of (\d) scores by (\w+) the GAN leads in (\d)(?: \([^)]*\))?, the [a-z ]+ in (\d)", text)
+    assert [(n, space) for n, space, *_ in counted] == [("5", "inception"), ("6", "efficientnet")]  # density is none
+    assert all(int(gan) + int(diffusion) <= int(n) for n, _, gan, diffusion in counted)
     assert "of two runs, not of two methods" in text
     assert "Still open" in text
     assert re.search(r"the best GAN model is dcgan-32 with FID <button[^>]*>[\d.]+", text)
@@ -88,7 +91,7 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
 @pytest.mark.parametrize(
     ("gan", "diffusion", "headline"),
     [
-        ((20, 60), (90, 170), "the paper's DCGAN makes the better images"),
+        ((20, 60), (90, 170), "the paper's DCGAN at 32 pixels makes the better images"),
         ((90, 170), (20, 60), "the paper's diffusion model makes the better images"),
         ((20, 170), (90, 60), "which of the paper's two models makes the better images is not decided"),
         ((20, 60), (20, 60), "which of the paper's two models makes the better images is not decided"),

@@ -159,6 +159,31 @@ def test_what_grows_by_the_smaller_factor_scales(grown, verdict):
     assert rules.draws_shapes(Made(scaled=scaled)).verdict == REPLICATED
 
 
+FALLS, RISES, STAYS = (50, 45, 40), (40, 45, 50), (40, 40, 40)
+
+
+@pytest.mark.parametrize(
+    ("gan", "diffusion", "verdict"),
+    [
+        (RISES, STAYS, REPLICATED),
+        (RISES, FALLS, REPLICATED),
+        (FALLS, RISES, NOT_REPLICATED),
+        (FALLS, STAYS, INCONCLUSIVE),  # who still gets better is not unsteady
+        (RISES, RISES, INCONCLUSIVE),
+        (RISES, (40,), INCONCLUSIVE),  # one snapshot tells nothing
+    ],
+)
+def test_unsteady_is_what_gets_worse_beyond_the_noise(gan, diffusion, verdict, monkeypatch):
+    late = {"GAN": [scores(fd) for fd in gan], "diffusion": [scores(fd) for fd in diffusion]}
+    models = Made()
+    monkeypatch.setattr(noise, "_late", lambda _, run: late["GAN" if run is models.pair["GAN"] else "diffusion"])
+    monkeypatch.setattr(noise, "number", lambda value, *_, **__: value)
+    ruling = noise.steadier(models)
+    assert ruling.verdict == verdict
+    if verdict != INCONCLUSIVE:
+        assert max(value for _, value in ruling.ours) == pytest.approx(10, rel=0.01)
+
+
 def test_what_is_not_there_is_named():
     with pytest.raises(Missing, match="not there yet: diffusion at 64"):
         rules.holds_at_64(Made(sized={"at 32": {"GAN": 1, "diffusion": 1}, "at 64": {"GAN": 1}}))
@@ -202,8 +227,9 @@ def test_every_part_is_answered_with_its_numbers_or_says_why_not(trained, tmp_pa
         for ruling in exhibit.found.values():
             assert ruling.verdict in VERDICTS
             assert len(ruling.ours) >= 2 or ruling.verdict in (NOT_REACHED, INCONCLUSIVE)
-    told = shown.said(*((name, exhibit.found) for name, exhibit in found.items()))
-    assert told.startswith("Of 15 parts: ")
+    told = shown.said(models, *((name, exhibit.found) for name, exhibit in found.items()))
+    assert told.startswith("Of 15 parts, by one training of each model: ")
+    assert "One training of each model" in found["noise"].html
     rows = tabled.side_by_side(models).found
     assert {row["model"] for row in rows} == {"dcgan", "ddpm-conv"}
     assert all(float(str(row["MiB an image"])) > 0 for row in rows)

@@ -54,7 +54,8 @@ def test_scores_by_the_famous_networks_are_shown_where_they_were_computed():
     assert list(table.found) == ["vgg16"]
     assert '<th scope="col">fd (train)</th>' in table.html
     assert '<th scope="col">petaFLOP</th>' in table.html
-    assert "not computed" in table.html
+    assert "Not computed here: fd (test)." in table.html  # not a column that says so in each row
+    assert '<th scope="col">fd (test)</th>' not in table.html
 
 
 def test_several_scores_are_over_sampling_seeds_and_every_training_seed_that_there_is():
