@@ -43,13 +43,18 @@ class Number:
         card = f'popover id="{name}" tabindex="0" role="dialog" aria-label="How {text} was made"'
         return (
             f'<button type="button" class="number" popovertarget="{name}">{text}</button>'
-            f'<span class="number-card" {card}><span class="value">{text}</span>{rows}</span>'
+            f'<span class="number-card" {card}>{_close(name)}<span class="value">{text}</span>{rows}</span>'
         )
 
 
 def joined(text: str) -> str:
     """A mean and its deviation, kept on one line."""
     return text.replace(" ± ", "\u00a0±\u00a0")
+
+
+def _close(name: str) -> str:
+    hides = f'popovertarget="{name}" popovertargetaction="hide"'
+    return f'<button type="button" class="close" aria-label="Close" {hides}>×</button>'
 
 
 def _row(label: str, value: str) -> str:

@@ -69,6 +69,12 @@
     range.after(make("span", "where", { textContent: after }));
   };
 
+  // What scrolls is reached by keyboard too.
+  addEventListener("load", () => {
+    const boxes = document.querySelectorAll(".bd-article :is(figure, .output, .beside > div):has(> img)");
+    boxes.forEach((box) => box.scrollWidth > box.clientWidth && (box.tabIndex = 0));
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll(".view.frames").forEach(frames);
     document.querySelectorAll(".view.compare").forEach(compare);

@@ -2,22 +2,14 @@
 
 from .against import against
 from .convergence import convergence
-from .plots import (
-    bars,
-    curves,
-    distributions,
-    pixels,
-    points,
-    responses,
-    side_by_side,
-    spread,
-    strip,
-    traces,
-)
+from .panels import distributions, points, responses, spread
+from .plots import bars, curves, pixels, side_by_side, strip, traces
 from .scattered import scatter
+from .style import CHANNELS
 from .views import before_after, denoising, filmstrip, losses, sheets, two_ways
 
 __all__ = [
+    "CHANNELS",
     "against",
     "bars",
     "before_after",

@@ -1,5 +1,6 @@
 """Plots: data in, picture out. Nothing here knows a model or a run."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 from torch import Tensor
 
-from .style import COLOURS, CYCLE, LABELS, STYLES
+from .style import COLOURS, CYCLE, LABELS, ON_BOTH, STYLES
 
 
 def pixels(image: Tensor, zoom: int = 2) -> Image.Image:
@@ -24,17 +25,22 @@ def pixels(image: Tensor, zoom: int = 2) -> Image.Image:
 def loss_curves(
     history: Mapping[str, Sequence[float]], marks: Sequence[float] = (), *, collapse: float | None = None
 ) -> Figure:
-    """Every loss of a run's history against epochs; `marks` are epochs to point out, and shaded is a `collapse`."""
+    """Every loss of a run's history against epochs; `marks` are epochs to point out, and shaded is a `collapse`.
+
+    Of marks so near to each other that their words would overlap, the first is told.
+    """
     figure, axes = plt.subplots()
     lines = {name: values for name, values in history.items() if name in COLOURS and name != "error"}
     for name, values in lines.items():
         style, label = STYLES.get(name, "-"), LABELS[name]
         axes.plot(history["epoch"], values, color=COLOURS[name], linestyle=style, label=label, linewidth=1.4)
-    for epoch in marks:
+    told = -math.inf
+    for epoch in sorted(marks):
         axes.axvline(epoch, color="black", linewidth=0.8, linestyle=":")
-        axes.annotate(
-            f"epoch {epoch:.4g}", (epoch, 1), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90
-        )
+        if epoch - told > history["epoch"][-1] / 25:  # the height of a letter, with some air
+            at, words = ("data", "axes fraction"), f"epoch {epoch:.4g}"
+            axes.annotate(words, (epoch, 1), xycoords=at, ha="right", va="top", rotation=90)
+            told = epoch
     if collapse is not None:
         axes.axvspan(collapse, history["epoch"][-1], color="tab:red", alpha=0.12, linewidth=0, label="collapsed")
     axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None) if min(map(min, lines.values())) >= 0 else None)
@@ -65,11 +71,16 @@ def curves(
     ylabel: str,
     log: str | None = None,
     markers: bool = False,
+    colours: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Lines by name over one x. `log` names the axes that are logarithmic: "x", "y" or "xy"."""
+    """Lines by name over one x. `log` names the axes that are logarithmic: "x", "y" or "xy".
+
+    `colours` are those of the lines that have one of their own, by name.
+    """
     figure, axes = plt.subplots()
-    for name, y in lines.items():
-        axes.plot(x[: len(y)], y, marker="o" if markers else None, label=name)
+    for (name, y), next_one in zip(lines.items(), itertools.cycle(CYCLE), strict=False):
+        colour = (colours or {}).get(name, next_one)
+        axes.plot(x[: len(y)], y, color=colour, marker="o" if markers else None, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     for axis in log or ():
         logarithmic(axes, axis)
@@ -88,9 +99,20 @@ def logarithmic(axes: Axes, name: str) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def canvas(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, np.ndarray[Any, Any]]:
+    """Axes for pictures, which no page recolours: nothing behind them, and words in a grey that is read on any page."""
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, facecolor="none")
+    for ax in axes.flat:
+        ax.set_facecolor("none")
+        ax.tick_params(colors=ON_BOTH)
+        for words in (ax.title, ax.xaxis.label, ax.yaxis.label):
+            words.set(color=ON_BOTH, fontsize=11)
+    return figure, axes
+
+
 def strip(t: Tensor, rows: Mapping[str, Tensor], *, width: float = 9.0) -> Figure:
     """Rows of images over time: each row uint8 (F, n, 3, H, W), whose columns are the F frames at times t (F,)."""
-    figure, axes = plt.subplots(len(rows), 1, figsize=(width, 0.0), squeeze=False)
+    figure, axes = canvas(len(rows), 1, (width, 0.0))
     height = 0.0
     for ax, (name, frames) in zip(axes[:, 0], rows.items(), strict=True):
         n_frames, n, _, h, w = frames.shape
@@ -109,11 +131,11 @@ def strip(t: Tensor, rows: Mapping[str, Tensor], *, width: float = 9.0) -> Figur
 
 def side_by_side(pictures: Mapping[str, Tensor], *, width: float = 9.0) -> Figure:
     """Images uint8 (3, H, W) beside each other under their names, never smoothed."""
-    figure, axes = plt.subplots(1, len(pictures), figsize=(width, width / len(pictures) * 0.6), squeeze=False)
+    figure, axes = canvas(1, len(pictures), (width, width / len(pictures) * 0.6))
     tallest = 0.0
     for ax, (name, picture) in zip(axes[0], pictures.items(), strict=True):
         ax.imshow(picture.permute(1, 2, 0).numpy(), interpolation="none")
-        ax.set_title(name, fontsize=10)
+        ax.set_title(name)
         ax.axis("off")
         tallest = max(tallest, picture.shape[1] / picture.shape[2])
     figure.set_size_inches(width, width / len(pictures) * tallest + 0.35)
@@ -122,14 +144,15 @@ def side_by_side(pictures: Mapping[str, Tensor], *, width: float = 9.0) -> Figur
 
 def gallery(pictures: Mapping[str, Tensor], *, columns: int = 3, width: float = 9.0) -> Figure:
     """Images uint8 (3, H, W) of one size in rows under their names, never smoothed."""
+    columns = min(columns, len(pictures))
     rows, side = -(-len(pictures) // columns), width / columns
     _, h, w = next(iter(pictures.values())).shape
-    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * (side * h / w + 0.3)), squeeze=False)
+    figure, axes = canvas(rows, columns, (width, rows * (side * h / w + 0.3)))
     for ax in axes.flat:
         ax.axis("off")
     for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
         ax.imshow(picture.permute(1, 2, 0).numpy(), interpolation="none")
-        ax.set_title(name, fontsize=10)
+        ax.set_title(name)
     return figure
 
 
@@ -147,81 +170,4 @@ def bars(
     axes.invert_yaxis()
     axes.set_xlabel(xlabel)
     axes.legend()
-    return figure
-
-
-def points(panels: Mapping[str, Tensor], truth: Tensor, columns: int = 4) -> Figure:
-    """Clouds of points (N, 2) by name, each over the same faint truth (M, 2)."""
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.25 * columns, 2.45 * rows), squeeze=False)
-    low, high = truth.min().item(), truth.max().item()
-    margin = 0.12 * (high - low)
-    for ax in axes.flat:
-        ax.axis("off")
-    for ax, (name, cloud) in zip(axes.flat, panels.items(), strict=False):
-        ax.scatter(*truth[:2000].T, s=1, color="0.8", rasterized=True)
-        ax.scatter(*cloud[:1500].T, s=1, color=CYCLE[0], rasterized=True)
-        ax.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin), aspect="equal")
-        ax.set_title(name, fontsize=9)
-    return figure
-
-
-def spread(x: Sequence[float], panels: Mapping[str, Mapping[str, Any]], *, xlabel: str, columns: int = 2) -> Figure:
-    """One panel a measure: lines by name, each (seeds, len(x)), as means with bands from the least to the greatest."""
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 2.9 * rows), squeeze=False)
-    for ax in list(axes.flat)[len(panels) :]:
-        ax.axis("off")
-    names = dict.fromkeys(name for lines in panels.values() for name in lines)
-    colours = dict(zip(names, CYCLE, strict=False))  # a name has one colour in all panels
-    for ax, (measure, lines) in zip(axes.flat, panels.items(), strict=False):
-        for name, values in lines.items():
-            table = np.asarray(values, dtype=float)
-            ax.plot(x, table.mean(0), color=colours[name], marker="o", markersize=3, label=name)
-            ax.fill_between(x, table.min(0), table.max(0), color=colours[name], alpha=0.2, linewidth=0)
-        ax.set(xlabel=xlabel, ylabel=measure, ylim=(0, None))
-        ax.legend(fontsize=8)
-    return figure
-
-
-def responses(
-    panels: Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float]]],
-    *,
-    ylabel: str,
-    xlabels: Mapping[str, str],
-    level: float | None = None,
-    columns: int = 3,
-) -> Figure:
-    """One panel a cause: a measure with its standard errors, (x, y, error), over how much was done.
-
-    `level` draws a dotted line in every panel.
-    """
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3.1 * columns, 2.6 * rows), squeeze=False)
-    for ax in list(axes.flat)[len(panels) :]:
-        ax.axis("off")
-    for ax, (name, (x, y, error)) in zip(axes.flat, panels.items(), strict=False):
-        bars = [e if math.isfinite(e) else 0.0 for e in error]  # none where an error is unknown
-        ax.errorbar(x, y, bars, marker="o", markersize=3, linewidth=1.2, capsize=2)
-        if level is not None:
-            ax.axhline(level, color="black", linewidth=0.8, linestyle=":")
-        ax.set(xlabel=xlabels[name], ylabel=ylabel, ylim=(0, None))
-        ax.set_title(name, fontsize=10)
-    return figure
-
-
-def distributions(panels: Mapping[str, Mapping[str, Tensor]], *, xlabel: str, bins: int = 40) -> Figure:
-    """One panel a subject: outlined histograms, as shares, of the named values (N,), over the same bins."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 2.8), squeeze=False, sharey=True)
-    for ax, (name, groups) in zip(axes[0], panels.items(), strict=True):
-        low = min(float(values.min()) for values in groups.values())
-        high = max(float(values.max()) for values in groups.values())
-        for label, values in groups.items():
-            weights = np.full(len(values), 1 / len(values))
-            edges = np.linspace(low, high, bins + 1)
-            ax.hist(values.numpy(), edges, weights=weights, histtype="step", linewidth=1.4, label=label)
-        ax.set(xlabel=xlabel)
-        ax.set_title(name, fontsize=10)
-    axes[0, 0].set_ylabel("share")
-    axes[0, 0].legend(fontsize=8)
     return figure

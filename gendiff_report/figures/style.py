@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 
 COLOURS = {"loss_g": "#1f77b4", "loss": "#1f77b4", "loss_d": "#b58900", "error": "#7f7f7f"}
 CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")  # Okabe and Ito
+CHANNELS = {"red": "#cc3311", "green": "#1b8a3a", "blue": "#2f6fd0"}
+ON_BOTH = "#797979"  # a grey that is read on a light page and on a dark one
 SIDES = {"GAN": "#d55e00", "diffusion": "#0072b2"}
 STYLES: dict[str, Any] = {"loss_d": (0, (6, 1.5))}  # so that colour is not all that tells two losses apart
 LABELS = {"loss_g": "generator", "loss_d": "discriminator", "loss": "denoiser", "error": "error"}

@@ -52,8 +52,9 @@ def same_noise(models: Models) -> Figure:
 def spectra(models: Models) -> Figure:
     """The mean power of the pair's samples, and of test images, over cycles an image; both axes logarithmic."""
     real = models.real_power()
-    lines = {"test images": real.tolist()}
+    lines, colours = {"test images": real.tolist()}, {"test images": "#000000"}
     for side, run in models.pair.items():
-        lines[f"{run.config.name} ({side})"] = radial_power(models.images(run)).mean(0).tolist()
+        name = f"{run.config.name} ({side})"
+        lines[name], colours[name] = radial_power(models.images(run)).mean(0).tolist(), COLOURS[side]
     cycles = list(range(1, len(real) + 1))
-    return curves(cycles, lines, xlabel="cycles an image", ylabel="power", log="xy")
+    return curves(cycles, lines, xlabel="cycles an image", ylabel="power", log="xy", colours=colours)

@@ -74,7 +74,7 @@ def test_lines_have_their_own_x_and_sheets_their_names(runs):
     (many,) = figures.traces({str(i): ([1, 2], [i, i]) for i in range(12)}, xlabel="x", ylabel="y").axes
     assert len({(line.get_color(), line.get_linestyle()) for line in many.lines}) == 12
     shown = figures.sheets(runs)
-    assert [ax.get_title() for ax in shown.axes] == ["narrow", "wide", ""]
+    assert [ax.get_title() for ax in shown.axes] == ["narrow", "wide"]
 
 
 def test_a_setting_is_told_by_rates_and_batch(runs):

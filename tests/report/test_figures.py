@@ -1,3 +1,6 @@
+import io
+import itertools
+
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
@@ -7,6 +10,13 @@ from gendiff_report import figures
 from gendiff_report.figures import plots, style
 
 WEIGHTS = (0.2126, 0.7152, 0.0722)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """Figures are closed after each test: matplotlib warns of many that are open."""
+    yield
+    plt.close("all")
 
 
 def test_pixels_are_enlarged_never_smoothed():
@@ -26,6 +36,62 @@ def test_losses_wear_the_papers_colours_and_mark_epochs():
     assert [t.get_text() for t in axes.texts] == ["epoch 1"]
 
 
+def test_marks_of_epochs_that_lie_upon_each_other_are_told_once():
+    history = {"epoch": [1.0, 50.0], "loss": [1.0, 0.5]}
+    axes = plots.loss_curves(history, marks=[49.98, 20, 19.94, 49]).axes[0]
+    assert sorted(line.get_xdata()[0] for line in axes.lines[1:]) == [19.94, 20, 49, 49.98]
+    axes.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert [t.get_text() for t in axes.texts] == ["epoch 19.94", "epoch 49"]
+    assert boxes[0].x1 < boxes[1].x0
+
+
+def test_marks_that_are_far_enough_apart_are_all_told_and_do_not_overlap():
+    axes = plots.loss_curves({"epoch": [1.0, 100.0], "loss": [1.0, 0.5]}, marks=[50, 54.1, 59]).axes[0]
+    axes.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 3
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_lines_have_colours_of_their_own_where_they_are_given():
+    lines = {"red": [1.0, 2.0], "other": [2.0, 1.0]}
+    drawn = figures.curves([0, 1], lines, xlabel="x", ylabel="y", colours=figures.CHANNELS).axes[0].lines
+    assert [line.get_color() for line in drawn] == [figures.CHANNELS["red"], style.CYCLE[1]]
+    plain = figures.curves([0, 1], lines, xlabel="x", ylabel="y").axes[0].lines
+    assert [line.get_color() for line in plain] == list(style.CYCLE[:2])
+
+
+def drawn_pixels(figure):
+    """All pixels (H, W, 4) of a figure as it is drawn, in 0 to 1."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=60)
+    file.seek(0)
+    return plt.imread(file)
+
+
+def test_pictures_have_nothing_behind_them_and_words_that_are_read_on_light_and_dark_pages():
+    image, frames = torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(2, 1, 3, 4, 4, dtype=torch.uint8)
+    drawn = [
+        figures.side_by_side({"one": image, "other": image}),
+        plots.gallery({str(i): image for i in range(4)}),
+        figures.strip(torch.tensor([1.0, 0.0]), {"x": frames}),
+    ]
+    for figure in drawn:
+        pixels = drawn_pixels(figure)
+        assert (pixels[..., 3] == 0).mean() > 0.1  # the page is seen between the pictures
+        solid = pixels[pixels[..., 3] == 1][:, :3]
+        assert solid.max() < 0.6  # and nothing is white
+        words = [t for t in figure.findobj(matplotlib.text.Text) if t.get_text() and t.get_visible()]
+        colours = {matplotlib.colors.to_rgb(t.get_color()) for t in words}
+        assert min(contrast(c, page) for c in colours for page in ((1, 1, 1), (18 / 255,) * 3)) > 4
+
+
+def test_a_gallery_of_few_pictures_has_no_empty_columns():
+    image = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    assert len(plots.gallery({"one": image, "other": image}).axes) == 2
+
+
 def contrast(one, other):
     """The contrast of two colours (r, g, b in 0 to 1) by WCAG."""
     linear = [[c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb] for rgb in (one, other)]
@@ -33,14 +99,16 @@ def contrast(one, other):
     return (max(light) + 0.05) / (min(light) + 0.05)
 
 
-@pytest.mark.parametrize("name", ["loss_d", "loss_g", "loss"])
-def test_losses_are_seen_on_white_and_in_dark_mode(name):
+@pytest.mark.parametrize(
+    "shade", [*(style.COLOURS[name] for name in ("loss_d", "loss_g", "loss")), *style.CHANNELS.values()]
+)
+def test_losses_and_channels_are_seen_on_white_and_in_dark_mode(shade):
     def dark(rgb):  # invert(0.92) hue-rotate(180deg), as the book's style has it
         turned = [0.92 - 0.84 * c for c in rgb]
         grey = 2 * sum(w * c for w, c in zip((0.213, 0.715, 0.072), turned, strict=True))
         return [min(max(grey - c, 0), 1) for c in turned]
 
-    colour, white = matplotlib.colors.to_rgb(style.COLOURS[name]), (1, 1, 1)
+    colour, white = matplotlib.colors.to_rgb(shade), (1, 1, 1)
     assert contrast(colour, white) > 3
     assert contrast(dark(colour), dark(white)) > 3
 

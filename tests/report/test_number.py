@@ -24,6 +24,7 @@ def test_a_number_is_a_button_of_its_own_card():
     first, second = number.html, number.html
     target, name = (re.search(rf' {key}="(card-\w+)"', first)[1] for key in ("popovertarget", "id"))
     assert target == name
+    assert f'aria-label="Close" popovertarget="{name}" popovertargetaction="hide"' in first
     assert name not in second  # two of a kind are two elements
     assert rows_of(first) == {"run": "a&lt;b", "train": "gendiff train x"}
     assert "<code>gendiff train x</code>" in first

@@ -1,0 +1,11 @@
+// The theme's menus, on a phone too. Its script listens to the first button of each kind alone, and that one stands in
+// a bar which is not shown: the buttons that are seen hand their clicks on to it. A link within the page closes the menu.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const kind of ["primary", "secondary"]) {
+    const [heard, ...seen] = document.querySelectorAll(`.${kind}-toggle`);
+    const hand = (event) => (event.stopImmediatePropagation(), heard.click());
+    seen.forEach((button) => button.addEventListener("click", hand, true));
+    const menu = document.getElementById(`pst-${kind}-sidebar-modal`);
+    menu?.addEventListener("click", (event) => event.target.closest("a[href^='#']") && menu.close());
+  }
+});
