@@ -75,7 +75,7 @@ def _of_the_pair(pair: dict[str, Run], scored: dict[str, dict[str, list[Scores]]
     n = f"{one.n_fake:,} images of each against {one.reals} of {pair[gan].record['data']['name']}"
     counted = "; ".join(_counted(rows, gan, diffusion, name) for name, rows in spaces.items())
     return (
-        f"<strong>At equal counted operations {headline}:</strong> {' and '.join(parts)} ({n}, by {judge}; "
+        f"<strong>At equal counted operations {headline}:</strong> {', and '.join(parts)} ({n}, by {judge}; "
         f"{_drawn(several[diffusion][0])}; less {one.names[1]} is better). Beyond the noise, {counted}."
     )
 
@@ -134,7 +134,7 @@ def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
             return []
         run, scores = min(mine, key=lambda e: estimate(e[1], "frechet_distance").mean)
         told.append(f"the best {side} model is {run.config.name} with {standing(run, scores)}")
-    told += [f"the DCGAN at 64 pixels, as printed, has {standing(*e)}" for e in scored if e[0].config.name == PRINTED]
+    told += [f"the DCGAN at the printed 64 pixels has {standing(*e)}" for e in scored if e[0].config.name == PRINTED]
     return [f"<strong>Of all that is published here</strong> {'; '.join(told)}."]
 
 
@@ -149,9 +149,17 @@ def _open(seeds: int, preset: str) -> str:
     missing = [name for name in COMPARED if find(get(name, preset, snapshots=()), published=True) is None]
     training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} still in training" if missing else ""
     return (
-        f"<strong>Still open:</strong> {one}their networks are narrower than the paper's, and at the paper's own "
-        f"size nothing is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
+        f"<strong>Still open:</strong> {one}their networks are narrower than the paper's ({_narrower(preset)}), "
+        "and at the paper's own size nothing is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
     )
+
+
+def _narrower(preset: str) -> str:
+    """By what the widths of the paper's two networks are divided in a preset."""
+    widths = dict(zip(PAPER_PAIR, ("network.ngf", "network.hidden_dim"), strict=True))
+    told = {n: get(n, "paper").flat()[w] / get(n, preset, snapshots=()).flat()[w] for n, w in widths.items()}
+    gan, diffusion = told.values()
+    return f"the DCGAN {gan:.2g} times, the denoiser {diffusion:.2g}"
 
 
 def extractors(pair: dict[str, Run]) -> list[str]:

@@ -67,7 +67,7 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     assert "Not yet answered" not in text
     assert len(re.findall(r"has FID <button[^>]*>[\d.]+", text)) == 2  # Inception's before any other
     assert text.count("precision <button") == text.count("recall <button") == 2
-    assert text.count(" GFLOP an image and its") + text.count(" GFLOP an image (100") == 2
+    assert text.count(" GFLOP an image, and its") + text.count(" GFLOP an image (100") == 2
     assert "100 images of each against 500 train images of shapes, by inception" in text
     assert "makes the better images:" in text or "is not decided:" in text
     assert re.search(r"by inception; the diffusion model's drawn in \d+ steps of \w+; less FID", text)
