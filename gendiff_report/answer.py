@@ -150,7 +150,8 @@ def _open(seeds: int, preset: str) -> str:
     training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} still in training" if missing else ""
     return (
         f"<strong>Still open:</strong> {one}their networks are narrower than the paper's ({_narrower(preset)}), "
-        "and at the paper's own size nothing is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
+        "and at the paper's own size nothing is decided; and a fraction of a petaFLOP says nothing of where either "
+        f"ends{training}."
     )
 
 
