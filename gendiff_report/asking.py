@@ -110,7 +110,7 @@ class Asking:
             left = f"not trained in a book of this size (`{self._trains(config)}` does)"
             return "still in training" if self.preset in READ else left
         told = ", ".join(f"{e:.6g}" for e in epochs)
-        if self.preset in READ:
+        if self.preset in READ and not self.epochs:  # a shorter training of it, such as a trial
             return "still in training"
         return f"there at epochs {told}, not at {config.epochs:.6g} (`{self._trains(config)}` trains it here)"
 

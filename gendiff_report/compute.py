@@ -153,9 +153,9 @@ def led(several: Curves) -> str:
     last = max(p.petaflop for curve in several.values() for p in curve)
     ended = [f"{name} at {curve[-1].petaflop:.3g}" for name, curve in _leaders(several, last) if _over(curve, last)]
     past = f"; trainings that ended before that: {', '.join(ended)}" if ended else ""
-    once = all(len(p.scores) == 1 for curve in several.values() for p in curve)
-    seeds = "each model is one training" if once else "most models are one training"
-    told += f", up to {last:.2g} (the best that each side has reached by then, on lines between snapshots; "
+    once = [len(p.scores) == 1 for curve in several.values() for p in curve]
+    seeds = "; each model is one training" if all(once) else "; some models are one training" if any(once) else ""
+    told += f", up to {last:.2g} (the best that each side has reached by then, on lines between snapshots"
     return f"{told}{seeds}{past})."
 
 

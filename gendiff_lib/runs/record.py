@@ -9,6 +9,11 @@ from ..training.build import images_at
 from . import files, layout
 
 
+def stretches(record: dict[str, Any], images: int) -> list[dict[str, Any]]:
+    """The segments of a training up to so many images: each was made by one machine, at one commit."""
+    return [s for s in record["segments"] if s["first_image"] < images] or [record]
+
+
 def images_seen(record: dict[str, Any], epochs: float) -> int:
     """The images that the training of this record had seen after so many epochs."""
     return images_at(epochs, record["steps_per_epoch"], record["config"]["batch_size"])

@@ -21,7 +21,7 @@ from ..training.build import bridged, evaluations, from_dict, make, resolve, see
 from ..training.operations import drawing_operations
 from ..versions import outdated
 from . import files, layout
-from .record import images_seen, read_record
+from .record import images_seen, read_record, stretches
 
 
 class Light(GendiffError):
@@ -66,20 +66,16 @@ class Run:
         return entry
 
     @property
-    def segments(self) -> list[dict[str, Any]]:
-        """The stretches of its training up to this snapshot, each by one machine at one commit."""
-        return [s for s in self.record["segments"] if s["first_image"] < self.images] or [self.record]
-
-    @property
     def commit(self) -> str:
         """The commits it was trained at, shortened, and whether the sources differed from them."""
-        several = [(s["commit"] or "none")[:10] + (" + changes" if s["dirty"] else "") for s in self.segments]
-        return ", ".join(dict.fromkeys(several))
+        several = stretches(self.record, self.images)
+        return ", ".join(dict.fromkeys((s["commit"] or "none")[:10] + " + changes" * s["dirty"] for s in several))
 
     @property
     def device(self) -> str:
         """What it was trained on, and on how many threads."""
-        return "; ".join(dict.fromkeys(f"{s['device']}, {s['threads']} threads" for s in self.segments))
+        several = stretches(self.record, self.images)
+        return "; ".join(dict.fromkeys(f"{s['device']}, {s['threads']} threads" for s in several))
 
     @property
     def training_operations(self) -> int:

@@ -1,3 +1,4 @@
+import itertools
 import types
 
 import pytest
@@ -56,9 +57,17 @@ def test_a_line_has_its_side_and_the_spread_of_its_seeds():
 
 
 def test_labels_at_one_place_are_moved_apart():
-    assert _apart({"a": (1.0, 10.0), "b": (1.0, 10.2), "c": (1.0, 20.0), "d": (9.0, 20.1)}) == {
-        "a": 0.0, "b": 8.0, "c": 0.0, "d": 0.0,
-    }  # fmt: skip
+    assert _apart([0.1, 0.1, 0.5], least=0.04) == pytest.approx([0.08, 0.12, 0.5])
+    many = _apart([0.5] * 9, least=0.04)
+    assert [b - a for a, b in itertools.pairwise(many)] == pytest.approx([0.04] * 8)
+    assert sum(many) / 9 == pytest.approx(0.5)
+    assert _apart([0.1, 0.9], least=0.04) == [0.1, 0.9]
+
+
+def test_a_leader_whose_training_ended_before_is_named():
+    several = curve("short", "gan", (1, 4), (2, 3)) | curve("long", "diffusion", (1, 9), (4, 7))
+    assert "; trainings that ended before that: short at 2)" in compute.led(several)
+    assert "one training" not in compute.led(several)  # three seeds of each
 
 
 @pytest.mark.parametrize("name", ["dcgan-32", "ddpm-unet", "flow-cond", "r3gan", "meanflow"])

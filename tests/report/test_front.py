@@ -79,6 +79,7 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     assert re.search(r"the best GAN model is dcgan-32 with FID <button[^>]*>[\d.]+", text)
     assert text.count(" GFLOP an image") == 4
     assert text.count('<p class="answer">') == 3
+    assert not any(brace in sentence for sentence in answer.answer("overnight", str) for brace in "{}")
     plain = answer.in_readme(f"before {answer.BEGIN}old {answer.END}after")
     assert "old" not in plain
     assert plain.startswith(f"before {answer.BEGIN}\n**At equal counted operations")
