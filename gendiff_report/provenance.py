@@ -17,6 +17,7 @@ from .number import Number, command_name
 def training_protocol(run: Run) -> dict[str, str]:
     """What a reader must know of this training, label by label, the command that repeats it included."""
     record, snapshot = run.record, run.snapshot
+    of_processor = snapshot["processor_seconds"]  # which the oldest records do not tell
     return {
         "run": run.id + (" (published)" if run.published else ""),
         "data": f"{record['data']['name']}, {record['data']['samples']:,}",
@@ -25,7 +26,7 @@ def training_protocol(run: Run) -> dict[str, str]:
         "precision": run.config.precision,
         "images seen": f"{snapshot['images']:,}",
         "seconds": f"{snapshot['seconds']:.1f}",
-        "of processor": f"{snapshot['processor_seconds']:.1f}",
+        "of processor": f"{of_processor:.1f}" if of_processor is not None else "not recorded",
         "GFLOP an image": f"{run.training_operations / snapshot['images'] / 1e9:.3g}",
         "TFLOP in all": f"{run.training_operations / 1e12:.4g}",
         "device": run.device,

@@ -170,7 +170,7 @@ def test_the_page_tells_what_was_recorded():
     for made in (tables.costs(found), tables.plans(found), tables.sharing(found)):
         assert "r3gan" in made.html
     days = found.days(scale.APART, 1, rate)
-    assert f"that would be {days:.2g} days of one such GPU" in tables.finding(found)
+    assert f"that would be {days:.2g} days on one such GPU" in tables.finding(found)
     assert all(c["sample_bytes"] == c["samples"] * 3 * 32 * 32 for c in found.trainings)
 
 

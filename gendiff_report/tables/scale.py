@@ -139,9 +139,10 @@ def finding(study: Study) -> str:
     return (
         f"{study.costs['settings']['models']} models at the paper's size take {training / EXA:.3g} exaFLOP to train, "
         f"{drawing / EXA:.2g} to draw from, and {_total(study.trainings, kept) / GIGA:.0f} GB to keep. If every "
-        f"network ran as fast as DDPM's U-Net is reported to on one {device}, that would be {apart[0]} days of one "
-        f"such GPU, {apart[1]} of {GPUS[1]} and {apart[2]} of {last}, a model to each: {study.heaviest} is "
-        f"{share:.0%} of it, and ends no sooner for having neighbours. With the longest shared by up to {TOGETHER} "
-        f"GPUs each, {last} would take {together[-1]} days, projected from two processes on a CPU and untried on GPUs. "
-        f"All but {study.heaviest} take {without[0]} days of one, {without[1]} of {GPUS[1]}, {without[-1]} of {last}."
+        f"network ran as fast as DDPM's U-Net is reported to on one {device}, that would be {apart[0]} days on one "
+        f"such GPU, {apart[1]} days on {GPUS[1]} and {apart[2]} days on {last}, where each model has one GPU to itself: "
+        f"{study.heaviest} is {share:.0%} of all, and ends no sooner for having neighbours. With the longest trainings "
+        f"shared by up to {TOGETHER} GPUs each, {last} would take {together[-1]} days, projected from two processes on "
+        f"a CPU and untried on GPUs. All models but {study.heaviest} take {without[0]} days on one, {without[1]} days "
+        f"on {GPUS[1]} and {without[-1]} days on {last}."
     )

@@ -7,7 +7,8 @@ from gendiff_lib.cli import training
 from gendiff_lib.diffusion.config import TransformerNetwork
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.experiments import EXPERIMENTS, get
-from gendiff_report.provenance import train_command
+from gendiff_lib.runs.run import all_runs
+from gendiff_report.provenance import train_command, training_protocol
 
 CHANGES = [
     (
@@ -44,3 +45,12 @@ def test_the_command_that_trains_a_configuration_gives_it_again(name, preset, ch
 
 def test_a_configuration_of_no_experiment_has_no_command():
     assert train_command(get("dcgan").but(name="mine")) == ""
+
+
+def test_every_published_run_tells_how_it_was_trained():
+    runs = all_runs()
+    assert runs
+    for run in runs:
+        told = training_protocol(run)
+        assert all(isinstance(text, str) for text in told.values())
+        assert {s["commit"][:10] for s in run.record["segments"]} == set(told["commit"].split(", "))
