@@ -1,5 +1,3 @@
-import os
-
 import pytest
 import torch
 
@@ -12,19 +10,8 @@ def pytest_addoption(parser):
     parser.addoption("--golden", action="store_true", help="write the numbers of a raised VERSION into tests/golden")
 
 
-@pytest.fixture(scope="session")
-def counted_operations(tmp_path_factory):
-    """Where operations are counted once for all tests of a session, whichever process first needs them."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "operations"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def _private_folders(tmp_path, counted_operations, monkeypatch):
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "operations").symlink_to(counted_operations)
+def _private_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GENDIFF_DEVICE", "cpu")

@@ -12,9 +12,8 @@ ALWAYS_ALIKE, BY_TURNS, IN_LATENTS = "dcgan-32", "wgan-gp", "ddpm-latent"
 
 
 @pytest.fixture
-def counted(monkeypatch, tmp_path):
+def counted(monkeypatch):
     """What counts of those that cannot be known yet, as another process would; the names of what it counted."""
-    monkeypatch.setenv("GENDIFF_CACHE", str(tmp_path / "empty"))
     names, counter = [], cost.operations_counter
     monkeypatch.setattr(cost, "operations_counter", lambda c, d: names.append(c.kind) or counter(c, d))
     cost._known.cache_clear()
