@@ -140,7 +140,7 @@ def finding(study: Study) -> str:
         f"{study.costs['settings']['models']} models at the paper's size take {training / EXA:.3g} exaFLOP to train, "
         f"{drawing / EXA:.2g} to draw from, and {_total(study.trainings, kept) / GIGA:.0f} GB to keep. If every "
         f"network ran as fast as DDPM's U-Net is reported to on one {device}, that would be {apart[0]} days on one "
-        f"such GPU, {apart[1]} days on {GPUS[1]} and {apart[2]} days on {last}, where each model has one GPU to itself: "
+        f"such GPU, {apart[1]} days on {GPUS[1]} and {apart[2]} days on {last}, a GPU to each model: "
         f"{study.heaviest} is {share:.0%} of all, and ends no sooner for having neighbours. With the longest trainings "
         f"shared by up to {TOGETHER} GPUs each, {last} would take {together[-1]} days, projected from two processes on "
         f"a CPU and untried on GPUs. All models but {study.heaviest} take {without[0]} days on one, {without[1]} days "
