@@ -160,8 +160,8 @@ def write_build_note(preset: str, dataset: str) -> None:
     lines = [f"This build shows runs of the preset **{preset}** on the data set **{shown}**."]
     if shown != "cifar10":  # the extension offline.py puts it on top of every page
         os.environ["GENDIFF_BANNER"] = f"This build shows the data set {shown}, not CIFAR-10."
-    published = [run for run in all_runs() if run.published and run.config.kind != "classifier"]
-    published = [run for run in published if not run.config.name.startswith("live-")]
+    aside = ("live-", "classifier")
+    published = [run for run in all_runs() if run.published and not run.config.name.startswith(aside)]
     for each in ("overnight", "paper"):
         there = [run for run in published if preset_of(run.config) == each]
         names = ", ".join(f"`{run.id}`" for run in there)

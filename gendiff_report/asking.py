@@ -106,12 +106,12 @@ class Asking:
 
     def lacking(self, config: Config) -> str:
         """How far a run is that is not there at these epochs, and what would train it here."""
-        if not (epochs := _epochs_of(config)):
-            left = f"not trained in a book of this size (`{self._trains(config)}` does)"
-            return "still in training" if self.preset in READ else left
-        told = ", ".join(f"{e:.6g}" for e in epochs)
-        if self.preset in READ and not self.epochs:  # a shorter training of it, such as a trial
+        epochs = _epochs_of(config)
+        if self.preset in READ and not (epochs and self.epochs):  # none is there, or a shorter one, such as a trial
             return "still in training"
+        if not epochs:
+            return f"not trained in a book of this size (`{self._trains(config)}` does)"
+        told = ", ".join(f"{e:.6g}" for e in epochs)
         return f"there at epochs {told}, not at {config.epochs:.6g} (`{self._trains(config)}` trains it here)"
 
     def _trains(self, config: Config) -> str:

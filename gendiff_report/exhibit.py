@@ -33,9 +33,13 @@ def banner(text: str) -> str:
     return f'<p class="banner">{text}</p>'
 
 
+def with_commands(text: str) -> str:
+    """A sentence as HTML, what stands in backticks set as code."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
 def left_out(why: str, names: Sequence[str]) -> str:
     """A line that says what is left out, and why, commands in backticks; nothing where nothing is."""
     if not names:
         return ""
-    told = re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(why, quote=False))
-    return f'<p class="missing">{", ".join(dict.fromkeys(names))}: {told}.</p>'
+    return f'<p class="missing">{", ".join(dict.fromkeys(names))}: {with_commands(why)}.</p>'

@@ -106,7 +106,7 @@ def _score_one(run: Run, sampling: Sampling, args: argparse.Namespace) -> None:
         print(f"{label:>10} {estimate([scores], name)}")
     print(f"{run.id}, epoch {run.config.epochs:.5g}: {scores.protocol}", flush=True)
     if args.check:
-        _hold(scores, recomputed(run, sampling, judge, scores), run)
+        _hold(scores, recomputed(run, sampling, judge, n_real, split), run)
 
 
 def _hold(kept: Scores, anew: Scores, run: Run) -> None:

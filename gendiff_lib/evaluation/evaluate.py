@@ -9,12 +9,13 @@ from typing import Any
 from .. import ranks
 from ..config import Sampling
 from ..data import load
+from ..data.dataset import Dataset
 from ..device import packages
 from ..runs import files, layout
 from ..runs.run import Light, Run
 from ..runs.samples import beside, check_drawable, drawn_once_more, sample, sampling_record
 from ..versions import outdated, result_versions
-from .features import Extractor, extract
+from .features import Extractor, Features, extract
 from .metrics import check_enough, kept_reference, score
 from .scores import ScoreError, Scores
 from .statistics import published_statistics
@@ -69,28 +70,29 @@ def evaluate(
         extract(extractor, chosen.samples)  # for the first, which finds them in the cache
 
     def scored() -> Scores:
-        real = kept_reference(extractor, chosen.samples)
-        whole = published_statistics(run.config.dataset, extractor, reference)  # of all images, where published
-        made = provenance(run, sampling)
-        scores = score(fake, real, extractor, reference=reference, statistics=whole, made=made)
+        scores = _against(run, chosen, fake, extractor, provenance(run, sampling))
         files.write_json(path, asdict(scores))
         return scores
 
     return ranks.lead(scored)
 
 
-def recomputed(run: Run, sampling: Sampling, extractor: Extractor, kept: Scores) -> Scores:
-    """What `kept` scores of these samples are if they are drawn and scored once more; nothing is kept of it.
+def recomputed(
+    run: Run, sampling: Sampling, extractor: Extractor, n_real: int | None = None, reference: str = REFERENCE
+) -> Scores:
+    """What `evaluate` gives of these samples if they are drawn and scored once more; nothing is kept of it.
 
     Light without weights.
     """
-    fake = extract(extractor, drawn_once_more(run, sampling))
-    real = load(run.config.dataset, kept.reference).choose(kept.n_real, "n_real", "n_real").samples
-    whole = published_statistics(run.config.dataset, extractor, kept.reference)
-    made = {"run": run.id}
-    return score(
-        fake, kept_reference(extractor, real), extractor, reference=kept.reference, statistics=whole, made=made
-    )
+    chosen = load(run.config.dataset, reference).choose(n_real, "n_real", "n_real")
+    return _against(run, chosen, extract(extractor, drawn_once_more(run, sampling)), extractor, {"run": run.id})
+
+
+def _against(run: Run, chosen: Dataset, fake: Features, extractor: Extractor, made: dict[str, Any]) -> Scores:
+    """Scores of a run's samples against chosen images, and the statistics of all images where these are published."""
+    real = kept_reference(extractor, chosen.samples)
+    whole = published_statistics(run.config.dataset, extractor, chosen.split)
+    return score(fake, real, extractor, reference=chosen.split, statistics=whole, made=made)
 
 
 def best_snapshot(run: Run, distance: Callable[[Run], float]) -> Run:

@@ -76,8 +76,9 @@ def sample(run: Run, sampling: Sampling, *, again: bool = False) -> Tensor:
 
 def drawn_once_more(run: Run, sampling: Sampling) -> Tensor:
     """These samples drawn from the weights, whether or not they are kept; nothing is written. Light without weights."""
+    sampling = run.resolve(sampling)
     check_weights(run, sampling)
-    return torch.cat([batch for batch, _ in _batches(run, run.resolve(sampling), 0)])
+    return torch.cat([batch for batch, _ in _batches(run, sampling, 0)])
 
 
 def check_drawable(run: Run, sampling: Sampling) -> None:

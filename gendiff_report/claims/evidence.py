@@ -1,8 +1,7 @@
 """Where the rules look: published runs of one size by several training seeds, and scores by one protocol."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from gendiff_lib.errors import GendiffError
@@ -66,7 +65,15 @@ class Seen:
 
     def scores(self, *roles: str, own_n: bool = False) -> list[list[Scores]]:
         """Of each of these roles; see Evidence; by this extractor. Missing tells all that is missing of them."""
-        return _all([partial(self.evidence.scores, r, self._extractor(), own_n=own_n) for r in roles])
+        found, lacking = [], []
+        for role in roles:
+            try:
+                found.append(self.evidence.scores(role, self._extractor(), own_n=own_n))
+            except Missing as missing:
+                lacking.append(missing)
+        if lacking:
+            raise _together(lacking)
+        return found
 
     def trials(self) -> dict[str, list[Scores]]:
         """See Evidence; by this extractor."""
@@ -77,22 +84,12 @@ class Seen:
         return self.extractor
 
 
-def _all(asked: Sequence[Callable[[], list[Scores]]]) -> list[list[Scores]]:
-    """What each gives; where some are Missing, one Missing that tells of them all: of one experiment's trainings the
-    longest, which is the others too.
-    """
-    found, lacking = [], list[Missing]()
-    for ask in asked:
-        try:
-            found.append(ask())
-        except Missing as missing:
-            lacking.append(missing)
-    if not lacking:
-        return found
+def _together(lacking: Sequence[Missing]) -> Missing:
+    """One that tells of them all: of one experiment's trainings the longest, which is the others too."""
     longest: dict[str, Missing] = {}
     for each in sorted(lacking, key=lambda m: m.place.epochs if m.place else 0.0):
         longest[each.place.name if each.place else str(each)] = each
-    raise Missing(" ".join(map(str, longest.values())))
+    return Missing(" ".join(map(str, longest.values())))
 
 
 @dataclass(frozen=True)

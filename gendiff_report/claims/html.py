@@ -1,14 +1,13 @@
 """How pages show claims: a square each, a block each, and the rows of the files beside them."""
 
 import html
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gendiff_lib.experiments.claimed import SIZES
 
 from ..downloads import data_links
-from ..exhibit import Exhibit
+from ..exhibit import Exhibit, with_commands
 from .evidence import Recorded, called
 from .ruling import INCONCLUSIVE, NOT_REACHED, NOT_REPLICATED, REPLICATED, VERDICTS, Ruling
 from .stated import CLAIMS, Claim, audit
@@ -83,7 +82,7 @@ def claim_block(claim: Claim, rulings: Mapping[str, Ruling]) -> str:
     rows = {"the paper prints": html.escape(claim.printed), "the rule": html.escape(claim.rule)}
     for size, ruling in rulings.items():
         said = f'<strong class="{_class(ruling)}">{SIGNS[ruling.verdict]} {ruling.verdict}</strong>. '
-        rows[CALLED[size]] = said + reason(ruling) + ours(ruling)
+        rows[CALLED[size]] = said + with_commands(ruling.why) + ours(ruling)
     if claim.overnight:
         rows["the rule overnight"] = html.escape(claim.overnight)
     rows["a smaller network"] = html.escape(claim.smaller)
@@ -95,11 +94,6 @@ def block(name: str, title: str, rows: Mapping[str, str]) -> str:
     """A section that is linked to by `name`: its title, and rows of HTML under their labels."""
     inside = "".join(f"<dt>{label}</dt><dd>{text}</dd>" for label, text in rows.items())
     return f'<section class="claim"><h3 id="{name}">{html.escape(title)}</h3><dl>{inside}</dl></section>'
-
-
-def reason(ruling: Ruling) -> str:
-    """Why, with commands set as such."""
-    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(ruling.why))
 
 
 def ours(ruling: Ruling) -> str:

@@ -4,10 +4,10 @@ import html
 from collections import Counter
 from collections.abc import Mapping
 
-from ..claims.html import SIGNS, block, ours, reason
+from ..claims.html import SIGNS, block, ours
 from ..claims.ruling import Ruling
 from ..downloads import data_links
-from ..exhibit import Exhibit
+from ..exhibit import Exhibit, with_commands
 from .models import Models
 from .stated import ANSWERS, QUESTIONS, Part
 
@@ -18,15 +18,18 @@ def answers(models: Models, question: str) -> Exhibit[Answers]:
     """The parts of a question, each with its rule, two numbers and the answer, and the numbers as files."""
     parts = QUESTIONS[question].parts
     found = {part.name: part.answer(models) for part in parts}
-    seeds = models.seeds
     blocks = "".join(_block(part, found[part.name]) for part in parts)
-    one = "<p>One training of each model: the answers speak of these, not of their methods.</p>" if seeds == 1 else ""
+    one = (
+        "<p>One training of each model: the answers speak of these, not of their methods.</p>"
+        if models.seeds == 1
+        else ""
+    )
     rows = [row for part in parts for row in _rows(part, found[part.name])]
     return Exhibit(one + blocks + data_links(f"answers-{question}", rows, QUESTIONS[question].title), found)
 
 
 def _block(part: Part, ruling: Ruling) -> str:
-    said = f"<strong>{SIGNS[ruling.verdict]} {ANSWERS[ruling.verdict]}</strong>. {reason(ruling)}"
+    said = f"<strong>{SIGNS[ruling.verdict]} {ANSWERS[ruling.verdict]}</strong>. {with_commands(ruling.why)}"
     rows = {"the rule": html.escape(part.rule), "the answer": said + ours(ruling)}
     return block(f"part-{part.name}", part.asked, rows)
 

@@ -12,6 +12,7 @@ from ..number import Number, over, plain, score_number, score_protocol, value
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
 NOT_COMPUTED = "not computed"
 NO_LOGITS = "none: no logits"  # of an extractor whose file holds features alone
+LACKING_SAID = {NO_LOGITS: " No {}: the extractor gives no logits.", NOT_COMPUTED: " Not computed here: {}."}
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
 NOISE_NOTE = "± is the standard deviation over seeds; where there is one set, the error that its groups tell."
 
@@ -33,14 +34,9 @@ def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> di
 
 def compact(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
     """Rows without the columns that hold no value in any of them, and a sentence that names those."""
-    lacking: dict[str, list[str]] = {NO_LOGITS: [], NOT_COMPUTED: []}
-    for column in rows[0]:
-        words = {row.get(column) if isinstance(row.get(column), str) else "" for row in rows}
-        if len(words) == 1 and (word := words.pop()) in lacking:
-            lacking[word].append(column)
-    gone = [column for some in lacking.values() for column in some]
-    told = [f" No {', '.join(some)}: the extractor gives no logits." for some in [lacking[NO_LOGITS]] if some]
-    told += [f" Not computed here: {', '.join(some)}." for some in [lacking[NOT_COMPUTED]] if some]
+    lacking = {word: [c for c in rows[0] if all(row.get(c) == word for row in rows)] for word in LACKING_SAID}
+    told = [LACKING_SAID[word].format(", ".join(columns)) for word, columns in lacking.items() if columns]
+    gone = {column for columns in lacking.values() for column in columns}
     return [{k: v for k, v in row.items() if k not in gone} for row in rows], "".join(told)
 
 
