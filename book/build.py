@@ -224,8 +224,7 @@ def main() -> None:
         say(f"runs are there after {time.monotonic() - started:.0f} s")
         from gendiff_report.preparing import prepare
 
-        # At the smallest size nobody reads how long anything took.
-        prepare(preset, dataset=dataset or None, epochs=epochs, jobs=args.jobs if preset == "smoke" else 1)
+        prepare(preset, dataset=dataset or None, epochs=epochs, jobs=args.jobs)
     except GendiffError as error:
         raise SystemExit(f"[book] {error}") from None
     say(f"samples and scores are there after {time.monotonic() - started:.0f} s; running the notebooks")

@@ -1,4 +1,4 @@
-"""Drawing and scoring ahead of the notebooks what they show, one run at a time, so that seconds told are true."""
+"""Drawing and scoring ahead of the notebooks what they show, side by side as the trainings were."""
 
 import os
 import signal
@@ -58,7 +58,7 @@ def _begin(threads: int) -> None:
 def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = None, jobs: int = 1) -> None:
     """Draw and score what the notebooks show; of presets that are only read, the points in the plane alone.
 
-    One run at a time, so that seconds told are true, or `jobs` at a time where nobody asks.
+    `jobs` runs at a time, on a GPU one; a record of samples tells its threads beside its seconds.
     """
     asked = _asking(preset, dataset, epochs)
     _prepare_plane(asked)
