@@ -79,7 +79,7 @@ def _train_one(configs: "list[Config]") -> str:
     lines = []
     for config in configs:
         say(f"training {_called(config)}")
-        run = train(config)
+        run = train(config, again=True)  # though it be published without its weights
         lines.append(
             f"[book] {run.id}: {run.snapshot['seconds']:.1f} s, {run.record['images_per_second']:.0f} images/s"
         )
@@ -95,12 +95,11 @@ def train_missing(asked: "Asking", reads: bool, hours: float | None, jobs: int) 
     from gendiff_lib.device import default_device
     from gendiff_lib.experiments.book import book_configs
     from gendiff_lib.experiments.budget import check_patience
-    from gendiff_lib.runs.run import find
     from gendiff_report.preparing import side_by_side
     from gendiff_report.reading import PLANE
 
     wanted = book_configs(asked.preset, dataset=asked.dataset or "", epochs=asked.epochs)
-    missing = [c for c in wanted if find(c) is None]
+    missing = [c for c in wanted if asked.answered(c) is None]
     made: dict[str, list[Config]] = {}  # of one run to several epochs, the longest first, in one process
     for config in missing:
         if reads and config.name not in PLANE:

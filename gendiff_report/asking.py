@@ -20,11 +20,11 @@ from gendiff_lib.experiments.experiment import Protocol, check_preset
 from gendiff_lib.experiments.extractors import INSTRUMENTS, classifier_name, offline, offline_name, own_classifier
 from gendiff_lib.experiments.queue import OTHERS
 from gendiff_lib.parsing import as_text
-from gendiff_lib.runs.run import Run, find, folders
+from gendiff_lib.runs.run import Run, find
 from gendiff_lib.runs.train import train
 
 from . import READ
-from .reading import PLANE, Unpublished, is_there, training_allowed
+from .reading import PLANE, Unpublished, epochs_there, has_weights, is_there, longest, training_allowed
 from .reals import Reals, reals
 
 WAIT = "set patience = {hours} in the parameters cell (papermill: -p patience {hours})"
@@ -90,23 +90,32 @@ class Asking:
         """
         later: dict[str, Any] = {"epochs": self.epochs or COLLAPSE[self.preset][1]} if long else {}
         config = self.config(name, **later, **overrides)
-        if long and self.preset in READ and not self.epochs and (run := _longest(config)):
+        if long and self.preset in READ and not self.epochs and (run := longest(config)):
             return run
         return self._read(config) if self.reads(name) else self._patiently(config)
 
     def _read(self, config: Config) -> Run:
-        if (run := find(config)) is None:
-            more = "" if _epochs_of(config) else f": no run of it in the preset {self.preset} is published"
+        run = find(config, published=True) or find(config)  # scores of its samples are published with it
+        if run is None:
+            more = "" if epochs_there(config) else f": no run of it in the preset {self.preset} is published"
             raise Unpublished(f"{config.name} is {self.lacking(config)}{more}")
         return run
 
+    def answered(self, config: Config) -> Run | None:
+        """The run that answers `config` on this page, where one does.
+
+        A published one without weights does so in a preset of READ alone: others draw samples of their own from it.
+        """
+        run = find(config)
+        return run if run and (self.preset in READ or has_weights(run)) else None
+
     def _patiently(self, config: Config) -> Run:
         check_patience(config, self.patience, WAIT if config.kind == "classifier" else f"{WAIT}, or lower epochs")
-        return train(config)
+        return train(config, again=self.answered(config) is None)
 
     def lacking(self, config: Config) -> str:
         """How far a run is that is not there at these epochs, and what would train it here."""
-        epochs = _epochs_of(config)
+        epochs = epochs_there(config)
         if self.preset in READ and not (epochs and self.epochs):  # none is there, or a shorter one, such as a trial
             return "still in training"
         if not epochs:
@@ -232,16 +241,3 @@ def check_hours(patience: object) -> None:
         return
     if isinstance(patience, bool) or not isinstance(patience, (int, float)) or not patience > 0:
         raise ConfigError(f"patience must be a number of hours, more than 0, or None, not {patience!r}")
-
-
-def _epochs_of(config: Config) -> list[float]:
-    """The epochs at which a run of this identity is there, published or not."""
-    return sorted({epochs for folder in folders(config) for epochs in Run.read(folder).epochs})
-
-
-def _longest(config: Config) -> Run | None:
-    """The run of this identity at its last snapshot up to config.epochs; None where there is none."""
-    for run in map(Run.read, folders(config)):
-        if earlier := [e for e in run.epochs if e <= config.epochs]:
-            return run.at(earlier[-1])
-    return None

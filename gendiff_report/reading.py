@@ -4,12 +4,14 @@ import os
 from collections.abc import Mapping
 from typing import TypeVar
 
+from gendiff_lib.config import Config
 from gendiff_lib.data import check_name
 from gendiff_lib.data.cifar10 import FOLDER
 from gendiff_lib.errors import ConfigError, GendiffError
 from gendiff_lib.experiments.book import LIVE_POINTS
 from gendiff_lib.paths import data_dir
-from gendiff_lib.runs.run import Light
+from gendiff_lib.runs import layout
+from gendiff_lib.runs.run import Light, Run, folders
 
 T = TypeVar("T")
 
@@ -42,3 +44,21 @@ def pick(found: Mapping[str, T], *names: str) -> list[T]:
 def is_there(dataset: str) -> bool:
     """False for a data set that loading would have to download, or to ask for where it is not."""
     return check_name(dataset)[0] != "cifar10" or os.path.isdir(data_dir() / FOLDER)
+
+
+def has_weights(run: Run) -> bool:
+    """Whether samples of a run can be drawn: most published ones are without the weights of their snapshots."""
+    return (run.folder / layout.weights(run.images)).exists()
+
+
+def epochs_there(config: Config) -> list[float]:
+    """The epochs at which a run of this identity is there, published or not."""
+    return sorted({epochs for folder in folders(config) for epochs in Run.read(folder).epochs})
+
+
+def longest(config: Config) -> Run | None:
+    """The run of this identity, a published one first, at its last snapshot up to config.epochs, where there is one."""
+    for run in map(Run.read, (*folders(config, published=True), *folders(config))):
+        if earlier := [e for e in run.epochs if e <= config.epochs]:
+            return run.at(earlier[-1])
+    return None

@@ -1,18 +1,20 @@
 import dataclasses
 import re
+import shutil
 
 import pytest
 
-from gendiff_lib import data
+from gendiff_lib import data, paths
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.memorisation import neighbours_of
 from gendiff_lib.experiments import budget
 from gendiff_lib.experiments.budget import TooLong
 from gendiff_lib.experiments.claimed import EARLY_N
+from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import Light, find
-from gendiff_lib.runs.samples import trajectory
-from gendiff_report import results
+from gendiff_lib.runs.samples import sample, trajectory
+from gendiff_report import asking, results
 from gendiff_report.asking import Asking
 from gendiff_report.page import Page
 from gendiff_report.reading import Unpublished
@@ -114,6 +116,22 @@ def test_a_published_run_is_answered_by_its_snapshot_without_data_or_training(fr
     text = Page(asked)._repr_html_()
     assert re.search(r"dcgan: (still in training|there at epochs .*), so left out of this page\.", text)
     assert not list(fresh_clone.glob("[!.]*"))
+
+
+def test_a_run_published_without_its_weights_is_trained_here_by_a_page_that_draws_from_it(published, monkeypatch):
+    asked = Asking(preset="smoke", epochs=1)
+    publish(asked.train("live-gan"))
+    shutil.rmtree(paths.runs_dir())
+    there = find(asked.config("live-gan"))
+    assert there.published
+    assert asked.answered(there.config) is None
+    made = asked.train("live-gan")
+    assert not made.published
+    assert len(sample(made, asked.sampling(made, n=10, batch_size=10))) == 10
+    assert asked.answered(there.config) == made
+    monkeypatch.setattr(asking, "READ", ("smoke",))
+    monkeypatch.setenv("GENDIFF_TRAIN", "0")
+    assert asked.train("live-gan").published  # with the scores that are published of it, though another is here too
 
 
 def test_an_extractor_without_a_published_validation_is_left_out_by_name(fresh_clone, monkeypatch):
