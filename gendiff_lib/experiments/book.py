@@ -6,7 +6,7 @@ from ..config import Config, Sampling
 from . import classifier_for, gan, get, paper_pair, studies
 from .claimed import trainings
 from .experiment import check_preset
-from .scaling import scaling
+from .scaling import SCALED, scaling
 
 # The collapse page compares two snapshots of one run of `dcgan`: the paper's 30 and 100 epochs, or the same ratio.
 COLLAPSE: dict[str, tuple[int, int]] = {"paper": (30, 100), "overnight": (30, 100), "laptop": (3, 10), "smoke": (1, 4)}
@@ -65,6 +65,7 @@ GUIDED, FEW_STEPS = "flow-cond", ("ddpm-transformer", "flow-transformer", "meanf
 # A laptop's book goes without these, which would take it longer than all the rest.
 LONG_TO_TRAIN = (
     *STABILISERS, *PARTS, *SETTINGS, *OBJECTIVES, *SCHEDULES, *DIFFUSION_SETTINGS, *LATENT, GUIDED, *FEW_STEPS[1:],
+    SCALED["diffusion"][1],
 )  # fmt: skip
 
 

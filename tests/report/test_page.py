@@ -3,10 +3,13 @@ import re
 import pytest
 
 from gendiff_lib.experiments import get
+from gendiff_lib.experiments.book import book_configs
+from gendiff_lib.experiments.scaling import SCALED
 from gendiff_lib.runs.train import train
 from gendiff_report import page as report
 from gendiff_report import provenance, tables
 from gendiff_report.asking import Asking
+from gendiff_report.compute import modelled
 from gendiff_report.page import Page, shrunk
 from gendiff_report.reading import Unpublished
 
@@ -47,6 +50,14 @@ def test_a_page_that_only_reads_leaves_out_what_is_not_published_and_trains_noth
     monkeypatch.setenv("GENDIFF_TRAIN", "1")
     assert not asked.reads("live-gan")
     assert not Asking(preset="laptop").reads("dcgan")
+
+
+def test_a_laptops_page_trains_nothing_but_what_its_book_has_trained_before(monkeypatch):
+    monkeypatch.setenv("GENDIFF_TRAIN", "0")
+    laptop, night = Asking(preset="laptop"), Asking(preset="overnight")
+    ahead = {config.name for config in book_configs("laptop")}
+    shown = {*night.compared, *modelled(night), *(name for pair in SCALED.values() for name in pair)}
+    assert {name for name in shown if not laptop.reads(name)} <= ahead
 
 
 def test_a_finding_opens_to_the_pages_runs_unless_a_number_in_it_opens_to_its_own(shown):
