@@ -113,7 +113,7 @@ class Page:
         the contact sheets were that their snapshots keep.
         """
         rows = [drawn(run, sampling or self.asked.sampling(run)) for run in runs] if sampling or sampled else []
-        rows += [{"run": run.id, **(run.snapshot["sheet"] or {})} for run in runs] if sheets else []
+        rows += [{"run": run.id, **(run.snapshot.get("sheet") or {})} for run in runs] if sheets else []
         self.note(self._sources(runs), aligned(rows))
 
     def judged_by(self, found: Validation, of: str = "this figure was") -> None:

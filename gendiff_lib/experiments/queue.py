@@ -109,8 +109,9 @@ def published(run: Run) -> Iterator[str]:
         yield from complete(run)
         with files.writing(run.folder / layout.WHOLE) as draft:
             draft.write_text(run.record["finished"], encoding="utf-8")
-        kept = _of_pair(run) or run.config.kind == "autoencoder"  # by whose weights others are drawn
-        folder = publish(run, weights=kept, without=_unseen(run))
+        first = not run.config.seed
+        kept = (_of_pair(run) and first) or run.config.kind == "autoencoder"  # by whose weights others are drawn
+        folder = publish(run, weights=kept, without=_unseen(run), last_sheet=not first)
         yield f"published {folder}"
         yield from _commit(run, folder)
 

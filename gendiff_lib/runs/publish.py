@@ -19,11 +19,12 @@ READERS: dict[str, Callable[[Path], Any]] = {
 BUDGET = 29 * 2**20  # bytes of everything in runs/: the tracked tree stays under 30 MiB
 
 
-def publish(run: Run, *, weights: bool = False, without: Collection[str] = ()) -> Path:
+def publish(run: Run, *, weights: bool = False, without: Collection[str] = (), last_sheet: bool = False) -> Path:
     """Read the light half of `run` and copy it into runs/; what was published of it before is replaced.
 
-    `without` are patterns of layout.LIGHT that no page shows of this run. `weights` adds the last snapshot's in half
-    precision, the averaged ones alone where there are such; those that were published before stay in any case.
+    `without` are patterns of layout.LIGHT that no page shows of this run; `last_sheet` leaves out the contact sheets of
+    earlier snapshots. `weights` adds the last snapshot's in half precision, the averaged ones alone where there are
+    such; those that were published before stay in any case.
     Of a run that is a published one itself, what was made of it here since is added. GendiffError where nothing was,
     for a run that lacks a part, or where runs/ would outgrow its budget.
     """
@@ -39,12 +40,21 @@ def publish(run: Run, *, weights: bool = False, without: Collection[str] = ()) -
                     READERS[path.suffix](path)
                 files.copy(path, draft / path.relative_to(run.folder))
         record = read_record(draft)
+        if last_sheet:
+            _drop_earlier_sheets(draft, record)
         for seen in map(int, record["snapshots"]):
             _weights(run, draft, record, seen, make=weights and seen == record["images"])
         files.write_json(draft / layout.RECORD, record)
         _check(run, draft, record)
         _weigh(run, draft)
     return target
+
+
+def _drop_earlier_sheets(draft: Path, record: dict[str, Any]) -> None:
+    for seen, entry in record["snapshots"].items():
+        if int(seen) != record["images"]:
+            entry.pop("sheet", None)
+            (draft / layout.sheet(int(seen))).unlink(missing_ok=True)
 
 
 def _add(run: Run, without: Collection[str]) -> Path:

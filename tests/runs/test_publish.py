@@ -64,6 +64,14 @@ def test_half_precision_weights_draw_nearly_the_same(published):
     assert not (light.folder / "samples").exists()  # what is made later never goes into the published folder
 
 
+def test_of_another_seed_the_last_contact_sheet_alone_is_published(published):
+    run = train(CONFIG.but(seed=7, epochs=2, snapshots=(1, 2)))
+    light = Run.read(publish.publish(run, last_sheet=True))
+    assert [p.name for p in (light.folder / layout.SHEETS).iterdir()] == [layout.sheet(run.images).name]
+    assert ["sheet" in entry for entry in light.record["snapshots"].values()] == [False, True]
+    assert len(list((run.folder / layout.SHEETS).iterdir())) == 2  # the run itself keeps both
+
+
 def test_publishing_twice_or_beyond_the_budget_is_refused(published, monkeypatch):
     run = train(CONFIG)
     publish.publish(run)
