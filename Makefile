@@ -65,7 +65,7 @@ SPREAD = -n logical --dist loadfile
 YES_WORD = $(if $(filter 1 yes true,$(YES)), --yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help env train book pdf preview readme serve test test-browser test-cluster test-twice linkcheck imports lint replay runs status bench lab hooks clean
+.PHONY: help env train book pdf preview readme serve test test-browser test-cluster test-records test-twice linkcheck imports lint replay runs status bench lab hooks clean
 
 help: ## List the targets
 	@echo "make TARGET [VENV=path] [PYTHON=python3.12]"
@@ -140,6 +140,9 @@ test-browser: $(BROWSER) ## Test the built book in a real browser (needs Chromiu
 
 test-cluster: $(STAMP) ## Test jobs on a Slurm of one node that is started here (installs Debian's packages as root)
 	@"$(PY)" -m pytest -q -s tests/cluster/slurm.py
+
+test-records: $(BROWSER) ## Hold every score of the built book against its record
+	@"$(PY)" -m pytest -q tests/browser/test_records.py
 
 test-twice: $(BROWSER) ## Build the built book once more, and compare byte by byte
 	@"$(PY)" -m pytest -q tests/browser/test_twice.py

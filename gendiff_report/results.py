@@ -147,7 +147,7 @@ def memorisation(asked: Asking, run: Run) -> Memorisation:
     Every training image is looked at, and its mirror image: EfficientNet would take seven times as long.
     """
     judge, n = asked.classifier(run), asked.protocol(run).n_checked
-    n = min(COPIES, asked.sampling(run).n) if asked.preset == "overnight" else n
+    n = min(COPIES, asked.sampling(run).n) if asked.preset in ("laptop", "overnight") else n
     _must_keep(asked, run, _samples(run, asked.sampling(run)) / layout.neighbours(judge.name, judge.digest, n))
     return neighbours_of(run, asked.sampling(run), judge, n)
 

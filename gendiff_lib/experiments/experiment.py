@@ -53,7 +53,7 @@ def protocols_of(
     return {
         "paper": Protocol(paper),
         "overnight": Protocol(paper.but(n=5000), 10_000, n_checked=100),
-        "laptop": Protocol(laptop, 5000, seeds=3, n_checked=500),
+        "laptop": Protocol(laptop, 5000, seeds=3, n_checked=100),
         "smoke": Protocol(laptop.but(n=100, n_steps=smoke_steps), 500, seeds=2, n_checked=50, validated=(1000, 400)),
     }
 

@@ -18,6 +18,9 @@ from paper import find_chromium  # noqa: E402, F401
 sys.path.pop(0)
 PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
 SETTINGS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+# In each setting every page, but on a phone in the dark three: what either changes is seen in the other settings.
+DARK_PHONE = ("index.html", "executed/06_samplers.html", "executed/12_claims.html")
+VISITS = [(page, s) for page in PAGES for s in SETTINGS if s != (390, "dark") or page in DARK_PHONE]
 SHEET = 665  # pixels between the margins of A4: what is wider makes Chromium print all of the page smaller
 CONTRAST = ["color-contrast"]  # the slowest rule, and the only one that sees colours
 AUDITED = {  # what axe-core is asked: all of it once, then what another theme and another width can change

@@ -1,12 +1,14 @@
 """Every page that was built, at two widths, in the light and in the dark."""
 
 import pytest
-from built import AUDITED, KNOWN, PAGES, SETTINGS, SITE, url
+from built import AUDITED, KNOWN, PAGES, SETTINGS, SITE, VISITS, url
 from playwright.sync_api import expect
 
 MOST = 4_000_000  # bytes of a page with all it loads
 everywhere = pytest.mark.parametrize("page", PAGES)
-in_all = pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s[0]}-{s[1]}")
+each_visit = pytest.mark.parametrize(
+    ("page", "setting"), VISITS, ids=[f"{page}-{width}-{theme}" for page, (width, theme) in VISITS]
+)
 audited = pytest.mark.parametrize("setting", AUDITED, ids=lambda s: f"{s[0]}-{s[1]}")
 
 
@@ -17,15 +19,13 @@ def test_the_pages_of_the_book_are_there():
     )
 
 
-@in_all
-@everywhere
+@each_visit
 def test_the_console_is_silent_and_no_host_is_asked(seen, page, setting):
     assert seen(page, setting).said == []
     assert seen(page, setting).foreign == []
 
 
-@in_all
-@everywhere
+@each_visit
 def test_every_picture_is_there_and_is_told_in_words(seen, page, setting):
     images = seen(page, setting).shown["images"]
     assert [image["html"] for image in images if not image["width"]] == []
@@ -33,15 +33,13 @@ def test_every_picture_is_there_and_is_told_in_words(seen, page, setting):
     assert seen(page, setting).shown["icons"] == 0  # outlines that were trimmed though they are used
 
 
-@in_all
-@everywhere
+@each_visit
 def test_samples_are_neither_recoloured_nor_smoothed(seen, page, setting):
     samples = [image for image in seen(page, setting).shown["images"] if image["samples"]]
     assert [image["html"] for image in samples if image["filters"] or image["rendering"] != "pixelated"] == []
 
 
-@in_all
-@everywhere
+@each_visit
 def test_nothing_is_wider_than_the_screen(seen, page, setting):
     assert seen(page, setting).shown["width"] <= setting[0]
 
