@@ -710,7 +710,7 @@ def test_prune_shows_and_removes(trained, capsys):
 
 
 def test_list_tells_what_a_preset_costs(capsys, monkeypatch):
-    monkeypatch.setattr("gendiff_lib.cli.listing.seconds_of_image", lambda config: 0.5)
+    monkeypatch.setattr("gendiff_lib.cli.listing.seconds_of_image", lambda config, probed: 0.5)
     assert main(["list", "--preset", "smoke"]) == 0
     lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
     images = get("dcgan", "smoke").epochs * 400

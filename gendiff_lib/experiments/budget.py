@@ -98,19 +98,19 @@ def _noise(config: DiffusionConfig) -> Codec:
     return Codec(lambda x: torch.randn(len(x), *seen_shape(config, tuple(x.shape[1:])), device=x.device), lambda z: z)
 
 
-def seconds_of_image(config: Config) -> float:
-    """How long this machine trains on one image, by a short trial of the training's own steps."""
+def seconds_of_image(config: Config, probed: float | None = None) -> float:
+    """How long this machine trains on one image, by `probed` seconds (None: PROBE_SECONDS) of the training's steps."""
     dataset = encoded(training_data(config, _noise), config.image_size)
     learner = build(config, dataset)
     device = learner.device
     # the graph alone: compiling for a trial would cost more than it tells, so long trainings are faster than this
     trial = fit(learner, dataset.to(device), config, start(config, dataset, device), accelerate(learner, "graph"))
-    images, started = 0, time.monotonic()
+    images, started, probed = 0, time.monotonic(), PROBE_SECONDS if probed is None else probed
     for i, progress in enumerate(trial):
         if i == WARM_UP:  # the first steps allocate and capture
             wait_for(device)
             images, started = progress.images, time.monotonic()
-        elif time.monotonic() - started > PROBE_SECONDS and i > WARM_UP:
+        elif time.monotonic() - started > probed and i > WARM_UP:
             break
     wait_for(device)
     return (time.monotonic() - started) / max(progress.images - images, config.batch_size)
