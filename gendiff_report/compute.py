@@ -10,7 +10,7 @@ from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments.book import COMPARED
 from gendiff_lib.experiments.cost import PETA
-from gendiff_lib.experiments.queue import FIRST, NAMED, OTHERS
+from gendiff_lib.experiments.queue import FIRST, LATER, OTHERS
 from gendiff_lib.runs.run import Run
 
 from . import results
@@ -24,7 +24,7 @@ from .tables.table import filed
 GIGA = 10**9
 SIDES = {"gan": "GAN", "diffusion": "diffusion"}
 # Every model that the study trains by itself, which an autoencoder is not.
-MODELLED = tuple(n for n in dict.fromkeys((*COMPARED, *OTHERS, *FIRST, *NAMED)) if n != "autoencoder")
+MODELLED = tuple(n for n in dict.fromkeys((*COMPARED, *OTHERS, *FIRST, *LATER)) if n != "autoencoder")
 COLUMNS = ("frechet_distance", "precision", "recall", "coverage")
 
 

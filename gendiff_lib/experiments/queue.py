@@ -23,7 +23,7 @@ from ..runs.samples import trajectory
 from ..runs.train import OutOfTime, train
 from . import PAPER_PAIR, get, protocol
 from .book import CODED, COMPARED, FEW_STEPS, GUIDED, PARTS, SETTINGS, few_steps, guidances, live_configs, sampler_grid
-from .claimed import EARLY_N, FRESH, is_claimed, trainings
+from .claimed import EARLY_N, FRESH, is_claimed, places, trainings
 from .extractors import extractor, offline_kind
 from .processes import STUDIED
 from .scaling import DISTRIBUTIONS, scaling
@@ -32,12 +32,10 @@ OTHERS = (
     "flow-transformer", "flow-unet", "ddpm-unet", "ddpm-transformer", "ddpm-mlp",
     "dcgan-minimax", "dcgan-plain", "dcgan-clipped", "dcgan",
 )  # fmt: skip
-# The models that the paper names and does not show, and what is held against them, in order of worth: those before the
-# pair's long training, and those after it.
-FIRST = ("r3gan", "sngan", "sagan")
-NAMED = (
-    "ddpm-hybrid", "autoencoder", "ddpm-latent", "meanflow", "wgan-gp", "progressive", "flow-cond", "sngan-cond",
-)  # fmt: skip
+# The models that the paper names and does not show, and what is held against them, in order of worth: those before any
+# second seed, and those after the paper's pair has its seeds.
+FIRST = ("r3gan", "sngan", "sagan", "ddpm-hybrid", "autoencoder", "ddpm-latent", "meanflow")
+LATER = ("wgan-gp", "progressive", "flow-cond", "sngan-cond")
 # Settings tried for the best pair, as many on either side; those of longer runs count by their first snapshot.
 TRIALS: dict[str, tuple[str, ...]] = {
     "GAN": (
@@ -54,20 +52,43 @@ PARTIAL = set(DISTRIBUTIONS["overnight"]) - {"cifar10"}  # looked at beside the 
 
 
 def study() -> list[Config]:
-    """Every training of the preset `overnight`, in the order in which it is wanted."""
-    night = "overnight"
-    pair, others = [get(n, night) for n in PAPER_PAIR], [get(n, night) for n in OTHERS]
-    long = [get(n, night, epochs=100.0) for n in PAPER_PAIR]
-    trials = [get(n, night) for names in TRIALS.values() for n in names if n.startswith("trial-")]
-    first, named = [get(n, night) for n in FIRST], [get(n, night) for n in NAMED]
-    studies = [get(n, night) for n in (*PARTS, "dcgan-augmented", *SETTINGS, *STUDIED) if n not in OTHERS]
-    own = {c.name: c.epochs for c in pair}  # to their budget, too, where claims look at no later epoch
-    claimed = [c.but(epochs=max(c.epochs, own.get(c.name, 0.0))) for c in trainings(night) if c.seed in FRESH]
-    fresh = sorted(claimed, key=lambda c: (c.name not in own, c.seed, list(own).index(c.name) if c.name in own else 0))
-    live = [c for c in live_configs(night) if c.dataset == "shapes"]
+    """Every training of the preset `overnight`, in the order in which it is wanted: most decided for least first."""
+
+    def sized(*names: str, **chosen: Any) -> list[Config]:
+        return [get(name, "overnight", **chosen) for name in names]
+
+    trials = [name for names in TRIALS.values() for name in names if name.startswith("trial-")]
+    studies = [name for name in (*PARTS, "dcgan-augmented", *SETTINGS, *STUDIED) if name not in OTHERS]
     return list(
-        dict.fromkeys([*pair, *others, *live, *trials, *first, *long, *named, *scaling(night), *fresh, *studies])
+        dict.fromkeys(
+            [
+                *sized(*PAPER_PAIR, *OTHERS),
+                *(c for c in live_configs("overnight") if c.dataset == "shapes"),
+                *sized(*FIRST),
+                *_short(),
+                *sized(*trials),
+                *_fresh(),
+                *sized(*PAPER_PAIR, epochs=100.0),
+                *sized(*LATER),
+                *scaling("overnight"),
+                *sized(*studies),
+            ]
+        )
     )
+
+
+def _short() -> list[Config]:
+    """The fresh seeds of a trial's operations, on which verdicts rest; those of longer trainings go on from them."""
+    known = places("overnight")
+    parts = dict.fromkeys(known[role] for role in ("batch norm", "no batch norm", "usual loss", "saturating loss"))
+    return [get(p.name, "overnight", epochs=p.epochs, seed=seed) for p in parts for seed in FRESH]
+
+
+def _fresh() -> list[Config]:
+    """All that verdicts look at; first the paper's pair, a seed of both before the next, to its budget at least."""
+    own = {name: get(name, "overnight").epochs for name in PAPER_PAIR}
+    claimed = [c.but(epochs=max(c.epochs, own.get(c.name, 0.0))) for c in trainings("overnight") if c.seed in FRESH]
+    return sorted(claimed, key=lambda c: (c.name not in own, c.seed, list(own).index(c.name) if c.name in own else 0))
 
 
 def work(configs: Sequence[Config], budget: float, finish: Callable[[Run], Iterator[str]]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from gendiff_lib.evaluation.evaluate import best_snapshot
 from gendiff_lib.experiments import EXPERIMENTS, get, queue
 from gendiff_lib.experiments.claimed import FRESH
 from gendiff_lib.experiments.cost import at_petaflops, operations, samples_of, training_operations
-from gendiff_lib.experiments.experiment import Protocol
+from gendiff_lib.experiments.experiment import TRIAL, Protocol
 from gendiff_lib.experiments.queue import nothing, work
 from gendiff_lib.gan.config import DCGANNetwork
 from gendiff_lib.progress import Progress
@@ -83,7 +83,10 @@ def test_the_study_begins_with_the_papers_pair_and_its_seeds_are_fresh():
     assert [c.name for c in configs[:2]] == list(experiments.PAPER_PAIR)
     assert len(dict.fromkeys((c.digest, c.epochs) for c in configs)) == len(configs)
     fresh = [c for c in configs if c.seed]
-    assert [c.name for c in fresh[:2]] == list(experiments.PAPER_PAIR)  # first one seed of both
+    short = {c.name for c in fresh[:9]}
+    assert short == {"dcgan-32", "dcgan-plain", "dcgan-minimax"}  # a trial's operations each: two verdicts
+    assert all(training_operations(c) == pytest.approx(TRIAL * 1e15, rel=1e-3) for c in fresh[:9])
+    assert [(c.name, c.seed) for c in fresh[9:13]] == [(name, k) for k in (1, 2) for name in experiments.PAPER_PAIR]
     assert {c.seed for c in fresh} == set(FRESH)
     assert len({t for side in queue.TRIALS.values() for t in side}) == sum(map(len, queue.TRIALS.values()))
     assert len(queue.TRIALS["GAN"]) == len(queue.TRIALS["diffusion"]) == 8
