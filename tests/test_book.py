@@ -95,7 +95,7 @@ def builder(monkeypatch):
 def test_with_yes_a_long_training_is_told_and_waited_for(builder, monkeypatch, capsys):
     trained = []
 
-    def train(config, deadline=None):
+    def train(config, again):
         trained.append(config.name)
         raise GendiffError("begun")
 
