@@ -35,6 +35,7 @@ OTHERS = (
 # The models that the paper names and does not show, and what is held against them, in order of worth: those before any
 # second seed, and those after the paper's pair has its seeds.
 FIRST = ("r3gan", "sngan", "sagan", "ddpm-hybrid", "autoencoder", "ddpm-latent", "meanflow")
+BEST = ("dcgan-clipped", "flow-transformer")  # of either side at 1/8 petaFLOP, by the FID of seed 0
 LATER = ("wgan-gp", "progressive", "flow-cond", "sngan-cond")
 # Settings tried for the best pair, as many on either side; those of longer runs count by their first snapshot.
 TRIALS: dict[str, tuple[str, ...]] = {
@@ -68,6 +69,7 @@ def study() -> list[Config]:
                 *_short(),
                 *sized(*trials),
                 *_fresh(),
+                *(config for seed in FRESH for config in sized(*BEST, seed=seed)),
                 *sized(*PAPER_PAIR, epochs=100.0),
                 *sized(*LATER),
                 *scaling("overnight"),

@@ -88,6 +88,7 @@ def test_the_study_begins_with_the_papers_pair_and_its_seeds_are_fresh():
     assert all(training_operations(c) == pytest.approx(TRIAL * 1e15, rel=1e-3) for c in fresh[:9])
     assert [(c.name, c.seed) for c in fresh[9:13]] == [(name, k) for k in (1, 2) for name in experiments.PAPER_PAIR]
     assert {c.seed for c in fresh} == set(FRESH)
+    assert {(c.name, c.seed) for c in fresh} >= {(name, k) for name in queue.BEST for k in FRESH}
     assert len({t for side in queue.TRIALS.values() for t in side}) == sum(map(len, queue.TRIALS.values()))
     assert len(queue.TRIALS["GAN"]) == len(queue.TRIALS["diffusion"]) == 8
     last = next(i for i, c in enumerate(configs) if c.seed)
