@@ -1,11 +1,15 @@
 """A page loads what it shows, and no more: MathJax only where there are formulas, only icons that are used, no maps."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 
+# As gendiff_report.number writes them: a card ends with its last row, which ends with its value.
+CARD = re.compile(r'<span class="number-card".*?</span></span></span>', re.DOTALL)
+NUMBER = re.compile(r'<button type="button" class="number"[^>]*>(.*?)</button>', re.DOTALL)
 ICON = re.compile(r'("?)(?P<name>[\w-]+)\1:(?P<head>\[\d+,\d+,\[[^\]]*\],"\w+",)(?:"[^"]*"|\[[^\]]*\])')
 
 
@@ -21,8 +25,18 @@ def trim_icons(script: str, used: set[str]) -> str:
     return ICON.sub(lambda m: m[0] if m["name"] in used else f'{m[1]}{m["name"]}{m[1]}:{m["head"]}""', script)
 
 
+def without_cards(notebook: str) -> str:
+    """A notebook to download whose numbers are plain text: what they open to is on the page, and weighs a quarter."""
+    there = json.loads(notebook)
+    for cell in there["cells"]:
+        shown = [output["data"] for output in cell.get("outputs", []) if "text/html" in output.get("data", {})]
+        for part, key in [(data, "text/html") for data in shown] + [(cell, "source")]:
+            part[key] = NUMBER.sub(r"\1", CARD.sub("", "".join(part[key])))  # a list of lines, or a text
+    return json.dumps(there, ensure_ascii=False, indent=1) + "\n"
+
+
 def trim(app: Sphinx, exception: Exception | None) -> None:
-    """Trim what the theme copied into the output."""
+    """Trim what Sphinx and the theme copied into the output."""
     if exception or app.builder.format != "html":
         return
     static = Path(app.outdir) / "_static"
@@ -30,6 +44,8 @@ def trim(app: Sphinx, exception: Exception | None) -> None:
     users = [*Path(app.outdir).rglob("*.html"), *(p for p in static.rglob("*.js") if p != icons)]
     used = {name for p in users for name in re.findall(r"\bfa-([a-z0-9-]+)", p.read_text(encoding="utf-8"))}
     icons.write_text(trim_icons(icons.read_text(encoding="utf-8"), used), encoding="utf-8")
+    for notebook in (Path(app.outdir) / "_sources").rglob("*.ipynb"):
+        notebook.write_text(without_cards(notebook.read_text(encoding="utf-8")), encoding="utf-8")
     for source_map in static.rglob("*.map"):
         source_map.unlink()
 
