@@ -12,7 +12,7 @@ from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.points import evaluate_points
 from gendiff_lib.experiments.extractors import OFFLINE
 from gendiff_lib.runs.publish import publish
-from gendiff_lib.runs.run import Light
+from gendiff_lib.runs.run import Light, find
 from gendiff_report import asking, results, tables
 from gendiff_report.asking import Asking
 from gendiff_report.tables import paper
@@ -98,7 +98,7 @@ def test_a_light_sibling_without_these_scores_is_left_out(published):
     fewer = asked.sampling(run, n=60)
     assert {s.made["run"] for s in results.several(asked, run, fewer)} == {run.id}  # the other keeps none of these
     assert len({s.made["run"] for s in results.several(asked, run)}) == 2
-    light = asked.train("dcgan", n_train=100, seed=1)
+    light = find(asked.config("dcgan", n_train=100, seed=1))
     assert light.published
     with pytest.raises(Light, match="--again"):
         results.several(asked, light, fewer)

@@ -8,6 +8,7 @@ import pytest
 
 from gendiff_lib.errors import GendiffError
 from gendiff_lib.runs.publish import publish
+from gendiff_lib.runs.run import find
 from gendiff_lib.runs.samples import trajectory
 from gendiff_report import figures, results
 from gendiff_report.asking import Asking
@@ -22,7 +23,7 @@ def test_views_need_only_what_is_published(published, monkeypatch, tmp_path):
     for run in (gan, conv):
         publish(run)
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
-    gan, conv = asked.train("dcgan", n_train=100), asked.train("ddpm-conv", n_train=100)
+    gan, conv = (find(asked.config(name, n_train=100)) for name in ("dcgan", "ddpm-conv"))
     assert gan.published
     ways, n_steps = {k: results.trajectory(asked, conv, s) for k, s in few.items()}, conv.resolve(few["ddpm"]).n_steps
     views = (
