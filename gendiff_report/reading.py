@@ -57,8 +57,7 @@ def epochs_there(config: Config) -> list[float]:
 
 
 def longest(config: Config) -> Run | None:
-    """The run of this identity, a published one first, at its last snapshot up to config.epochs, where there is one."""
-    for run in map(Run.read, (*folders(config, published=True), *folders(config))):
-        if earlier := [e for e in run.epochs if e <= config.epochs]:
-            return run.at(earlier[-1])
-    return None
+    """The run of this identity that goes furthest up to config.epochs, there; of equal ones a published one."""
+    runs = map(Run.read, (*folders(config, published=True), *folders(config)))
+    ends = [run.at(max(earlier)) for run in runs if (earlier := [e for e in run.epochs if e <= config.epochs])]
+    return max(ends, key=lambda run: run.config.epochs, default=None)

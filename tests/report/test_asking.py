@@ -14,10 +14,11 @@ from gendiff_lib.experiments.claimed import EARLY_N
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import Light, find
 from gendiff_lib.runs.samples import sample, trajectory
+from gendiff_lib.runs.train import train
 from gendiff_report import asking, results
 from gendiff_report.asking import Asking
 from gendiff_report.page import Page
-from gendiff_report.reading import Unpublished
+from gendiff_report.reading import Unpublished, longest
 
 
 @pytest.fixture
@@ -132,6 +133,16 @@ def test_a_run_published_without_its_weights_is_trained_here_by_a_page_that_draw
     monkeypatch.setattr(asking, "READ", ("smoke",))
     monkeypatch.setenv("GENDIFF_TRAIN", "0")
     assert asked.train("live-gan").published  # with the scores that are published of it, though another is here too
+
+
+def test_of_a_run_here_and_a_published_one_the_longer_answers_and_of_equal_ones_the_published(published):
+    config = Asking(preset="smoke").config("dcgan", n_train=100, snapshots=(1, 2))
+    publish(train(config.but(epochs=1.0)))
+    assert longest(config.but(epochs=2.0)).published
+    train(config.but(epochs=2.0))
+    here, there = (longest(config.but(epochs=epochs)) for epochs in (2.0, 1.0))
+    assert (here.published, here.config.epochs) == (False, 2.0)
+    assert (there.published, there.config.epochs) == (True, 1.0)
 
 
 def test_an_extractor_without_a_published_validation_is_left_out_by_name(fresh_clone, monkeypatch):
