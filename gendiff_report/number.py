@@ -6,6 +6,7 @@ A number is a button, and its card a popover: both are HTML's own, so they work 
 import hashlib
 import html
 import itertools
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +46,16 @@ class Number:
             f'<button type="button" class="number" popovertarget="{name}">{text}</button>'
             f'<span class="number-card" {card}>{_close(name)}<span class="value">{text}</span>{rows}</span>'
         )
+
+
+# A card ends with its last row, which ends with its value.
+_CARD = re.compile(r'<span class="number-card".*?</span></span></span>', re.DOTALL)
+_BUTTON = re.compile(r'<button type="button" class="number"[^>]*>(.*?)</button>', re.DOTALL)
+
+
+def without_cards(text: str) -> str:
+    """HTML in which every `Number.html` is its text alone."""
+    return _BUTTON.sub(r"\1", _CARD.sub("", text))
 
 
 def joined(text: str) -> str:

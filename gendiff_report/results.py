@@ -35,7 +35,6 @@ from .reading import LACKING, Unpublished
 from .reals import kept_floors
 from .scored import kept_scores
 
-COPIES = 1000  # samples that are compared with training images overnight, where bits are computed of fewer
 FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small
 
 
@@ -146,8 +145,7 @@ def memorisation(asked: Asking, run: Run) -> Memorisation:
 
     Every training image is looked at, and its mirror image: EfficientNet would take seven times as long.
     """
-    judge, n = asked.classifier(run), asked.protocol(run).n_checked
-    n = min(COPIES, asked.sampling(run).n) if asked.preset in ("laptop", "overnight") else n
+    judge, n = asked.classifier(run), min(asked.protocol(run).n_neighbours, asked.sampling(run).n)
     _must_keep(asked, run, _samples(run, asked.sampling(run)) / layout.neighbours(judge.name, judge.digest, n))
     return neighbours_of(run, asked.sampling(run), judge, n)
 

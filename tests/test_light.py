@@ -29,7 +29,7 @@ def test_a_notebook_to_download_has_numbers_without_their_cards(light):
     plain = "<table><tr><td>one</td><td>1\u00a0±\u00a02</td><td>1\u00a0±\u00a02</td></tr></table>"
     cells = [{"source": "1 + 1", "outputs": [{"data": {"text/html": t}}, {"text": "said"}]} for t in (table, [table])]
     cells += [{"source": ["**Finding.** ", f"It is {number.html}."]}]
-    lighter = json.loads(light.without_cards(json.dumps({"cells": cells})))["cells"]
+    lighter = json.loads(light.lighter(json.dumps({"cells": cells})))["cells"]
     assert [cell["outputs"][0]["data"]["text/html"] for cell in lighter[:2]] == [plain, plain]
     assert [cell["source"] for cell in lighter] == ["1 + 1", "1 + 1", "**Finding.** It is 1\u00a0±\u00a02."]
     assert lighter[0]["outputs"][1] == {"text": "said"}

@@ -7,9 +7,8 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-# As gendiff_report.number writes them: a card ends with its last row, which ends with its value.
-CARD = re.compile(r'<span class="number-card".*?</span></span></span>', re.DOTALL)
-NUMBER = re.compile(r'<button type="button" class="number"[^>]*>(.*?)</button>', re.DOTALL)
+from gendiff_report.number import without_cards
+
 ICON = re.compile(r'("?)(?P<name>[\w-]+)\1:(?P<head>\[\d+,\d+,\[[^\]]*\],"\w+",)(?:"[^"]*"|\[[^\]]*\])')
 
 
@@ -25,13 +24,13 @@ def trim_icons(script: str, used: set[str]) -> str:
     return ICON.sub(lambda m: m[0] if m["name"] in used else f'{m[1]}{m["name"]}{m[1]}:{m["head"]}""', script)
 
 
-def without_cards(notebook: str) -> str:
+def lighter(notebook: str) -> str:
     """A notebook to download whose numbers are plain text: what they open to is on the page, and weighs a quarter."""
     there = json.loads(notebook)
     for cell in there["cells"]:
         shown = [output["data"] for output in cell.get("outputs", []) if "text/html" in output.get("data", {})]
         for part, key in [(data, "text/html") for data in shown] + [(cell, "source")]:
-            part[key] = NUMBER.sub(r"\1", CARD.sub("", "".join(part[key])))  # a list of lines, or a text
+            part[key] = without_cards("".join(part[key]))  # a list of lines, or a text
     return json.dumps(there, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -45,7 +44,7 @@ def trim(app: Sphinx, exception: Exception | None) -> None:
     used = {name for p in users for name in re.findall(r"\bfa-([a-z0-9-]+)", p.read_text(encoding="utf-8"))}
     icons.write_text(trim_icons(icons.read_text(encoding="utf-8"), used), encoding="utf-8")
     for notebook in (Path(app.outdir) / "_sources").rglob("*.ipynb"):
-        notebook.write_text(without_cards(notebook.read_text(encoding="utf-8")), encoding="utf-8")
+        notebook.write_text(lighter(notebook.read_text(encoding="utf-8")), encoding="utf-8")
     for source_map in static.rglob("*.map"):
         source_map.unlink()
 

@@ -17,7 +17,8 @@ class Protocol:
     sampling: Sampling
     n_real: int | None = None  # None for the whole split
     seeds: int = 1  # sampling seeds, from sampling.seed on: one large set, or several small ones
-    n_checked: int = 1000  # images whose bits per dimension and nearest neighbours are looked at
+    n_checked: int = 1000  # images whose bits per dimension are counted
+    n_neighbours: int = 1000  # samples, at most, whose nearest training images are looked for
     validated: tuple[int | None, int | None] = (None, None)  # train and test images that validate the extractor
 
     def reals(self, there: int) -> int | None:
@@ -53,8 +54,10 @@ def protocols_of(
     return {
         "paper": Protocol(paper),
         "overnight": Protocol(paper.but(n=5000), 10_000, n_checked=100),
-        "laptop": Protocol(laptop, 5000, seeds=3, n_checked=100),
-        "smoke": Protocol(laptop.but(n=100, n_steps=smoke_steps), 500, seeds=2, n_checked=50, validated=(1000, 400)),
+        "laptop": Protocol(laptop, 5000, seeds=3, n_checked=100, n_neighbours=500),
+        "smoke": Protocol(
+            laptop.but(n=100, n_steps=smoke_steps), 500, seeds=2, n_checked=50, n_neighbours=50, validated=(1000, 400)
+        ),
     }
 
 

@@ -35,8 +35,8 @@ OTHERS = (
 # The models that the paper names and does not show, and what is held against them, in order of worth: those before any
 # second seed, and those after the paper's pair has its seeds.
 FIRST = ("r3gan", "sngan", "sagan", "ddpm-hybrid", "autoencoder", "ddpm-latent", "meanflow")
-BEST = ("dcgan-clipped", "flow-transformer")  # of either side at 1/8 petaFLOP, by the FID of seed 0
 LATER = ("wgan-gp", "progressive", "flow-cond", "sngan-cond")
+BEST = ("dcgan-clipped", "flow-transformer")  # of either side at 1/8 petaFLOP, by the FID of seed 0
 # Settings tried for the best pair, as many on either side; those of longer runs count by their first snapshot.
 TRIALS: dict[str, tuple[str, ...]] = {
     "GAN": (
@@ -90,7 +90,7 @@ def _fresh() -> list[Config]:
     """All that verdicts look at; first the paper's pair, a seed of both before the next, to its budget at least."""
     own = {name: get(name, "overnight").epochs for name in PAPER_PAIR}
     claimed = [c.but(epochs=max(c.epochs, own.get(c.name, 0.0))) for c in trainings("overnight") if c.seed in FRESH]
-    return sorted(claimed, key=lambda c: (c.name not in own, c.seed, list(own).index(c.name) if c.name in own else 0))
+    return sorted(claimed, key=lambda c: (c.name not in own, c.seed))  # of one seed as they come: the pair in its order
 
 
 def work(configs: Sequence[Config], budget: float, finish: Callable[[Run], Iterator[str]]) -> Iterator[str]:
@@ -180,7 +180,7 @@ def complete(run: Run) -> Iterator[str]:
             found = bits_of(run, known.n_checked, split)
         yield f"{run.id}: {found.total:.3f} bits per dimension"
     if run.dataset.is_image and run.config.kind != "autoencoder":  # which makes nothing new
-        neighbours_of(run, asked, judges[0], min(1000, asked.n))
+        neighbours_of(run, asked, judges[0], min(known.n_neighbours, asked.n))
         yield f"{run.id}: nearest training images found"
     if _of_pair(run):  # what either gives back of test images
         restored_of(run, offline[-1])
