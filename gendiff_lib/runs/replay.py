@@ -14,13 +14,15 @@ from ..training.build import build, start, training_data
 from ..training.loop import fit
 from .run import Run, codec_of
 
-# Relative, of a loss on another processor, another number of threads or with another torch, measured at 3e-3 for a GAN,
-# whose rounding errors grow fast, and at 2e-7 for diffusion models.
-TOLERANCE = {"gan": 2e-2, "diffusion": 1e-4, "autoencoder": 2e-2, "classifier": 2e-2}
+# Relative, of a loss on another processor, another number of threads or with another torch. Diffusion models and
+# autoencoders were measured at 2e-7. A GAN's rounding errors grow, some twofold an update: of all published ones the
+# worst had 2e-4 within five updates, 1e-2 within ten and 4e-2 within twenty.
+TOLERANCE = {"diffusion": 1e-4, "autoencoder": 1e-4, "classifier": 2e-2}
+GAN_TOLERANCE = {5: 2e-3, 10: 5e-2, FIRST: 2e-1}  # up to which update
 
 
 class Replay(NamedTuple):
-    """`verdict` is "bit-equal", "close" (within TOLERANCE, where the machine is another), "differs" or "cannot"."""
+    """`verdict` is "bit-equal", "close" (within `tolerance`, where the machine is another), "differs" or "cannot"."""
 
     verdict: str
     why: str
@@ -42,18 +44,28 @@ def replay(run: Run) -> Replay:
         return Replay("differs", str(error))
     except GendiffError as error:  # no data, other data, or no bf16 here
         return Replay("cannot", str(error))
-    same, allowed = _same_machine(run), TOLERANCE[run.config.kind]
+    same = _same_machine(run)
     for update, (then, now) in enumerate(zip(recorded, found, strict=False), 1):
         for name, value in then.items():
             off = abs(now[name] - value) / max(abs(value), 1e-6)
-            if (same and now[name] != value) or off > allowed:
+            if (same and now[name] != value) or off > tolerance(run.config.kind, update):
                 return Replay("differs", f"{name} of update {update} is {now[name]!r}, recorded is {value!r}")
     n = f"{min(len(recorded), len(found))} updates"
     return (
         Replay("bit-equal", n)
         if same
-        else Replay("close", f"{n} within {allowed:g}, on another machine or torch, or more processes")
+        else Replay("close", f"{n} within {_told(run.config.kind)}, on another machine or torch, or more processes")
     )
+
+
+def tolerance(kind: str, update: int) -> float:
+    """How far from the recorded one a loss of `update`, from 1, may be on another machine, relative to it."""
+    return TOLERANCE.get(kind) or next(allowed for last, allowed in GAN_TOLERANCE.items() if update <= last)
+
+
+def _told(kind: str) -> str:
+    steps = [f"{allowed:g} up to {last}" for last, allowed in GAN_TOLERANCE.items()]
+    return f"{TOLERANCE[kind]:g}" if kind in TOLERANCE else ", ".join(steps)
 
 
 def _first_losses(run: Run, dataset: Dataset) -> list[dict[str, float]]:
