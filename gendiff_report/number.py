@@ -40,10 +40,12 @@ class Number:
         content = f"{self.text}{sorted(self.protocol.items())}{next(_SERIAL)}"
         name = f"card-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
         text = html.escape(joined(self.text))
+        mean, sign, spread = text.partition("\u00a0±")
+        lines = f'{mean}<span class="spread">{sign}{spread}</span>' if sign else text
         rows = "".join(_row(label, value) for label, value in self.protocol.items() if value)
         card = f'popover id="{name}" tabindex="0" role="dialog" aria-label="How {text} was made"'
         return (
-            f'<button type="button" class="number" popovertarget="{name}">{text}</button>'
+            f'<button type="button" class="number" popovertarget="{name}">{lines}</button>'
             f'<span class="number-card" {card}>{_close(name)}<span class="value">{text}</span>{rows}</span>'
         )
 
@@ -69,13 +71,14 @@ def _close(name: str) -> str:
 
 
 def _row(label: str, value: str) -> str:
-    inside = (
-        f"<code>{html.escape(value)}</code>"
-        if value.startswith(("gendiff ", "python -m ", "OMP_NUM_THREADS="))
-        else html.escape(value)
-    )
     name = f'<span class="label">{html.escape(label)}</span>'
-    return f'<span class="row" style="display:block">{name} <span>{inside}</span></span>'
+    return f'<span class="row" style="display:block">{name} <span>{as_code(value)}</span></span>'
+
+
+def as_code(value: str) -> str:
+    """A value as HTML, a command as code."""
+    command = value.startswith(("gendiff ", "python -m ", "OMP_NUM_THREADS="))
+    return f"<code>{html.escape(value)}</code>" if command else html.escape(value)
 
 
 # ---------------------------------------------------------------- the protocol of scores

@@ -22,7 +22,8 @@ from .exhibit import banner, details, left_out
 from .figures.style import use_svg
 from .number import plain
 from .provenance import drawn, training_protocol, validation_protocol
-from .tables.table import aligned, table
+from .tables.protocol import protocol_table
+from .tables.table import table
 
 OVERNIGHT = (
     "models for two CPU cores, the paper's two at the same counted operations, with its settings but for the width of "
@@ -47,7 +48,7 @@ class Page:
 
     def _repr_html_(self) -> str:
         runs, warnings, missing = (
-            table([training_protocol(run) for run in self.runs]),
+            protocol_table([training_protocol(run) for run in self.runs]),
             self._warnings(),
             self.asked.left_out,
         )
@@ -114,7 +115,7 @@ class Page:
         """
         rows = [drawn(run, sampling or self.asked.sampling(run)) for run in runs] if sampling or sampled else []
         rows += [{"run": run.id, **(run.snapshot.get("sheet") or {})} for run in runs] if sheets else []
-        self.note(self._sources(runs), aligned(rows))
+        self.note(self._sources(runs), rows)
 
     def judged_by(self, found: Validation, of: str = "this figure was") -> None:
         """A box that opens to how an extractor was validated, for a figure or the numbers made of that."""
@@ -123,7 +124,7 @@ class Page:
     def note(self, *tables: Sequence[Mapping[str, Any]], of: str = "this figure was") -> None:
         """A box that opens to how something was made."""
         if any(tables):
-            display(HTML(details(f"How {of} made", "".join(map(table, tables)))))
+            display(HTML(details(f"How {of} made", "".join(map(protocol_table, tables)))))
 
     def _sources(self, runs: Sequence[Run] = ()) -> list[dict[str, Any]]:
         """What these runs, else all of the page, else its data, are."""

@@ -13,8 +13,9 @@ from ..exhibit import Exhibit, details
 from ..number import over, plain, score_number
 from ..printed import FIG16, FIG17, TABLE1
 from ..provenance import training_protocol
+from .protocol import protocol_table
 from .rows import NOISE_NOTE, cell, operations, protocol_row
-from .table import filed, table
+from .table import filed
 
 MISSING = "not computed here"
 ALIKE = tuple((name, name) for name in ("precision", "recall", "density", "coverage"))
@@ -45,7 +46,7 @@ def table1(asked: Asking, gan: Run, diffusion: Run) -> Exhibit[dict[str, list[Sc
         f"mean ± std over {over(ours['DCGAN'])} and {over(ours['diffusion'])}. {NOISE_NOTE}"
     )
     shown = {f"{k}, offline": s for k, s in ours.items()} | {f"{k}, Inception": s for k, s in famous.items() if s}
-    protocols = details("Protocol of ours", table([protocol_row(k, s) for k, s in shown.items()]))
+    protocols = details("Protocol of ours", protocol_table([protocol_row(k, s) for k, s in shown.items()]))
     how = "" if all(famous.values()) else _how_to_have_inceptions(runs, n)
     return Exhibit(filed(rows, caption) + protocols + how, ours)
 

@@ -13,6 +13,7 @@ HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
 NOT_COMPUTED = "not computed"
 NO_LOGITS = "none: no logits"  # of an extractor whose file holds features alone
 LACKING_SAID = {NO_LOGITS: " No {}: the extractor gives no logits.", NOT_COMPUTED: " Not computed here: {}."}
+MADE_WITH = ("n", "over", "weights")  # columns that are no results
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
 NOISE_NOTE = "± is the standard deviation over seeds; where there is one set, the error that its groups tell."
 
@@ -33,10 +34,16 @@ def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> di
 
 
 def compact(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
-    """Rows without the columns that hold no value in any of them, and a sentence that names those."""
+    """Rows without the columns that tell them apart in nothing, and what is to be said of those instead.
+
+    Left out are values that no row has, and what all were made alike with.
+    """
     lacking = {word: [c for c in rows[0] if all(row.get(c) == word for row in rows)] for word in LACKING_SAID}
     told = [LACKING_SAID[word].format(", ".join(columns)) for word, columns in lacking.items() if columns]
-    gone = {column for columns in lacking.values() for column in columns}
+    alike = {name: rows[0][name] for name in MADE_WITH if len({row.get(name) for row in rows}) == 1 and name in rows[0]}
+    if alike:
+        told.append(f" All rows: {', '.join(f'{name} {value}' for name, value in alike.items())}.")
+    gone = {column for columns in (*lacking.values(), alike) for column in columns}
     return [{k: v for k, v in row.items() if k not in gone} for row in rows], "".join(told)
 
 

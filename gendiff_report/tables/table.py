@@ -25,20 +25,14 @@ def table(rows: Rows, caption: str | None = None) -> str:
     return f'<div class="wide" tabindex="0"><table class="table">{inside}</table></div>'
 
 
-def filed(rows: Rows, caption: str | None = None) -> str:
-    """The same with links to it as CSV and JSON; new files at every call."""
-    return table(rows, caption) + data_links(f"table-{next(_SERIAL)}", rows, caption) if rows else ""
+def filed(rows: Rows, caption: str | None = None, *, shown: Rows | None = None) -> str:
+    """The same with links to it as CSV and JSON; new files at every call. `shown` may leave out some columns."""
+    return table(shown or rows, caption) + data_links(f"table-{next(_SERIAL)}", rows, caption) if rows else ""
 
 
 def of_rows(rows: Rows, caption: str | None = None) -> Exhibit[Rows]:
     """Rows as an exhibit, floats with four digits, with links to the same as CSV and JSON."""
     return Exhibit(filed(rows, caption), rows)
-
-
-def aligned(rows: Rows) -> list[dict[str, Any]]:
-    """Rows with the keys of all of them, in the order in which they are met; what a row lacks is None."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return [{name: row.get(name) for name in names} for row in rows]
 
 
 def _cell(value: Any) -> str:

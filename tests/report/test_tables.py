@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import shlex
 
 import pytest
@@ -10,6 +11,7 @@ from gendiff_report.number import over
 from gendiff_report.scale import Study
 from gendiff_report.tables import rows as score_rows
 from gendiff_report.tables import scale
+from gendiff_report.tables.protocol import protocol_table
 from gendiff_report.tables.speed import (
     benchmark_results,
     contest_rows,
@@ -19,7 +21,7 @@ from gendiff_report.tables.speed import (
     scoring_rows,
     where,
 )
-from gendiff_report.tables.table import aligned, table
+from gendiff_report.tables.table import table
 from tests.evaluation.test_metrics import OWN, gaussian, scored
 
 
@@ -38,10 +40,33 @@ def test_cells_are_escaped_and_floats_short():
     assert table([]) == ""
 
 
-def test_rows_that_lack_values_keep_the_others_under_their_names():
-    rows = aligned([{"run": "gan", "batchnorm": "running"}, {"run": "ddim", "eta": 0.0, "batchnorm": None}])
-    assert [list(row.values()) for row in rows] == [["gan", "running", None], ["ddim", None, 0.0]]
-    assert list(rows[0]) == ["run", "batchnorm", "eta"]
+def test_a_protocol_is_turned_and_tells_once_what_is_the_same():
+    rows = [{"run": "gan", "batchnorm": "running", "n": 5}, {"run": "ddim", "eta": 0.0, "n": 5}]
+    lines = re.findall(r"<tr>(.*?)</tr>", protocol_table(rows))
+    assert [re.findall(r">([^<]+)</t[hd]>", line) for line in lines] == [
+        ["run", "gan", "ddim"], ["batchnorm", "running", "none"], ["n", "5"], ["eta", "none", "0"],
+    ]  # fmt: skip
+    assert '<td colspan="2">5</td>' in lines[2]
+    assert protocol_table([]) == ""
+
+
+def test_the_protocol_of_many_tells_what_all_share_and_then_a_line_each():
+    rows = [{"": f"model {i}", "seed": i, "n": 5_000, "train": f"gendiff train <{i}>"} for i in range(4)]
+    lines = re.findall(r"<tr>(.*?)</tr>", protocol_table(rows))
+    assert [re.sub("<[^>]+>", " ", line).split() for line in lines[:2]] == [
+        ["all", "n", "5000"], ["model", "0", "seed", "0;", "train", "gendiff", "train", "&lt;0&gt;"],
+    ]  # fmt: skip
+    assert len(lines) == 5
+    assert "<code>gendiff train &lt;3&gt;</code>" in lines[4]
+
+
+def test_what_tells_no_rows_apart_is_said_once_and_stays_in_the_files():
+    rows = [{"": "a", "cs": "none: no logits", "fd": 1.0, "n": "5,000", "over": "1 set"}]
+    rows += [rows[0] | {"": "b", "fd": 1.0, "over": "3 seeds"}]
+    brief, said = score_rows.compact(rows)
+    assert [list(row) for row in brief] == [["", "fd", "over"]] * 2
+    assert said == " No cs: the extractor gives no logits. All rows: n 5,000."
+    assert score_rows.compact([rows[0]])[1].endswith(" All rows: n 5,000, over 1 set.")
 
 
 def test_a_row_shows_every_value_with_its_noise_and_both_references():

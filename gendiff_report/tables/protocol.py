@@ -1,0 +1,48 @@
+"""How things came about: many facts of few things, so each fact is a line of its own, and no table scrolls."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..number import as_code, plain
+
+BESIDE = 3  # so many things have a column each
+
+
+def protocol_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line a label, a column a row; of more rows than BESIDE a line each, below what is the same in all.
+
+    A row is called by the value of its first label.
+    """
+    if not rows:
+        return ""
+    labels = list(dict.fromkeys(label for row in rows for label in row))
+    lines = (_beside if len(rows) <= BESIDE else _below)(rows, labels)
+    body = "".join(f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>' for name, cells in lines)
+    return f'<div class="wide protocol" tabindex="0"><table class="table"><tbody>{body}</tbody></table></div>'
+
+
+def _beside(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> list[tuple[str, str]]:
+    lines = []
+    for label in labels:
+        values = [plain(row.get(label)) for row in rows]
+        alike = len(set(values)) == 1 and label != labels[0]
+        told = [_cell(values[0], f' colspan="{len(rows)}"')] if alike else map(_cell, values)
+        lines.append((label, "".join(told)))
+    return lines
+
+
+def _below(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> list[tuple[str, str]]:
+    first, *facts = labels
+    alike = [label for label in facts if len({plain(row.get(label)) for row in rows}) == 1]
+    lines = [(plain(row[first]), _facts(row, [k for k in facts if k in row and k not in alike])) for row in rows]
+    return [("all", _facts(rows[0], alike)), *lines] if alike else lines
+
+
+def _facts(row: Mapping[str, Any], labels: Sequence[str]) -> str:
+    told = (f'<span class="label">{html.escape(label)}</span> {as_code(plain(row[label]))}' for label in labels)
+    return f"<td>{'; '.join(told)}</td>"
+
+
+def _cell(value: str, spans: str = "") -> str:
+    return f"<td{spans}>{as_code(value)}</td>"
