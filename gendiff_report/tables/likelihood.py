@@ -28,7 +28,8 @@ def bits(asked: Asking, runs: Mapping[str, Run]) -> Exhibit[dict[str, Bits]]:
         if outdated({"likelihood": test[k].version})
     ]
     rows = [_row(k, runs[k], test[k], seen[k]) for k in seen]
-    shown = filed(rows, "Bits per dimension by the variational bound, mean ± standard error over images.")
+    caption = "Bits per dimension by the variational bound, mean ± standard error over images."
+    shown = filed(rows, caption, once=("n", "T", "weights", "training seed", "device"))
     return Exhibit(untested + unseen + "".join(old) + shown, {k: test[k] for k in seen})
 
 

@@ -34,16 +34,10 @@ def score_row(label: str, train: Sequence[Scores], test: Sequence[Scores]) -> di
 
 
 def compact(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
-    """Rows without the columns that tell them apart in nothing, and what is to be said of those instead.
-
-    Left out are values that no row has, and what all were made alike with.
-    """
+    """Rows without the columns that hold no value in any of them, and a sentence that names those."""
     lacking = {word: [c for c in rows[0] if all(row.get(c) == word for row in rows)] for word in LACKING_SAID}
     told = [LACKING_SAID[word].format(", ".join(columns)) for word, columns in lacking.items() if columns]
-    alike = {name: rows[0][name] for name in MADE_WITH if len({row.get(name) for row in rows}) == 1 and name in rows[0]}
-    if alike:
-        told.append(f" All rows: {', '.join(f'{name} {value}' for name, value in alike.items())}.")
-    gone = {column for columns in (*lacking.values(), alike) for column in columns}
+    gone = {column for columns in lacking.values() for column in columns}
     return [{k: v for k, v in row.items() if k not in gone} for row in rows], "".join(told)
 
 

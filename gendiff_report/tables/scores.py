@@ -15,7 +15,18 @@ from ..exhibit import Exhibit, banner, details, left_out
 from ..provenance import training_protocol
 from ..reading import FAMOUS, LACKING, Unpublished
 from .protocol import protocol_table
-from .rows import NO_BETTER, NOISE_NOTE, cell, class_columns, compact, lead_rows, operations, protocol_row, score_row
+from .rows import (
+    MADE_WITH,
+    NO_BETTER,
+    NOISE_NOTE,
+    cell,
+    class_columns,
+    compact,
+    lead_rows,
+    operations,
+    protocol_row,
+    score_row,
+)
 from .table import filed
 
 Entry = Run | tuple[Run, Sampling]  # a run's samples by its own protocol, or by another sampling
@@ -108,16 +119,17 @@ def _shown(
     more: Mapping[str, dict[str, Any]] | None = None,
 ) -> str:
     own = _own_columns(asked, {label: entries[label] for label in found})
-    rows = [
-        score_row(label, train, test) | own.get(label, {}) | (more or {}).get(label, {})
-        for label, (train, test) in found.items()
-    ]
-    brief, said = compact(rows)
+    rows, lacking = compact(
+        [
+            score_row(label, train, test) | own.get(label, {}) | (more or {}).get(label, {})
+            for label, (train, test) in found.items()
+        ]
+    )
     one = next(iter(found.values()))[0][0]
     against = next((f"; (test): {test[0].n_real:,} test images" for _, test in found.values() if test), "")
     names = "" if one.extractor == "inception" else "fd, kd and cs are no FID, KID and IS. "
     protocols = protocol_table([protocol_row(label, train) for label, (train, _) in found.items()])
-    shown = filed(rows, f"By the protocol {one.protocol}{against}. {names}{NOISE_NOTE}{said}", shown=brief)
+    shown = filed(rows, f"By the protocol {one.protocol}{against}. {names}{NOISE_NOTE}{lacking}", once=MADE_WITH)
     return _outdated(found) + shown + details("Protocol of each row", protocols)
 
 
@@ -137,13 +149,12 @@ def _own_columns(asked: Asking, entries: Mapping[str, Entry]) -> dict[str, dict[
 
 
 def _famous_table(asked: Asking, runs: Mapping[str, Run], extractor: str, train: Mapping[str, list[Scores]]) -> str:
-    rows = [_famous_row(asked, k, runs[k], extractor, several) for k, several in train.items()]
-    brief, said = compact(rows)
+    rows, lacking = compact([_famous_row(asked, k, runs[k], extractor, several) for k, several in train.items()])
     names = "" if extractor == "inception" else f"By {extractor} they are no FID, KID and IS. "
     of = next(iter(train.values()))[0].protocol
     missing = left_out(f"not scored by {extractor} yet, so left out here", [k for k in runs if k not in train])
-    caption = f"{of}; each model at its own protocol's n. {names}{NOISE_NOTE}{said}"
-    return filed(rows, caption, shown=brief) + missing
+    caption = f"{of}; each model at its own protocol's n. {names}{NOISE_NOTE}{lacking}"
+    return filed(rows, caption, once=MADE_WITH) + missing
 
 
 def _famous_row(asked: Asking, label: str, run: Run, extractor: str, train: list[Scores]) -> dict[str, Any]:

@@ -25,12 +25,20 @@ def table(rows: Rows, caption: str | None = None) -> str:
     return f'<div class="wide" tabindex="0"><table class="table">{inside}</table></div>'
 
 
-def filed(rows: Rows, caption: str | None = None, *, shown: Rows | None = None) -> str:
-    """The same with links to it as CSV and JSON; new files at every call. `shown` may leave out some columns."""
-    return table(shown or rows, caption) + data_links(f"table-{next(_SERIAL)}", rows, caption) if rows else ""
+def filed(rows: Rows, caption: str = "", *, once: Sequence[str] = ()) -> str:
+    """The same with links to it as CSV and JSON; new files at every call.
+
+    What the columns in `once` hold is said in the caption where it is the same in all rows; the files keep it a column.
+    """
+    if not rows:
+        return ""
+    alike = {name: rows[0][name] for name in once if name in rows[0] and len({plain(row[name]) for row in rows}) == 1}
+    said = f" All rows: {', '.join(f'{name} {plain(value)}' for name, value in alike.items())}." if alike else ""
+    brief = [{name: value for name, value in row.items() if name not in alike} for row in rows]
+    return table(brief, caption + said) + data_links(f"table-{next(_SERIAL)}", rows, caption)
 
 
-def of_rows(rows: Rows, caption: str | None = None) -> Exhibit[Rows]:
+def of_rows(rows: Rows, caption: str = "") -> Exhibit[Rows]:
     """Rows as an exhibit, floats with four digits, with links to the same as CSV and JSON."""
     return Exhibit(filed(rows, caption), rows)
 

@@ -38,7 +38,7 @@ def validation(asked: Asking, found: Validation, *families: str) -> Exhibit[Vali
     seconds = f"{found.made['seconds']:.0f} s on {found.made['device']}, {found.made['threads']} threads"
     old = banner("These scores are older than the code that computes scores now.") if is_stale(found) else ""
     caption = f"Extractor {one.extractor} ({one.extractor_digest}) on {found.dataset}; {seconds}."
-    return Exhibit(old + filed(rows, caption), found)
+    return Exhibit(old + filed(rows, caption, once=("n", "real")), found)
 
 
 def _with(number: Number, protocol: Mapping[str, str]) -> Number:

@@ -1,6 +1,7 @@
 import dataclasses
 import re
 import shlex
+from base64 import b64decode
 
 import pytest
 
@@ -21,7 +22,7 @@ from gendiff_report.tables.speed import (
     scoring_rows,
     where,
 )
-from gendiff_report.tables.table import table
+from gendiff_report.tables.table import filed, table
 from tests.evaluation.test_metrics import OWN, gaussian, scored
 
 
@@ -61,12 +62,13 @@ def test_the_protocol_of_many_tells_what_all_share_and_then_a_line_each():
 
 
 def test_what_tells_no_rows_apart_is_said_once_and_stays_in_the_files():
-    rows = [{"": "a", "cs": "none: no logits", "fd": 1.0, "n": "5,000", "over": "1 set"}]
-    rows += [rows[0] | {"": "b", "fd": 1.0, "over": "3 seeds"}]
-    brief, said = score_rows.compact(rows)
-    assert [list(row) for row in brief] == [["", "fd", "over"]] * 2
-    assert said == " No cs: the extractor gives no logits. All rows: n 5,000."
-    assert score_rows.compact([rows[0]])[1].endswith(" All rows: n 5,000, over 1 set.")
+    rows = [{"": "a", "fd": 1.0, "n": "5,000", "over": "1 set"}, {"": "b", "fd": 1.0, "n": "5,000", "over": "3 seeds"}]
+    shown = filed(rows, "By inception.", once=("n", "over", "weights"))
+    assert re.findall(r'<th scope="col">(.*?)</th>', shown) == ["fd", "over"]
+    assert "By inception. All rows: n 5,000.</span>" in shown
+    (csv,) = re.findall('data:text/csv;base64,([^"]+)', shown)
+    assert b64decode(csv).decode() == ',fd,n,over\na,1.0,"5,000",1 set\nb,1.0,"5,000",3 seeds\n'
+    assert "All rows: n 5,000, over 1 set." in filed(rows[:1], once=("n", "over"))
 
 
 def test_a_row_shows_every_value_with_its_noise_and_both_references():
