@@ -40,7 +40,7 @@ class Number:
         content = f"{self.text}{sorted(self.protocol.items())}{next(_SERIAL)}"
         name = f"card-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
         text = html.escape(joined(self.text))
-        mean, sign, spread = text.partition("\u00a0±")
+        mean, sign, spread = text.partition("±")
         lines = f'{mean}<span class="spread">{sign}{spread}</span>' if sign else text
         rows = "".join(_row(label, value) for label, value in self.protocol.items() if value)
         card = f'popover id="{name}" tabindex="0" role="dialog" aria-label="How {text} was made"'

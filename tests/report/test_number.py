@@ -28,7 +28,7 @@ def test_a_number_is_a_button_of_its_own_card():
     assert name not in second  # two of a kind are two elements
     assert rows_of(first) == {"run": "a&lt;b", "train": "gendiff train x"}
     assert "<code>gendiff train x</code>" in first
-    assert '1<span class="spread">\u00a0±\u00a02</span></button>' in first
+    assert '1\u00a0<span class="spread">±\u00a02</span></button>' in first
 
 
 def test_a_number_without_a_protocol_is_text():
