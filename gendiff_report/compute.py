@@ -91,9 +91,8 @@ def table(several: Curves) -> Exhibit[Curves]:
     """A row a snapshot: what it cost, and how good it is."""
     rows = [_row(point) for points in several.values() for point in points]
     one = next(point for points in several.values() for point in points).scores[0]
-    return Exhibit(
-        filed(rows, f"Every snapshot, by the protocol {one.protocol}.", once=("n", "training seeds")), several
-    )
+    caption = f"Every snapshot, by the protocol {one.protocol}. NFE: evaluations of the network for a sample."
+    return Exhibit(filed(rows, caption, once=("n", "training seeds")), several)
 
 
 def _row(point: Point) -> dict[str, object]:

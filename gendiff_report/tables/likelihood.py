@@ -29,7 +29,7 @@ def bits(asked: Asking, runs: Mapping[str, Run]) -> Exhibit[dict[str, Bits]]:
     ]
     rows = [_row(k, runs[k], test[k], seen[k]) for k in seen]
     caption = "Bits per dimension by the variational bound, mean ± standard error over images."
-    shown = filed(rows, caption, once=("n", "T", "weights", "training seed", "device"))
+    shown = filed(rows, caption, once=("n", "T", "weights", "training seed"))
     return Exhibit(untested + unseen + "".join(old) + shown, {k: test[k] for k in seen})
 
 
@@ -47,7 +47,6 @@ def _row(label: str, run: Run, test: Bits, seen: Bits) -> dict[str, Any]:
         "training seed": run.config.seed,
         "epochs": f"{run.config.epochs:.4g}",
         "seconds": f"{test.seconds:.1f}",
-        "device": test.device,
     }
 
 
