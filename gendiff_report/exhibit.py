@@ -23,9 +23,10 @@ class Exhibit(Generic[T]):
         return self.html
 
 
-def details(title: str, body: str) -> str:
-    """A box that opens on a click."""
-    return f'<details class="provenance"><summary>{html.escape(title)}</summary>{body}</details>'
+def details(title: str, body: str, *, printed: bool = True) -> str:
+    """A box that opens on a click; on paper it is open, or not there."""
+    kind = "provenance" if printed else "provenance unprinted"
+    return f'<details class="{kind}"><summary>{html.escape(title)}</summary>{body}</details>'
 
 
 def banner(text: str) -> str:

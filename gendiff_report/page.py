@@ -55,7 +55,7 @@ class Page:
         inside = [self._parameters(), runs]
         for run in {run.id: run for run in self.runs}.values():
             if changes := self._shrinkage(run):
-                inside.append(details(f"What {self.asked.preset} changes in {run.config.name}", table(changes)))
+                inside.append(details(f"What {self.asked.preset} changes in {run.config.name}", table(changes), printed=False))
         shown = [banner(" ".join(warnings))] if warnings else []
         for why in dict.fromkeys(missing.values()):
             shown.append(left_out(why, [name for name, its in missing.items() if its == why]))
@@ -124,7 +124,7 @@ class Page:
     def note(self, *tables: Sequence[Mapping[str, Any]], of: str = "this figure was") -> None:
         """A box that opens to how something was made."""
         if any(tables):
-            display(HTML(details(f"How {of} made", "".join(map(protocol_table, tables)))))
+            display(HTML(details(f"How {of} made", "".join(map(protocol_table, tables)), printed=False)))
 
     def _sources(self, runs: Sequence[Run] = ()) -> list[dict[str, Any]]:
         """What these runs, else all of the page, else its data, are."""

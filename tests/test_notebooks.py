@@ -92,7 +92,7 @@ def executed(tmp_path_factory):
         made = json.loads((ROOT / "book" / "executed" / "made-of.json").read_text())["notebooks"]
         assert {name: source for name, (source, _) in made.items()} == {n.name: sha256(n) for n in NOTEBOOKS}
         return Executed(ROOT / "book" / "executed", env, parameters, dict.fromkeys(NAMES, ""))  # it ends at a failure
-    place, parameters = tmp_path_factory.mktemp("executed"), {"preset": "smoke", "epochs": 2}
+    place, parameters = tmp_path_factory.mktemp("executed"), {"preset": "smoke", "epochs": 1}
     env |= {"GENDIFF_RUNS": str(place / "runs"), "GENDIFF_CACHE": str(place / "cache")}
 
     def run(path):

@@ -69,13 +69,13 @@ def process(run: Run, caption: str) -> Exhibit[None]:
 
 
 def _drawing(found: Plan, title: str, caption: str, note: str | None = None) -> str:
-    box = details(f"Layer by layer: {title}", _layer_table(found))
+    box = details(f"Layer by layer: {title}", _layer_table(found), printed=False)
     return figure(diagram(found, title), _counted(caption, found) + (note or "")) + box
 
 
 def _smaller(own: Plan, title: str, where: str) -> str:
     drawing = figure(diagram(own, title), _counted("The same, smaller.", own))
-    return details(f"The one {where}", drawing + _layer_table(own))
+    return details(f"The one {where}", drawing + _layer_table(own), printed=False)
 
 
 def _untrained(asked: Asking, name: str, preset: str) -> Learner:

@@ -43,7 +43,13 @@ PROBE = """async () => {
   const images = [...document.images];
   await Promise.all(images.map((image) => { image.loading = "eager"; return image.decode().catch(() => 0); }));
   const filters = (node) => node ? [getComputedStyle(node).filter, ...filters(node.parentElement)] : [];
+  const closed = [...document.querySelectorAll("details:not([open])")];
+  closed.forEach((box) => { box.open = true; });
+  const tables = [...document.querySelectorAll(".bd-article .wide")];
+  const scrolling = tables.filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.innerText.slice(0, 200));
+  closed.forEach((box) => { box.open = false; });
   return {
+    scrolling,
     width: document.documentElement.scrollWidth,
     icons: [...document.querySelectorAll("svg.svg-inline--fa path")].filter((path) => !path.getAttribute("d")).length,
     images: images.map((image) => ({

@@ -12,5 +12,5 @@ def test_the_whole_book_is_printed():
     assert done.returncode == 0, done.stderr
     pdf = (ROOT / "book" / "_build" / "pdf" / "gendiff.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
-    assert len(re.findall(rb"/Type /Page\b", pdf)) >= len(PAGES)  # each chapter begins a page of its own
+    assert len(PAGES) <= len(re.findall(rb"/Type /Page\b", pdf)) < 120
     assert b"/Outlines" in pdf

@@ -44,6 +44,11 @@ def test_nothing_is_wider_than_the_screen(seen, page, setting):
     assert seen(page, setting).shown["width"] <= setting[0]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_table_scrolls_on_a_laptop(page, seen):
+    assert seen(page, (1280, "light")).shown["scrolling"] == []  # those that are folded away too
+
+
 @audited
 @everywhere
 def test_axe_finds_nothing_of_ours(seen, page, setting):
