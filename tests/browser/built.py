@@ -46,7 +46,8 @@ PROBE = """async () => {
   const closed = [...document.querySelectorAll("details:not([open])")];
   closed.forEach((box) => { box.open = true; });
   const tables = [...document.querySelectorAll(".bd-article .wide")];
-  const scrolling = tables.filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.innerText.slice(0, 200));
+  const wider = tables.filter((box) => box.scrollWidth > box.clientWidth + 1);
+  const scrolling = wider.map((box) => box.innerText.slice(0, 200));
   closed.forEach((box) => { box.open = false; });
   return {
     scrolling,
