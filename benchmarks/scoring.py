@@ -216,7 +216,7 @@ def table(result: dict[str, Any]) -> str:
     """The result for the eye."""
     lines = [
         f"{result['n_fake']:,} new images against {result['n_real']:,} of {result['dataset']}, "
-        f"{result['device']}, {result['threads']} threads, {result['repeats']} turns",
+        f"{machine.with_threads(result['device'], result['threads'])}, {result['repeats']} turns",
         f"{'':<12} {'seconds':>9} {'min':>9} {'max':>9} {'peak MiB':>9}",
     ]
     for label, found in result["contestants"].items():

@@ -249,7 +249,7 @@ def _rows(contest: dict[str, Any]) -> list[str]:
 def table(result: dict[str, Any]) -> str:
     """The result in words and columns."""
     rounds = result["settings"]["rounds"]
-    lines = [f"{result['device']}, {result['threads']} threads, {rounds} rounds; {loaded(result)}"]
+    lines = [f"{machine.with_threads(result['device'], result['threads'])}, {rounds} rounds; {loaded(result)}"]
     for contest in result["contests"].values():
         images = next(iter(contest["contestants"].values()))["images"]
         lines += ["", f"{contest['title']}: {contest['work']}, {images} images", *_rows(contest)]

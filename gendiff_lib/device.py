@@ -45,6 +45,11 @@ def check_threads() -> None:
             )
 
 
+def with_threads(device: str, threads: object) -> str:
+    """A device's name and the threads used of it, in words."""
+    return f"{device}, {threads} {'thread' if str(threads) == '1' else 'threads'}"
+
+
 @contextmanager
 def full_precision() -> Iterator[None]:
     """float32 that is float32: a GPU may else round the factors of convolutions to TF32's ten bits."""

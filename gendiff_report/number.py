@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gendiff_lib.device import with_threads
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.parsing import as_text
@@ -136,7 +137,7 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
         "batch statistics": several("batchnorm"),
         "sampling seeds": several("sampling_seed"),
         "sampling s": seconds("sampling_seconds"),
-        "sampled on": f"{several('device')}, {several('threads')} threads",
+        "sampled on": with_threads(several("device"), several("threads")),
         "extractor": f"{one.extractor} {one.extractor_digest}",
         "n": f"{one.n_fake:,}",
         "real images": one.reals.replace(" images", ""),

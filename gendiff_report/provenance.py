@@ -4,6 +4,7 @@ import shlex
 from typing import Any
 
 from gendiff_lib.config import Config, Sampling
+from gendiff_lib.device import with_threads
 from gendiff_lib.evaluation.calibration import Calibration
 from gendiff_lib.evaluation.validation import VERSIONED, Validation
 from gendiff_lib.experiments import EXPERIMENTS, get, preset_of
@@ -76,7 +77,7 @@ def validation_protocol(found: Validation, preset: str) -> dict[str, str]:
     return {
         "extractor": f"{one.extractor} {one.extractor_digest}",
         "images": f"of {found.dataset}; damaged or thinned, where a row's name says so, with fixed seeds",
-        "device": f"{made['device']}, {made['threads']} threads",
+        "device": with_threads(made["device"], made["threads"]),
         "seconds for all": f"{made['seconds']:.0f}",
         "commit": (made["commit"] or "none")[:10],
         "command": f"gendiff validate --preset {preset}{dataset} --extractor {command_name(one.extractor)}",

@@ -75,7 +75,7 @@ class Run:
     def device(self) -> str:
         """What it was trained on, and on how many threads."""
         several = stretches(self.record, self.images)
-        return "; ".join(dict.fromkeys(f"{s['device']}, {s['threads']} threads" for s in several))
+        return "; ".join(dict.fromkeys(with_threads(s["device"], s["threads"]) for s in several))
 
     @property
     def training_operations(self) -> int:

@@ -16,7 +16,7 @@ def protocol_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """
     if not rows:
         return ""
-    labels = list(dict.fromkeys(label for row in rows for label in row))
+    labels = list(dict.fromkeys(label for row in rows for label, value in row.items() if plain(value) != "none"))
     lines = (_beside if len(rows) <= BESIDE else _below)(rows, labels)
     body = "".join(f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>' for name, cells in lines)
     return f'<div class="wide protocol" tabindex="0"><table class="table"><tbody>{body}</tbody></table></div>'
@@ -35,7 +35,8 @@ def _beside(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> list[tu
 def _below(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> list[tuple[str, str]]:
     first, *facts = labels
     alike = [label for label in facts if len({plain(row.get(label)) for row in rows}) == 1]
-    lines = [(plain(row[first]), _facts(row, [k for k in facts if k in row and k not in alike])) for row in rows]
+    told = [[k for k in facts if k not in alike and plain(row.get(k)) != "none"] for row in rows]
+    lines = [(plain(row[first]), _facts(row, its)) for row, its in zip(rows, told, strict=True)]
     return [("all", _facts(rows[0], alike)), *lines] if alike else lines
 
 

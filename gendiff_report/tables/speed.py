@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gendiff_lib import paths
+from gendiff_lib.device import with_threads
 from gendiff_lib.runs import files
 
 from ..exhibit import Exhibit, details
@@ -171,5 +172,6 @@ def where(result: Mapping[str, Any]) -> str:
     """The machine and the versions of a benchmark's result, in a line."""
     versions = ", ".join(f"{k} {v}" for k, v in result["versions"].items() if k not in ("python", "gendiff", "numpy"))
     changed = " + changes" if result["dirty"] else ""
-    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
-    return f"{result['device']}, {threads}; {versions}; commit {str(result['commit'])[:10]}{changed}"
+    return (
+        f"{with_threads(result['device'], result['threads'])}; {versions}; commit {str(result['commit'])[:10]}{changed}"
+    )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from gendiff_lib.device import with_threads
 from gendiff_lib.evaluation.statistics import record_path
 from gendiff_lib.evaluation.validation import PERMUTATIONS, Validation
 from gendiff_lib.runs import files
@@ -35,7 +36,7 @@ def validation(asked: Asking, found: Validation, *families: str) -> Exhibit[Vali
         for row in found.family(family)
     ]
     one = found.rows[0].scores
-    seconds = f"{found.made['seconds']:.0f} s on {found.made['device']}, {found.made['threads']} threads"
+    seconds = f"{found.made['seconds']:.0f} s on {with_threads(found.made['device'], found.made['threads'])}"
     old = banner("These scores are older than the code that computes scores now.") if is_stale(found) else ""
     caption = f"Extractor {one.extractor} ({one.extractor_digest}) on {found.dataset}; {seconds}."
     return Exhibit(old + filed(rows, caption, once=("n", "real")), found)

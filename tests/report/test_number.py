@@ -55,7 +55,7 @@ def test_a_score_opens_to_its_whole_protocol():
     assert (shown["n"], shown["real images"], shown["training TFLOP"]) == ("60", "50 train", "2")
     assert (shown["sampling seeds"], shown["sampled on"], shown["train"]) == (
         "0, 1",
-        "CPU, 1 threads",
+        "CPU, 1 thread",
         "gendiff train dcgan",
     )
     assert not any(value.startswith("none") for value in shown.values())
