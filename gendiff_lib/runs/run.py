@@ -12,7 +12,7 @@ from ..autoencoder import Autoencoder, Codec
 from ..config import Config, Sampling
 from ..data import load
 from ..data.dataset import Dataset, check_same
-from ..device import default_device
+from ..device import default_device, with_threads
 from ..diffusion.config import DiffusionConfig
 from ..errors import ConfigError, GendiffError
 from ..learner import Learner
