@@ -78,7 +78,7 @@ def _boxes_of(cell: nbformat.NotebookNode) -> list[str]:
             title = (
                 f'<p><a href="#{figure["name"]}">{html.escape(_sentence(figure["caption"]))}</a></p>' if figure else ""
             )
-            boxes.append(f'<div class="unprinted">{title}{shown}</div>')
+            boxes.append(title + shown)
             cell.outputs.remove(output)
         elif own:
             boxes.append(own + rest)
@@ -93,7 +93,7 @@ def _sentence(caption: str) -> str:
 
 def _foot(boxes: list[str]) -> nbformat.NotebookNode:
     """One box with all of them."""
-    inside = f'{BOX}"><summary>How this page was made</summary>{"".join(boxes)}</details>'
+    inside = f'{BOX} unprinted"><summary>How this page was made</summary>{"".join(boxes)}</details>'
     output = nbformat.v4.new_output("display_data", {"text/html": inside, "text/plain": "How this page was made"})
     source = "# how this page was made"  # a cell without source is not rendered
     cell = nbformat.v4.new_code_cell(source, outputs=[output], metadata={"tags": ["remove-input"]}, id="made")

@@ -106,7 +106,7 @@ def _row(point: Point) -> dict[str, object]:
         "petaFLOP": Number(f"{point.petaflop:.3g}", point.petaflop, {"what": "operations of the training"} | how),
         "images seen": f"{run.images:,}",
         "GFLOP a sample": Number(f"{drawn:.3g}", drawn, {"what": "operations of drawing a sample"} | how),
-        "evaluations": run.evaluations(point.sampling),
+        "NFE": run.evaluations(point.sampling),
         **{called[name]: score_number(point.scores, name) for name in COLUMNS},
         "n": f"{point.scores[0].n_fake:,}",
         "training seeds": len(point.scores),
