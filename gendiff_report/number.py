@@ -53,12 +53,13 @@ class Number:
 
 # A card ends with its last row, which ends with its value.
 _CARD = re.compile(r'<span class="number-card".*?</span></span></span>', re.DOTALL)
+_SPREAD = re.compile(r'<span class="spread">(.*?)</span>')
 _BUTTON = re.compile(r'<button type="button" class="number"[^>]*>(.*?)</button>', re.DOTALL)
 
 
 def without_cards(text: str) -> str:
     """HTML in which every `Number.html` is its text alone."""
-    return _BUTTON.sub(r"\1", _CARD.sub("", text))
+    return _SPREAD.sub(r"\1", _BUTTON.sub(r"\1", _CARD.sub("", text)))
 
 
 def joined(text: str) -> str:
