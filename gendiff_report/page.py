@@ -55,8 +55,7 @@ class Page:
         inside = [self._parameters(), runs]
         for run in {run.id: run for run in self.runs}.values():
             if changes := self._shrinkage(run):
-                title = f"What {self.asked.preset} changes in {run.config.name}"
-                inside.append(details(title, table(changes), printed=False))
+                inside.append(details(f"What {self.asked.preset} changes in {run.config.name}", table(changes)))
         shown = [banner(" ".join(warnings))] if warnings else []
         for why in dict.fromkeys(missing.values()):
             shown.append(left_out(why, [name for name, its in missing.items() if its == why]))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..number import as_code, plain
+from .table import alike
 
 BESIDE = 3  # so many things have a column each
 
@@ -23,27 +24,22 @@ def protocol_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _beside(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> list[tuple[str, str]]:
-    lines = []
+    shared, lines = alike(rows, labels[1:]), []
     for label in labels:
-        values = [plain(row.get(label)) for row in rows]
-        alike = len(set(values)) == 1 and label != labels[0]
-        told = [_cell(values[0], f' colspan="{len(rows)}"')] if alike else map(_cell, values)
-        lines.append((label, "".join(told)))
+        values = [as_code(plain(row.get(label))) for row in rows]
+        once = f'<td colspan="{len(rows)}">{values[0]}</td>'
+        lines.append((label, once if label in shared else "".join(f"<td>{value}</td>" for value in values)))
     return lines
 
 
 def _below(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> list[tuple[str, str]]:
     first, *facts = labels
-    alike = [label for label in facts if len({plain(row.get(label)) for row in rows}) == 1]
-    told = [[k for k in facts if k not in alike and plain(row.get(k)) != "none"] for row in rows]
+    shared = alike(rows, facts)
+    told = [[k for k in facts if k not in shared and plain(row.get(k)) != "none"] for row in rows]
     lines = [(plain(row[first]), _facts(row, its)) for row, its in zip(rows, told, strict=True)]
-    return [("all", _facts(rows[0], alike)), *lines] if alike else lines
+    return [("all", _facts(rows[0], shared)), *lines] if shared else lines
 
 
 def _facts(row: Mapping[str, Any], labels: Sequence[str]) -> str:
     told = (f'<span class="label">{html.escape(label)}</span> {as_code(plain(row[label]))}' for label in labels)
     return f"<td>{'; '.join(told)}</td>"
-
-
-def _cell(value: str, spans: str = "") -> str:
-    return f"<td{spans}>{as_code(value)}</td>"

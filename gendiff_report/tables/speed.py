@@ -172,6 +172,5 @@ def where(result: Mapping[str, Any]) -> str:
     """The machine and the versions of a benchmark's result, in a line."""
     versions = ", ".join(f"{k} {v}" for k, v in result["versions"].items() if k not in ("python", "gendiff", "numpy"))
     changed = " + changes" if result["dirty"] else ""
-    return (
-        f"{with_threads(result['device'], result['threads'])}; {versions}; commit {str(result['commit'])[:10]}{changed}"
-    )
+    machine = with_threads(result["device"], result["threads"])
+    return f"{machine}; {versions}; commit {str(result['commit'])[:10]}{changed}"

@@ -32,10 +32,15 @@ def filed(rows: Rows, caption: str = "", *, once: Sequence[str] = ()) -> str:
     """
     if not rows:
         return ""
-    alike = {name: rows[0][name] for name in once if name in rows[0] and len({plain(row[name]) for row in rows}) == 1}
-    said = f" All rows: {', '.join(f'{name} {plain(value)}' for name, value in alike.items())}." if alike else ""
-    brief = [{name: value for name, value in row.items() if name not in alike} for row in rows]
+    shared = alike(rows, [name for name in once if name in rows[0]])
+    said = f" All rows: {', '.join(f'{name} {plain(rows[0][name])}' for name in shared)}." if shared else ""
+    brief = [{name: value for name, value in row.items() if name not in shared} for row in rows]
     return table(brief, caption + said) + data_links(f"table-{next(_SERIAL)}", rows, caption)
+
+
+def alike(rows: Rows, names: Sequence[str]) -> list[str]:
+    """Those of some names under which all rows tell the same."""
+    return [name for name in names if len({plain(row.get(name)) for row in rows}) == 1]
 
 
 def of_rows(rows: Rows, caption: str = "") -> Exhibit[Rows]:
