@@ -15,8 +15,8 @@ from ..training.loop import fit
 from .run import Run, codec_of
 
 # Relative, of a loss on another processor, another number of threads or with another torch, up to which update.
-# Diffusion models and autoencoders were measured at 2e-7. A GAN's rounding errors grow, some twofold an update: those of
-# live-gan, which went farthest, to 2e-4 within five updates, 1e-2 within ten and 4e-2 within twenty.
+# Diffusion models and autoencoders were measured at 2e-7. A GAN's rounding errors grow, some twofold an update: those
+# of live-gan, which went farthest, to 2e-4 within five updates, 1e-2 within ten and 4e-2 within twenty.
 TOLERANCE = {
     "gan": {5: 2e-3, 10: 5e-2, FIRST: 2e-1},
     "diffusion": {FIRST: 1e-4},
