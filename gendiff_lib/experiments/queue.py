@@ -24,6 +24,8 @@ from ..runs.train import OutOfTime, train
 from . import PAPER_PAIR, get, protocol
 from .book import CODED, COMPARED, FEW_STEPS, GUIDED, PARTS, SETTINGS, few_steps, guidances, live_configs, sampler_grid
 from .claimed import EARLY_N, FRESH, is_claimed, places, trainings
+from .cost import PETA
+from .experiment import TRIAL
 from .extractors import extractor, offline_kind
 from .processes import STUDIED
 from .scaling import DISTRIBUTIONS, scaling
@@ -159,22 +161,21 @@ def _published_whole(run: Run) -> bool:
 def complete(run: Run) -> Iterator[str]:
     """Samples, scores, bits and neighbours of a run and of its snapshots; a line of news for each kind.
 
-    What is kept is not made again. Scores by a network that is not at hand are left for later.
+    What is kept is not made again; scores by a network that is not at hand are left for later.
     """
     if run.config.kind == "classifier":
         return
     known = protocol(run.config.name, "overnight")
     asked, real = known.sampling, known.reals(count(run.config.dataset))
+    early = asked.but(n=min(EARLY_N, asked.n))
     if run.config.dataset in PARTIAL:
         judge = extractor(offline_kind(run.config.dataset), run.config.dataset, "overnight")
-        yield from _scored(run, asked.but(n=min(EARLY_N, asked.n)), [judge], real)
+        yield from _scored(run, early, [judge], real)
         return
     judges = [j for name in EXTRACTORS if (j := _at_hand(name, run))]
     offline = [j for j in judges if j.name != "inception"]
-    yield from _scored(run, asked, judges, real)
-    for each in map(run.at, run.epochs_so_far):  # the last too: one n for all
-        by = judges if is_claimed(each) else offline
-        yield from _scored(each, asked.but(n=min(EARLY_N, asked.n)), by, real)
+    for each, how, famous in to_score(run, asked, early):
+        yield from _scored(each, how, judges if famous else offline, real)
     if run.config.name in CODED:
         for split in ("test", "train"):
             found = bits_of(run, known.n_checked, split)
@@ -186,13 +187,21 @@ def complete(run: Run) -> Iterator[str]:
         restored_of(run, offline[-1])
         yield f"{run.id}: test images restored"
     if run.config.kind == "gan":  # its best snapshot is reported on samples that did not choose it
-        early, judge = asked.but(n=min(EARLY_N, asked.n)), offline[-1]
-        best = best_snapshot(run, lambda each: evaluate(each, early, judge, real).frechet_distance)
+        best = best_snapshot(run, lambda each: evaluate(each, early, offline[-1], real).frechet_distance)
         yield from _scored(best, early.but(seed=early.seed + 1), offline, real)
     for sampling in _ways(run, asked):
         yield from _scored(run, sampling, offline, real)
         if sampling.sampler in ("ddpm", "tutorial"):
             trajectory(run, sampling.but(n=4, batch_size=4))
+
+
+def to_score(run: Run, asked: Sampling, early: Sampling) -> list[tuple[Run, Sampling, bool]]:
+    """What of a run is scored, by which samples, and whether by Inception-v3 too: its end, and all snapshots by one n.
+
+    Inception-v3 sees the fewer samples alone of a training that is no longer than a trial, which is shorter than it.
+    """
+    brief, ends = run.training_operations < 1.5 * TRIAL * PETA, map(run.at, run.epochs_so_far)
+    return [(run, asked, not brief), *((s, early, is_claimed(s) or (brief and s.images == run.images)) for s in ends)]
 
 
 def _of_pair(run: Run) -> bool:

@@ -177,6 +177,22 @@ def test_a_finished_run_is_sampled_scored_and_published_with_all_its_snapshots_a
     assert [line for line in again if "is there" not in line] == ["nothing is left"]
 
 
+def test_inception_sees_few_samples_of_what_is_no_longer_than_a_trial(night, monkeypatch):
+    run = train(night[1])
+    monkeypatch.setattr(queue, "is_claimed", lambda each: False)
+
+    def seen(petaflops):
+        monkeypatch.setattr(queue, "TRIAL", petaflops)
+        found = queue.to_score(run, Sampling(n=40), Sampling(n=30))
+        return [(each.images, how.n, famous) for each, how, famous in found]
+
+    own = run.training_operations / 1e15
+    assert seen(own) == [(128, 40, False), (64, 30, False), (128, 30, True)]
+    assert seen(own / 2) == [(128, 40, True), (64, 30, False), (128, 30, False)]
+    monkeypatch.setattr(queue, "is_claimed", lambda each: each.images == 64)
+    assert seen(own / 2)[1:] == [(64, 30, True), (128, 30, False)]
+
+
 def distance(run, seed):
     """The Fréchet distance of a set of the early n that is kept, None where none is."""
     for path in run.folder.glob(f"samples/{run.images:010}-*/scores-*.json"):
