@@ -113,23 +113,26 @@ def train_missing(asked: "Asking", reads: bool, hours: float | None, jobs: int) 
     side_by_side(_train_one, apart, 1)
 
 
-def execute(notebook: Path, parameters: dict[str, object], threads: int) -> str:
+def execute(notebook: Path, parameters: dict[str, object], kernels: type) -> str:
     """Run one notebook into a temporary file that takes its place when whole. Returns what went wrong."""
+    from run_notebook import run
+
     draft = EXECUTED / f".{notebook.name}"
-    words = [sys.executable, str(BOOK / "run_notebook.py"), str(notebook), str(draft), json.dumps(parameters)]
-    env = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True)
-    if done.returncode:
+    try:
+        told = run(notebook, draft, parameters, ROOT, kernels)
+    except (Exception, SystemExit) as error:  # whatever it is, the other notebooks are executed
         draft.unlink(missing_ok=True)
-        return f"{notebook.name}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}"
+        return f"{notebook.name}: {(str(error).strip() or type(error).__name__).splitlines()[-1]}"
     os.replace(draft, EXECUTED / notebook.name)
-    for line in done.stdout.splitlines():
+    for line in told:
         say(f"{notebook.name} said: {line}")
     return ""
 
 
 def execute_all(parameters: dict[str, object], jobs: int) -> None:
     """Run every notebook that would not be as it is, `jobs` at a time; SystemExit names each that failed."""
+    from kernels import forking
+
     from gendiff_report.unchanged import MadeOf
 
     EXECUTED.mkdir(exist_ok=True)
@@ -142,8 +145,8 @@ def execute_all(parameters: dict[str, object], jobs: int) -> None:
     if len(asked) < len(notebooks):
         say(f"{len(notebooks) - len(asked)} notebooks are kept: nothing that they are made of has changed")
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with ThreadPoolExecutor(jobs) as pool:
-        problems = [p for p in pool.map(lambda n: execute(n, parameters, threads), asked) if p]
+    with forking(threads) as kernels, ThreadPoolExecutor(jobs) as pool:
+        problems = [p for p in pool.map(lambda n: execute(n, parameters, kernels), asked) if p]
     if problems:
         raise SystemExit("\n".join(f"[book] {p}" for p in problems))
     made_of.remember()

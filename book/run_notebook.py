@@ -1,6 +1,6 @@
 """Run one notebook with papermill, and leave in it only what the pages show, and how to run it again.
 
-Usage: run_notebook.py SOURCE TARGET PARAMETERS, the last as JSON. Called by build.py.
+Usage: run_notebook.py SOURCE TARGET PARAMETERS, the last as JSON. build.py calls `run`.
 """
 
 import html
@@ -13,6 +13,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 
 from gendiff_report import READ
 
@@ -127,16 +128,20 @@ def cut(cells: list[nbformat.NotebookNode], lacking: str) -> list[nbformat.Noteb
     return [*kept, nbformat.v4.new_markdown_cell(f"**Not shown yet:** {lacking}.", id="not-shown-yet")]
 
 
-def run(source: str, target: str, parameters: dict[str, Any]) -> None:
+def run(
+    source: Path, target: Path, parameters: dict[str, Any], folder: Path, kernels: type = AsyncKernelManager
+) -> list[str]:
     """Execute `source` into `target`, then hide parameter cells and drop what changes from run to run.
 
-    A page that asks for what is not published yet ends there, and says what it is.
+    A page that asks for what is not published yet ends there, and says what it is. Its cells run in `folder`, in a
+    kernel that a manager of the type `kernels` starts. Returns the messages that were dropped.
     """
-    check_parameters(Path(source), parameters)
+    check_parameters(source, parameters)
+    where = {"kernel_manager_class": kernels, "resources": {"metadata": {"path": str(folder)}}}
     how = {"kernel_name": "python3", "progress_bar": False, "log_output": False}
     lacking = ""
     try:
-        papermill.execute_notebook(source, target, parameters, **how)
+        papermill.execute_notebook(source, target, parameters, **how, **where)
     except papermill.PapermillExecutionError as error:
         if error.ename not in LACKING:
             raise
@@ -144,8 +149,7 @@ def run(source: str, target: str, parameters: dict[str, Any]) -> None:
     notebook = nbformat.read(target, as_version=4)
     if lacking:
         notebook.cells = cut(notebook.cells, lacking)
-    for line in without_messages(notebook):
-        print(line)
+    told = without_messages(notebook)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
@@ -157,9 +161,10 @@ def run(source: str, target: str, parameters: dict[str, Any]) -> None:
             cell["id"] = "injected-parameters"  # papermill draws one anew each time
         if cell.cell_type == "code" and cell.execution_count is None and cell.source.strip():
             raise SystemExit(f"{source}: a cell was not executed")
-    notebook.cells = laid_out(notebook.cells, run_yourself(Path(source).name, parameters))
+    notebook.cells = laid_out(notebook.cells, run_yourself(source.name, parameters))
     nbformat.write(notebook, target)
+    return told
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))
+    print("\n".join(run(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), Path.cwd())))

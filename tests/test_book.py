@@ -158,7 +158,7 @@ def test_trainings_go_side_by_side_but_share_no_gpu(device, widths, builder, mon
 def test_a_build_executes_what_has_changed_alone_and_what_failed_again(builder, monkeypatch, tmp_path, capsys):
     done, failing = [], set()
 
-    def execute(notebook, parameters, threads):
+    def execute(notebook, parameters, kernels):
         done.append(notebook.stem)
         if notebook.stem in failing:
             return f"{notebook.name}: failed"

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -93,16 +94,25 @@ def executed(tmp_path_factory):
         assert {name: source for name, (source, _) in made.items()} == {n.name: sha256(n) for n in NOTEBOOKS}
         return Executed(ROOT / "book" / "executed", env, parameters, dict.fromkeys(NAMES, ""))  # it ends at a failure
     place, parameters = tmp_path_factory.mktemp("executed"), {"preset": "smoke", "epochs": 1}
-    env |= {"GENDIFF_RUNS": str(place / "runs"), "GENDIFF_CACHE": str(place / "cache")}
+    ours = {"GENDIFF_RUNS": str(place / "runs"), "GENDIFF_CACHE": str(place / "cache")}
 
     def run(path):
-        words = [sys.executable, str(ROOT / "book" / "run_notebook.py"), str(path), str(place / path.name)]
-        here = ROOT if path.stem < "05" else place
-        done = subprocess.run([*words, json.dumps(parameters)], cwd=here, env=env, capture_output=True, text=True)
-        return done.stderr[-2000:] if done.returncode else ""
+        try:
+            run_notebook.run(path, place / path.name, parameters, ROOT if path.stem < "05" else place, kernels)
+        except (Exception, SystemExit) as error:
+            return str(error)[-2000:]
+        return ""
 
-    with ThreadPoolExecutor(2) as pool:
-        return Executed(place, env, parameters, dict(zip(NAMES, pool.map(run, NOTEBOOKS), strict=True)))
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.syspath_prepend(ROOT / "book")
+        for name, value in ours.items():
+            patch.setenv(name, value)
+        import run_notebook
+        from kernels import forking
+
+        with forking(1) as kernels, ThreadPoolExecutor(2) as pool:
+            return Executed(place, env | ours, parameters, dict(zip(NAMES, pool.map(run, NOTEBOOKS), strict=True)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -146,6 +156,13 @@ def test_what_it_says_works(executed, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert "unknown parameter" not in done.stdout + done.stderr
     assert code_cells(tmp_path / "out.ipynb")[-1].outputs
+    assert len(drawn(tmp_path / "out.ipynb")) > 1
+    assert drawn(tmp_path / "out.ipynb") == drawn(place / "04_forward.ipynb")  # by a kernel that is a fork
+
+
+def drawn(path):
+    """The pictures of a page."""
+    return [o.data for c in code_cells(path) for o in c.outputs if "image/svg+xml" in o.get("data", {})]
 
 
 def test_words_that_the_shell_would_read_are_quoted_and_paper_size_pages_only_read(monkeypatch):
