@@ -24,7 +24,7 @@ def _be_kernel(words: list[str], env: dict[str, str], folder: str | None) -> Non
     os.chdir(folder or os.getcwd())
     sys.argv[1:] = words  # not those of the process that asked for it
     ours = f"--IPKernelApp.parent_handle={os.getppid()}"  # it ends where the process that it is a fork of does
-    launch_new_instance(argv=[*words, ours, "--log-level=ERROR"])
+    launch_new_instance(argv=[*words, ours, "--log-level=CRITICAL"])
 
 
 class _Process:
