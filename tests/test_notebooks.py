@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,25 +95,37 @@ def executed(tmp_path_factory):
         assert {name: source for name, (source, _) in made.items()} == {n.name: sha256(n) for n in NOTEBOOKS}
         return Executed(ROOT / "book" / "executed", env, parameters, dict.fromkeys(NAMES, ""))  # it ends at a failure
     place, parameters = tmp_path_factory.mktemp("executed"), {"preset": "smoke", "epochs": 1}
-    ours = {"GENDIFF_RUNS": str(place / "runs"), "GENDIFF_CACHE": str(place / "cache")}
+    with forks(place) as run, ThreadPoolExecutor(2) as pool:
+        told = pool.map(lambda path: run(path, parameters, ROOT if path.stem < "05" else place), NOTEBOOKS)
+        return Executed(place, env | over(place), parameters, dict(zip(NAMES, told, strict=True)))
 
-    def run(path):
-        try:
-            run_notebook.run(path, place / path.name, parameters, ROOT if path.stem < "05" else place, kernels)
-        except (Exception, SystemExit) as error:
-            return str(error)[-2000:]
-        return ""
 
+def over(place):
+    """The variables by which runs and what is kept of them lie in `place`."""
+    return {"GENDIFF_RUNS": str(place / "runs"), "GENDIFF_CACHE": str(place / "cache")}
+
+
+@contextmanager
+def forks(place, **environment):
+    """What runs a notebook into `place`, over the runs there, as a build does, and returns what went wrong."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.syspath_prepend(ROOT / "book")
-        for name, value in ours.items():
+        for name, value in (over(place) | environment).items():
             patch.setenv(name, value)
         import run_notebook
         from kernels import forking
 
-        with forking(1) as kernels, ThreadPoolExecutor(2) as pool:
-            return Executed(place, env | ours, parameters, dict(zip(NAMES, pool.map(run, NOTEBOOKS), strict=True)))
+        with forking(1) as kernels:
+
+            def run(path, parameters, folder=ROOT):
+                try:
+                    run_notebook.run(path, place / path.name, parameters, folder, kernels)
+                except (Exception, SystemExit) as error:
+                    return str(error)
+                return ""
+
+            yield run
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,8 +155,8 @@ def test_each_begins_with_its_finding_and_ends_with_how_it_was_made_and_how_to_r
 @pytest.mark.parametrize("name", ["01_data", "04_forward"])
 def test_it_runs_from_any_folder_with_epochs_of_its_own(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, told, cells = run_in(tmp_path, name, {"preset": "smoke", "epochs": 3})
-    assert code == 0, told
+    told, cells = run_in(tmp_path, name, {"preset": "smoke", "epochs": 3})
+    assert told == ""
     assert cells[1].source.startswith("**Finding.** ")
 
 
@@ -189,25 +202,23 @@ def test_nbval_reruns_executed_notebooks(executed):
 
 def run_in(place, name, parameters, **environment):
     """A notebook, over runs of its own in `place`: what went wrong, and its cells."""
-    env = {**os.environ, "GENDIFF_RUNS": str(place / "runs"), "GENDIFF_CACHE": str(place / "cache"), **environment}
-    out = place / f"{name}.ipynb"
-    words = [str(ROOT / "book" / "run_notebook.py"), str(ROOT / "notebooks" / f"{name}.ipynb"), str(out)]
-    done = subprocess.run([sys.executable, *words, json.dumps(parameters)], env=env, capture_output=True, text=True)
-    return done.returncode, done.stderr, nbformat.read(out, as_version=4).cells
+    path = ROOT / "notebooks" / f"{name}.ipynb"
+    with forks(place, **environment) as run:
+        told = run(path, parameters, Path.cwd())
+    return told, nbformat.read(place / path.name, as_version=4).cells
 
 
 def test_a_long_training_is_refused_with_a_parameter_that_lets_it_go_on(tmp_path):
     parameters = {"preset": "smoke", "epochs": 1, "patience": 1e-9}
-    code, told, _ = run_in(tmp_path, "03_collapse", parameters)
-    assert code != 0
+    told, _ = run_in(tmp_path, "03_collapse", parameters)
     assert not list((tmp_path / "runs").glob("[!.]*"))
     remedy = re.search(
         r"TooLong: dcgan to 1 epochs takes about .* here: set patience = (\d+) in the parameters cell "
         r"\(papermill: -p patience (\d+)\), or lower epochs",
         told,
     )
-    code, told, cells = run_in(tmp_path, "03_collapse", parameters | {"patience": int(remedy[2])})
-    assert code == 0, told
+    told, cells = run_in(tmp_path, "03_collapse", parameters | {"patience": int(remedy[2])})
+    assert told == ""
     assert "-p preset smoke -p epochs 1 -p patience 1\n" in cells[-1].source
     assert cells[1].source.startswith("**Finding.** ")
 
@@ -215,8 +226,8 @@ def test_a_long_training_is_refused_with_a_parameter_that_lets_it_go_on(tmp_path
 def test_a_published_snapshot_answers_in_a_fresh_clone_without_data_or_training(tmp_path):
     """What `papermill notebooks/02_dcgan.ipynb out.ipynb -p preset overnight -p epochs 20` does there."""
     given = {"preset": "overnight", "epochs": 20}
-    code, told, cells = run_in(tmp_path, "02_dcgan", given, GENDIFF_DATA_DIR=str(tmp_path / "nothing"))
-    assert code == 0, told
+    told, cells = run_in(tmp_path, "02_dcgan", given, GENDIFF_DATA_DIR=str(tmp_path / "nothing"))
+    assert told == ""
     shown = str([c.get("outputs") for c in cells])
     assert cells[1].source.startswith("**Finding.** ")
     assert re.search(r"dcgan: (still in training|there at epochs .*?), so left out of this page\.", shown)
@@ -224,8 +235,8 @@ def test_a_published_snapshot_answers_in_a_fresh_clone_without_data_or_training(
 
 
 def test_a_page_that_only_reads_ends_where_a_snapshot_is_not_published_and_says_what_there_is(tmp_path):
-    code, told, cells = run_in(tmp_path, "03_collapse", {"preset": "overnight", "epochs": 21}, GENDIFF_TRAIN="0")
-    assert code == 0, told
+    told, cells = run_in(tmp_path, "03_collapse", {"preset": "overnight", "epochs": 21}, GENDIFF_TRAIN="0")
+    assert told == ""
     (lacking,) = [cell.source for cell in cells if cell.get("id") == "not-shown-yet"]
     assert "**Not shown yet:** dcgan-32 is there at epochs 6.24615, " in lacking
     assert "not at 21 (`make book PRESET=overnight EPOCHS=21 TRAIN=1` trains it here)" in lacking
