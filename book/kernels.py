@@ -68,16 +68,17 @@ class Forks(AsyncKernelManager):
 
 
 @contextmanager
-def forking(threads: int) -> Iterator[type[Forks]]:
+def forking(threads: int) -> Iterator[type[AsyncKernelManager]]:
     """The manager of such kernels, with so many threads each, which PyTorch learns when it is imported.
 
-    So does matplotlib that its figures are a notebook's.
+    So does matplotlib that its figures are a notebook's. Only on Linux may a process that has imported so much be
+    forked; elsewhere kernels begin as always.
     """
     told = {"OMP_NUM_THREADS": str(threads), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     before = dict(os.environ)
     os.environ.update(told)
     try:
-        yield Forks
+        yield Forks if sys.platform == "linux" else AsyncKernelManager
     finally:
         for name in told:
             os.environ.pop(name)

@@ -174,9 +174,10 @@ def numbers(scores: Scores, what: str) -> dict[str, Number]:
 
 
 def spanned(values: Sequence[float], protocol: Mapping[str, str], form: str = ".3g") -> Number:
-    """The mean of several values, with the least and the greatest."""
+    """The mean of several values, with the least and the greatest; one value as it is."""
     mean = sum(values) / len(values)
-    return Number(f"{mean:{form}} ({min(values):{form}} to {max(values):{form}})", mean, protocol)
+    span = f" ({min(values):{form}} to {max(values):{form}})" if len(values) > 1 else ""
+    return Number(f"{mean:{form}}{span}", mean, protocol)
 
 
 def numbered(label: str, commands: Iterable[str]) -> dict[str, str]:

@@ -90,8 +90,8 @@ def numbers(name: str, **several: Sequence[Scores]) -> list[tuple[str, Number]]:
 
 def spread(values: Sequence[float], runs: Sequence[Run], form: str = ".3g") -> Number:
     """The mean of a number of several runs, with the least and the greatest; it opens to all of them."""
-    what = {"what": f"mean over {len(runs)} training seeds (least to greatest)"}
-    return spanned(values, what | merged([training_protocol(run) for run in runs]), form)
+    of = f"mean over {len(runs)} training seeds (least to greatest)" if len(runs) > 1 else "of one training seed"
+    return spanned(values, {"what": of} | merged([training_protocol(run) for run in runs]), form)
 
 
 def loss_ratio(run: Run, name: str, late: tuple[float, float]) -> float:

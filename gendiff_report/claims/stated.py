@@ -119,8 +119,8 @@ CLAIMS = (
         rules.two_hours,
         NO_SCORES,
         overnight="What twenty epochs of the paper's network would take, by counted operations, at the speed of our "
-        "trainings and at published ones of DDPM's U-Net on one device. Replicated if one of them takes one to four "
-        "hours; not, if all take longer; else inconclusive.",
+        "training of seed 0 and at published ones of DDPM's U-Net on one device. Replicated if one of them takes one "
+        "to four hours; not, if all take longer; else inconclusive.",
     ),
     Claim(
         7,

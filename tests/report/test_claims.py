@@ -202,6 +202,8 @@ def test_overnight_two_hours_are_judged_by_counted_operations_and_speeds(speeds,
     for each, speed in zip(runs, speeds, strict=True):
         each.training_operations = speed * 10.0
     assert verdict(6, {}, runs, preset="overnight") == expected
+    (_, ours), *_ = CLAIMS[5].judge(Found({}, runs, preset="overnight")).ours
+    assert ("of one training seed" in ours.protocol["what"], " to " in ours.text) == (len(runs) == 1, len(runs) > 1)
     monkeypatch.setattr("gendiff_report.claims.rules.PUBLISHED_RATES", {"a slow one": 1.0})
     assert verdict(6, {}, runs[:1], preset="overnight") == NOT_REPLICATED
 
@@ -283,8 +285,8 @@ def test_every_part_is_played_by_a_snapshot_that_its_training_keeps(size):
 
 def test_overnight_fresh_seeds_are_looked_at_and_the_study_trains_them():
     known = places("overnight")
-    assert {p.seeds for role, p in known.items() if role not in claimed.LONG} == {FRESH}
-    assert {known[role].seeds for role in claimed.LONG} == {(0,)}
+    assert {p.seeds for role, p in known.items() if role not in claimed.ONE_SEED} == {FRESH}
+    assert {known[role].seeds for role in claimed.ONE_SEED} == {(0,)}
     longest_last = sorted(study(), key=lambda c: c.epochs)
     there = {(c.name, c.seed): c.epochs for c in longest_last if c.dataset == "cifar10"}
     for config in trainings("overnight"):
