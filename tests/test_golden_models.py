@@ -368,9 +368,10 @@ def flat(value, name=""):
     return {k: v for key, inner in pairs for k, v in flat(inner, f"{name} {key}").items()}
 
 
-def same(a, b):
+def same(a, b, name=""):
+    """To a hundred-thousandth. Trained weights to a two-thousandth of Adam's step, whose sign rounding may turn."""
     if isinstance(a, float) and isinstance(b, (float, int)):
-        return a == pytest.approx(b, rel=1e-5, abs=2e-7)
+        return a == pytest.approx(b, rel=1e-5, abs=5e-6 if " weights " in f" {name}" else 2e-7)
     return a == b
 
 
@@ -379,7 +380,7 @@ def compare(known, found):
     assert known.keys() == found.keys(), (
         "other things are pinned, of which `--golden` adds what is new: see golden/README.md"
     )
-    moved = {k: (v, found[k]) for k, v in known.items() if not same(v, found[k])}
+    moved = {k: (v, found[k]) for k, v in known.items() if not same(v, found[k], k)}
     assert not moved, f"{len(moved)} of {len(known)} numbers moved (then, now): see golden/README.md"
 
 

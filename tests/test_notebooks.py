@@ -1,4 +1,5 @@
 import ast
+import gc
 import json
 import os
 import re
@@ -126,6 +127,7 @@ def forks(place, **environment):
                 return ""
 
             yield run
+        gc.collect()  # event loops of threads that have ended, while nobody warns of them
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -203,8 +205,8 @@ def test_nbval_reruns_executed_notebooks(executed):
 def run_in(place, name, parameters, **environment):
     """A notebook, over runs of its own in `place`: what went wrong, and its cells."""
     path = ROOT / "notebooks" / f"{name}.ipynb"
-    with forks(place, **environment) as run:
-        told = run(path, parameters, Path.cwd())
+    with forks(place, **environment) as run, ThreadPoolExecutor(1) as pool:
+        told = pool.submit(run, path, parameters, Path.cwd()).result()
     return told, nbformat.read(place / path.name, as_version=4).cells
 
 
