@@ -60,36 +60,47 @@ def test_every_citation_is_in_the_bibliography():
     assert cited <= known
 
 
-def build(*words):
-    return subprocess.run([sys.executable, str(BOOK / "build.py"), *words], capture_output=True, text=True)
+@pytest.fixture
+def builder(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK))
+    return importlib.import_module("build")
 
 
-def test_bad_words_of_make_book_are_one_sentence():
+@pytest.fixture
+def refused(builder, monkeypatch):
+    """What `make book` ends with, given these words."""
+    monkeypatch.setenv("GENDIFF_TRAIN", "0")  # main sets it
+
+    def told(*words):
+        monkeypatch.setattr(sys, "argv", ["build.py", *words])
+        with pytest.raises(SystemExit) as ended:
+            builder.main()
+        return ended.value.code
+
+    return told
+
+
+def test_bad_words_of_make_book_are_one_sentence(refused):
     for words, named in (
         (["--preset", "huge"], "huge"),
         (["--preset", "smoke", "--epochs", "0"], "epochs"),
         (["--preset", "smoke", "--epochs", "x"], "epochs"),
         (["--preset", "smoke", "--dataset", "cats"], "cats"),
     ):
-        done = build(*words)
-        assert done.returncode != 0
-        assert named in done.stderr
-        assert done.stderr.count("\n") == 1
+        told = refused(*words)
+        assert named in told
+        assert "\n" not in told
+    command = [sys.executable, str(BOOK / "build.py"), *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"{told}\n"
 
 
-def test_a_long_training_of_make_book_is_one_sentence_before_anything_is_trained(tmp_path):
-    done = build("--preset", "smoke", "--epochs", "1000000")
-    assert done.returncode != 0
-    told = done.stderr.splitlines()
-    assert re.fullmatch(r"\[book\] \S+ to 1e\+06 epochs takes about \S+ hours here: (.*)", told[-1])
-    assert told[-1].endswith("here: add YES=1 to wait for it, or lower EPOCHS")
+def test_a_long_training_of_make_book_is_one_sentence_before_anything_is_trained(refused, tmp_path):
+    told = refused("--preset", "smoke", "--epochs", "1000000")
+    assert re.fullmatch(r"\[book\] \S+ to 1e\+06 epochs takes about \S+ hours here: (.*)", told)
+    assert told.endswith("here: add YES=1 to wait for it, or lower EPOCHS")
     assert not list((tmp_path / "runs").glob("[!.]*"))
-
-
-@pytest.fixture
-def builder(monkeypatch):
-    monkeypatch.syspath_prepend(str(BOOK))
-    return importlib.import_module("build")
 
 
 def test_with_yes_a_long_training_is_told_and_waited_for(builder, monkeypatch, capsys):
@@ -192,11 +203,9 @@ def test_a_build_executes_what_has_changed_alone_and_what_failed_again(builder, 
     assert not (tmp_path / "executed" / "01_a.ipynb").exists()
 
 
-def test_explicit_cifar10_fails_with_the_remedy_where_it_is_missing(tmp_path, monkeypatch):
+def test_explicit_cifar10_fails_with_the_remedy_where_it_is_missing(refused, tmp_path, monkeypatch):
     monkeypatch.setenv("GENDIFF_DATA_DIR", str(tmp_path))
-    done = build("--preset", "smoke", "--dataset", "cifar10")
-    assert done.returncode != 0
-    assert "GENDIFF_DATA_DIR" in done.stderr
+    assert "GENDIFF_DATA_DIR" in refused("--preset", "smoke", "--dataset", "cifar10")
 
 
 def test_the_book_shows_a_night_once_the_papers_pair_is_published(published, monkeypatch):

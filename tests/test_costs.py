@@ -79,11 +79,11 @@ def test_a_model_is_counted_by_hand():
 
 
 def test_an_autoencoder_is_counted_once():
-    latent = get("ddpm-latent", "paper")
+    latent = get("ddpm-latent", "overnight")
     found = costs.cost(latent)
     assert found["needs"] == "autoencoder"
     assert found["training_operations"] + training_operations(latent.needs) == training_operations(latent)
-    alone = costs.cost(get("autoencoder", "paper"))
+    alone = costs.cost(latent.needs)
     assert (alone["samples"], alone["drawing_operations"], alone["needs"]) == (0, 0, None)
 
 
