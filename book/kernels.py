@@ -13,7 +13,8 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
 FORKS = get_context("forkserver")  # a process that runs nothing but imports, of which kernels are forks
-FORKS.set_forkserver_preload(["ipykernel.kernelapp", "gendiff_report.page", "gendiff_report.questions.tabled"])
+LATE = ("torch._dynamo", "scipy.special")  # which are imported when an optimiser, an error of a score is first made
+FORKS.set_forkserver_preload(["ipykernel.kernelapp", "gendiff_report.page", "gendiff_report.questions.tabled", *LATE])
 
 
 def _be_kernel(words: list[str], env: dict[str, str], folder: str | None) -> None:
