@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,12 +120,13 @@ def execute(notebook: Path, parameters: dict[str, object], kernels: type) -> str
 
     draft = EXECUTED / f".{notebook.name}"
     try:
-        told = run(notebook, draft, parameters, ROOT, kernels)
+        lines = run(notebook, draft, parameters, ROOT, kernels)
     except (Exception, SystemExit) as error:  # whatever it is, the other notebooks are executed
         draft.unlink(missing_ok=True)
-        return f"{notebook.name}: {(str(error).strip() or type(error).__name__).splitlines()[-1]}"
+        told = "".join(traceback.format_exception_only(error)).removeprefix("SystemExit: ")
+        return f"{notebook.name}: {told.strip().splitlines()[-1]}"
     os.replace(draft, EXECUTED / notebook.name)
-    for line in told:
+    for line in lines:
         say(f"{notebook.name} said: {line}")
     return ""
 

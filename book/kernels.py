@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
+from unittest.mock import patch
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import AsyncKernelManager
@@ -17,12 +18,12 @@ LATE = ("torch._dynamo", "scipy.special")  # which are imported when an optimise
 FORKS.set_forkserver_preload(["ipykernel.kernelapp", "gendiff_report.page", "gendiff_report.questions.tabled", *LATE])
 
 
-def _be_kernel(words: list[str], env: dict[str, str], folder: str | None) -> None:
+def _be_kernel(words: list[str], env: dict[str, str], folder: str) -> None:
     from ipykernel.kernelapp import launch_new_instance
 
     os.environ.clear()
     os.environ.update(env)
-    os.chdir(folder or os.getcwd())
+    os.chdir(folder)
     sys.argv[1:] = words  # not those of the process that asked for it
     ours = f"--IPKernelApp.parent_handle={os.getppid()}"  # it ends where the process that it is a fork of does
     launch_new_instance(argv=[*words, ours, "--log-level=CRITICAL"])
@@ -52,7 +53,7 @@ class _Forked(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **how: Any) -> KernelConnectionInfo:
         """Begin it, by the words of the command after those that start Python."""
         words = cmd[cmd.index("-f") :]
-        process = FORKS.Process(target=_be_kernel, args=(words, dict(how["env"]), how.get("cwd")))
+        process = FORKS.Process(target=_be_kernel, args=(words, dict(how["env"]), how["cwd"]))
         process.start()
         self.process = _Process(process)
         self.pid = process.pid
@@ -76,11 +77,5 @@ def forking(threads: int) -> Iterator[type[AsyncKernelManager]]:
     forked; elsewhere kernels begin as always.
     """
     told = {"OMP_NUM_THREADS": str(threads), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-    before = dict(os.environ)
-    os.environ.update(told)
-    try:
+    with patch.dict(os.environ, told):
         yield Forks if sys.platform == "linux" else AsyncKernelManager
-    finally:
-        for name in told:
-            os.environ.pop(name)
-            os.environ.update({name: before[name]} if name in before else {})

@@ -167,4 +167,5 @@ def run(
 
 
 if __name__ == "__main__":
-    print("\n".join(run(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), Path.cwd())))
+    for line in run(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), Path.cwd()):
+        print(line)

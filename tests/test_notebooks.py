@@ -119,7 +119,7 @@ def forks(place, **environment):
 
         with forking(1) as kernels:
 
-            def run(path, parameters, folder=ROOT):
+            def run(path, parameters, folder):
                 try:
                     run_notebook.run(path, place / path.name, parameters, folder, kernels)
                 except (Exception, SystemExit) as error:
@@ -219,6 +219,7 @@ def test_a_long_training_is_refused_with_a_parameter_that_lets_it_go_on(tmp_path
         r"\(papermill: -p patience (\d+)\), or lower epochs",
         told,
     )
+    assert remedy
     told, cells = run_in(tmp_path, "03_collapse", parameters | {"patience": int(remedy[2])})
     assert told == ""
     assert "-p preset smoke -p epochs 1 -p patience 1\n" in cells[-1].source
