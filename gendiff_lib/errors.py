@@ -9,6 +9,10 @@ class ConfigError(GendiffError, ValueError):
     """A field of a configuration is unknown, of the wrong type or out of range."""
 
 
+class Light(GendiffError):
+    """A published run cannot make what is asked of it: it is published without it, or without its weights."""
+
+
 class DataError(GendiffError):
     """A data set is missing, damaged or unknown. What a message tells of file names is made legible."""
 

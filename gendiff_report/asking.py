@@ -13,12 +13,19 @@ from gendiff_lib.data import check_name
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.experiments import classifier_for, get, paper_pair, protocol
-from gendiff_lib.experiments.book import COLLAPSE, COMPARED, LIVE_POINTS, LONG_TO_TRAIN, POINT_SEEDS, sampler_grid
+from gendiff_lib.experiments.book import (
+    COLLAPSE,
+    COMPARED,
+    LIVE_POINTS,
+    LONG_TO_TRAIN,
+    OTHERS,
+    POINT_SEEDS,
+    sampler_grid,
+)
 from gendiff_lib.experiments.budget import TooLong, check_patience
 from gendiff_lib.experiments.claimed import EARLY_N
 from gendiff_lib.experiments.experiment import Protocol, check_preset
 from gendiff_lib.experiments.extractors import INSTRUMENTS, classifier_name, offline, offline_name, own_classifier
-from gendiff_lib.experiments.queue import OTHERS
 from gendiff_lib.parsing import as_text
 from gendiff_lib.runs.run import Run, find
 from gendiff_lib.runs.train import train

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from gendiff_lib.config import Sampling
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import estimate
-from gendiff_lib.experiments.book import COMPARED
+from gendiff_lib.experiments.book import COMPARED, OTHERS
 from gendiff_lib.experiments.cost import PETA
-from gendiff_lib.experiments.queue import FIRST, LATER, OTHERS
+from gendiff_lib.experiments.queue import FIRST, LATER
 from gendiff_lib.runs.run import Run
 
 from . import results

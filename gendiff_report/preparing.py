@@ -13,9 +13,10 @@ import torch
 
 from gendiff_lib.config import Sampling
 from gendiff_lib.device import default_device
+from gendiff_lib.errors import Light
 from gendiff_lib.experiments.book import CODED, LIVE_IMAGES, sampler_grid
 from gendiff_lib.experiments.claimed import to_score
-from gendiff_lib.runs.run import Light, Run
+from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.samples import sample
 
 from . import READ, results

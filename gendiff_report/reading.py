@@ -7,11 +7,11 @@ from typing import TypeVar
 from gendiff_lib.config import Config
 from gendiff_lib.data import check_name
 from gendiff_lib.data.cifar10 import FOLDER
-from gendiff_lib.errors import ConfigError, GendiffError
+from gendiff_lib.errors import ConfigError, GendiffError, Light
 from gendiff_lib.experiments.book import LIVE_POINTS
 from gendiff_lib.paths import data_dir
 from gendiff_lib.runs import layout
-from gendiff_lib.runs.run import Light, Run, folders
+from gendiff_lib.runs.run import Run, folders
 
 T = TypeVar("T")
 

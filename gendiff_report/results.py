@@ -12,6 +12,7 @@ from gendiff_lib import paths
 from gendiff_lib.config import Sampling
 from gendiff_lib.data import count, images
 from gendiff_lib.diffusion.likelihood import Bits
+from gendiff_lib.errors import Light
 from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.evaluation.evaluate import best_snapshot as best
 from gendiff_lib.evaluation.evaluate import evaluate
@@ -24,7 +25,7 @@ from gendiff_lib.experiments import protocol
 from gendiff_lib.experiments.extractors import classifier_name, offline_name
 from gendiff_lib.experiments.reals import floors as floors_of
 from gendiff_lib.runs import layout
-from gendiff_lib.runs.run import Light, Run, siblings
+from gendiff_lib.runs.run import Run, siblings
 from gendiff_lib.runs.samples import Trajectory, sample_sheet
 from gendiff_lib.runs.samples import trajectory as kept_trajectory
 

@@ -1,9 +1,13 @@
+import shutil
+
 import pytest
 import torch
 
 from gendiff_lib import paths
 from gendiff_lib.diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork
+from gendiff_lib.experiments import extractors
 from gendiff_lib.gan.config import DCGANNetwork, GANConfig
+from gendiff_lib.runs.run import find
 
 
 def pytest_addoption(parser):
@@ -20,6 +24,30 @@ def _private_folders(tmp_path, monkeypatch):
     monkeypatch.delenv("GENDIFF_VGG16", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of processes that a test starts
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def _classifiers(tmp_path_factory):
+    return tmp_path_factory.mktemp("classifiers")
+
+
+@pytest.fixture(autouse=True)
+def _one_training_of_a_classifier(_private_folders, _classifiers, monkeypatch):
+    """Where samples of `shapes` are judged by its classifier, one training serves all tests: each has a copy of it."""
+    train = extractors.train
+
+    def trained(config):
+        kept = _classifiers / f"{config.digest}-{config.epochs:g}"
+        if config.dataset != "shapes" or find(config):
+            return train(config)
+        if kept.exists():
+            shutil.copytree(kept, paths.runs_dir() / f"{config.name}-{config.digest}")
+            return find(config)
+        run = train(config)
+        shutil.copytree(run.folder, kept)
+        return run
+
+    monkeypatch.setattr(extractors, "train", trained)
 
 
 @pytest.fixture(scope="session", autouse=True)

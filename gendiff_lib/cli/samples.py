@@ -10,7 +10,7 @@ from .. import data, paths, ranks
 from ..config import Sampling
 from ..data import images
 from ..data.cifar10 import SPLITS
-from ..errors import ConfigError, GendiffError
+from ..errors import ConfigError, GendiffError, Light
 from ..evaluation.bits import bits_of
 from ..evaluation.calibration import calibrate, publish_calibration
 from ..evaluation.evaluate import evaluate, recomputed
@@ -24,7 +24,7 @@ from ..experiments.claimed import to_score
 from ..experiments.extractors import offline_kind
 from ..runs import files
 from ..runs.publish import publish_validation
-from ..runs.run import Light, Run, find
+from ..runs.run import Run, find
 from ..runs.samples import sample
 from .parser import EPOCH, EXTRACTOR, PUBLISH, SAMPLING, SIZE, SNAPSHOT, command, flag, option, whole
 from .words import extractor_of, print_table, protocol_of, refuse, run_of, sampling_of

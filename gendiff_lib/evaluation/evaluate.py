@@ -11,8 +11,9 @@ from ..config import Sampling
 from ..data import load
 from ..data.dataset import Dataset
 from ..device import packages
+from ..errors import Light
 from ..runs import files, layout
-from ..runs.run import Light, Run
+from ..runs.run import Run
 from ..runs.samples import beside, check_drawable, drawn_once_more, sample, sampling_record
 from ..versions import outdated, result_versions
 from .features import Extractor, Features, extract

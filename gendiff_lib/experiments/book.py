@@ -38,6 +38,10 @@ WORTH = (
     "classifier", "dcgan", "ddpm-conv", "ddpm-unet", "dcgan-32", "flow-unet", "ddpm-mlp", "ddpm-transformer",
     "dcgan-minimax", "dcgan-plain", "ddpm-unet-64", "ddpm-unet-full", "ddpm-conv 100",
 )  # fmt: skip
+OTHERS = (
+    "flow-transformer", "flow-unet", "ddpm-unet", "ddpm-transformer", "ddpm-mlp",
+    "dcgan-minimax", "dcgan-plain", "dcgan-clipped", "dcgan",
+)  # fmt: skip
 COMPARED = ("dcgan", "dcgan-32", "ddpm-conv", "ddpm-unet", "ddpm-transformer", "flow-unet", "ddpm-mlp")
 CODED = (  # of steps of their own, so that they give bits
     "ddpm-conv", "ddpm-unet", "ddpm-transformer", "ddpm-mlp", "ddpm-hybrid", "study-ddpm-unweighted",

@@ -22,18 +22,15 @@ from ..runs.run import Run, find
 from ..runs.samples import trajectory
 from ..runs.train import OutOfTime, train
 from . import PAPER_PAIR, get, protocol
-from .book import CODED, COMPARED, FEW_STEPS, GUIDED, PARTS, SETTINGS, few_steps, guidances, live_configs, sampler_grid
+from .book import CODED, FEW_STEPS, GUIDED, OTHERS, PARTS, SETTINGS, few_steps, guidances, live_configs, sampler_grid
 from .claimed import EARLY_N, FRESH, is_claimed, places, trainings
 from .cost import PETA
 from .experiment import TRIAL
 from .extractors import extractor, offline_kind
 from .processes import STUDIED
-from .scaling import DISTRIBUTIONS, scaling
+from .scaling import PARTIAL, scaling
+from .shown import of_pair, unseen
 
-OTHERS = (
-    "flow-transformer", "flow-unet", "ddpm-unet", "ddpm-transformer", "ddpm-mlp",
-    "dcgan-minimax", "dcgan-plain", "dcgan-clipped", "dcgan",
-)  # fmt: skip
 # The models that the paper names and does not show, and what is held against them, in order of worth: those before any
 # second seed, and those after the paper's pair has its seeds.
 FIRST = ("r3gan", "sngan", "sagan", "ddpm-hybrid", "autoencoder", "ddpm-latent", "meanflow")
@@ -51,7 +48,6 @@ TRIALS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 EXTRACTORS = ("classifier", "efficientnet", "inception")
-PARTIAL = set(DISTRIBUTIONS["overnight"]) - {"cifar10"}  # looked at beside the whole, in one table alone
 
 
 def study() -> list[Config]:
@@ -135,18 +131,10 @@ def published(run: Run) -> Iterator[str]:
         with files.writing(run.folder / layout.WHOLE) as draft:
             draft.write_text(run.record["finished"], encoding="utf-8")
         first = not run.config.seed
-        kept = (_of_pair(run) and first) or run.config.kind == "autoencoder"  # by whose weights others are drawn
-        folder = publish(run, weights=kept, without=_unseen(run), last_sheet=not first)
+        kept = (of_pair(run) and first) or run.config.kind == "autoencoder"  # by whose weights others are drawn
+        folder = publish(run, weights=kept, without=unseen(run))
         yield f"published {folder}"
         yield from _commit(run, folder)
-
-
-def _unseen(run: Run) -> list[str]:
-    """What no page shows of a run: what is tracked stays small."""
-    name, first = run.config.name, run.config.seed == 0
-    drawn, compared = (*PAPER_PAIR, GUIDED), (*COMPARED, *OTHERS)
-    shown = {layout.SAMPLE_SHEETS: first and name in drawn, layout.NEIGHBOURS: first and name in compared}
-    return [pattern for pattern, seen in shown.items() if not seen]
 
 
 def _published_whole(run: Run) -> bool:
@@ -183,7 +171,7 @@ def complete(run: Run) -> Iterator[str]:
     if run.dataset.is_image and run.config.kind != "autoencoder":  # which makes nothing new
         neighbours_of(run, asked, judges[0], min(known.n_neighbours, asked.n))
         yield f"{run.id}: nearest training images found"
-    if _of_pair(run):  # what either gives back of test images
+    if of_pair(run):  # what either gives back of test images
         restored_of(run, offline[-1])
         yield f"{run.id}: test images restored"
     if run.config.kind == "gan":  # its best snapshot is reported on samples that did not choose it
@@ -204,10 +192,6 @@ def to_score(run: Run, asked: Sampling, early: Sampling) -> list[tuple[Run, Samp
     return [(run, asked, not brief), *((s, early, is_claimed(s) or (brief and s.images == run.images)) for s in ends)]
 
 
-def _of_pair(run: Run) -> bool:
-    return run.config.name in PAPER_PAIR and run.config.dataset not in PARTIAL
-
-
 def _ways(run: Run, asked: Sampling) -> list[Sampling]:
     """The ways of drawing samples that pages compare, each by one n: of the paper's two models, and of a few others."""
     name, early = run.config.name, asked.but(n=min(EARLY_N, asked.n))
@@ -215,7 +199,7 @@ def _ways(run: Run, asked: Sampling) -> list[Sampling]:
         return list(few_steps(name, early).values())
     if name == GUIDED:
         return list(guidances(early).values())
-    if not _of_pair(run) or run.config.seed:
+    if not of_pair(run) or run.config.seed:
         return []
     if run.config.kind == "gan":
         return [early.but(batchnorm=which) for which in ("batch", "running")]

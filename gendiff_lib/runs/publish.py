@@ -19,12 +19,11 @@ READERS: dict[str, Callable[[Path], Any]] = {
 BUDGET = 29 * 2**20  # bytes of everything in runs/: the tracked tree stays under 30 MiB
 
 
-def publish(run: Run, *, weights: bool = False, without: Collection[str] = (), last_sheet: bool = False) -> Path:
+def publish(run: Run, *, weights: bool = False, without: Collection[str] = ()) -> Path:
     """Read the light half of `run` and copy it into runs/; what was published of it before is replaced.
 
-    `without` are patterns of layout.LIGHT that no page shows of this run; `last_sheet` leaves out the contact sheets of
-    earlier snapshots. `weights` adds the last snapshot's in half precision, the averaged ones alone where there are
-    such; those that were published before stay in any case.
+    `without` are patterns of files that no page shows of this run. `weights` adds the last snapshot's in half
+    precision, the averaged ones alone where there are such; those that were published before stay in any case.
     Of a run that is a published one itself, what was made of it here since is added. GendiffError where nothing was,
     for a run that lacks a part, or where runs/ would outgrow its budget.
     """
@@ -34,14 +33,12 @@ def publish(run: Run, *, weights: bool = False, without: Collection[str] = (), l
     files.check_writable(target.parent)
     drafts.sweep(target.parent)
     with drafts.drafting(target) as draft:
-        for pattern in (p for p in layout.LIGHT if p not in without):
-            for path in run.folder.glob(pattern):
-                if path.suffix in READERS:
-                    READERS[path.suffix](path)
-                files.copy(path, draft / path.relative_to(run.folder))
+        for path in _light(run.folder, without):
+            if path.suffix in READERS:
+                READERS[path.suffix](path)
+            files.copy(path, draft / path.relative_to(run.folder))
         record = read_record(draft)
-        if last_sheet:
-            _drop_earlier_sheets(draft, record)
+        _forget_sheets(record, without)
         for seen in map(int, record["snapshots"]):
             _weights(run, draft, record, seen, make=weights and seen == record["images"])
         files.write_json(draft / layout.RECORD, record)
@@ -50,18 +47,24 @@ def publish(run: Run, *, weights: bool = False, without: Collection[str] = (), l
     return target
 
 
-def _drop_earlier_sheets(draft: Path, record: dict[str, Any]) -> None:
+def _light(folder: Path, without: Collection[str]) -> list[Path]:
+    """The files in `folder` that are published, but for those that a pattern of `without` leaves out."""
+    there = (path for pattern in layout.LIGHT for path in folder.glob(pattern))
+    return [path for path in there if not any(path.relative_to(folder).match(p) for p in without)]
+
+
+def _forget_sheets(record: dict[str, Any], without: Collection[str]) -> None:
+    """A record tells of the contact sheets that are published with it, and of no others."""
     for seen, entry in record["snapshots"].items():
-        if int(seen) != record["images"]:
+        if any(layout.sheet(int(seen)).match(pattern) for pattern in without):
             entry.pop("sheet", None)
-            (draft / layout.sheet(int(seen))).unlink(missing_ok=True)
 
 
 def _add(run: Run, without: Collection[str]) -> Path:
     """Copy samples' scores, bits and the like of a published run into its folder, where they are not there yet."""
     made = paths.runs_dir() / run.id
-    patterns = [p for p in layout.LIGHT if p not in (*without, layout.RECORD, layout.HISTORY)]
-    places = {path: run.folder / path.relative_to(made) for pattern in patterns for path in made.glob(pattern)}
+    there = _light(made, (*without, layout.RECORD, layout.HISTORY))
+    places = {path: run.folder / path.relative_to(made) for path in there}
     fresh = {path: target for path, target in places.items() if not target.exists()}
     if not fresh or (made / layout.RECORD).exists():  # beside a record it is a training of its own
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")

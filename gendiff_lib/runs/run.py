@@ -14,7 +14,7 @@ from ..data import load
 from ..data.dataset import Dataset, check_same
 from ..device import default_device, with_threads
 from ..diffusion.config import DiffusionConfig
-from ..errors import ConfigError, GendiffError
+from ..errors import ConfigError, GendiffError, Light
 from ..learner import Learner
 from ..parsing import as_text
 from ..training.build import bridged, evaluations, from_dict, make, resolve, seen_shape
@@ -22,10 +22,6 @@ from ..training.operations import drawing_operations
 from ..versions import outdated
 from . import files, layout
 from .record import images_seen, read_record, stretches
-
-
-class Light(GendiffError):
-    """A published run without its weights cannot make what is asked of it."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,7 @@ class Run:
         """The networks with this snapshot's weights; GendiffError where only the light half of the run is at hand."""
         path = self.folder / layout.weights(self.images)
         if not path.exists():
-            raise self._without_weights()
+            raise self._without("the weights")
         if files.sha256(path) not in (self.snapshot["sha256"], self.snapshot.get("half_sha256")):
             raise files.damaged(path, "its SHA-256 is not the one that the record tells")
         learner = make(self.config, self.shape, len(self.record["classes"]))
@@ -134,8 +130,8 @@ class Run:
             raise files.damaged(path, "its weights are of other networks") from None
         return learner
 
-    def _without_weights(self) -> Light:
-        what = f"the weights of epoch {self.config.epochs:.5g}"
+    def _without(self, what: str) -> Light:
+        what = f"{what} of epoch {self.config.epochs:.5g}"
         if self.published:
             return Light(f"{self.id} is published without {what}: `{self.command}` makes them")
         return Light(f"{self.id} has lost {what}: restore them, or delete {self.folder} and train it anew")
@@ -152,8 +148,14 @@ class Run:
             trained_on = load(self.config.dataset).choose(self.config.n_train, "n_train", "n_train")
             check_same(trained_on, self.record["data"]["digest"], f"run {self.id}")
 
+    def keeps_sheet(self, epochs: float) -> bool:
+        """Whether the contact sheet of that snapshot is there: those that pages show are published."""
+        return (self.folder / layout.sheet(self.images_at(epochs))).exists()
+
     def sheet(self) -> Tensor:
         """The contact sheet of this snapshot, uint8 (3, H, W): the same noise at every epoch."""
+        if self.published and not self.keeps_sheet(self.config.epochs):
+            raise self._without("the contact sheet")
         return files.read_picture(self.folder / layout.sheet(self.images))
 
     def resolve(self, sampling: Sampling) -> Sampling:
@@ -166,8 +168,8 @@ class Run:
 
     def drawing_operations(self, sampling: Sampling) -> int:
         """The operations of drawing a sample; see training.operations."""
-        n_classes = len(self.record["classes"])
-        return drawing_operations(self.config, self._image_shape, n_classes, self.evaluations(sampling))
+        evaluations, classes = self.evaluations(sampling), self.record["classes"]
+        return drawing_operations(self.config, self._image_shape, len(classes), evaluations)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -189,11 +191,9 @@ class Run:
     @staticmethod
     def read(folder: Path) -> "Run":
         """The run in `folder` at its last snapshot; StoreError where its record is damaged."""
-        folder = folder.resolve()
-        record = read_record(folder)
-        last = max(map(int, record["snapshots"]))
+        record = read_record(folder := folder.resolve())
         with files.understanding(folder / layout.RECORD):
-            epochs = float(record["snapshots"][str(last)]["epochs"])
+            epochs = float(record["snapshots"][max(record["snapshots"], key=int)]["epochs"])
             return Run(folder, record, from_dict(record["kind"], record["config"]).but(epochs=epochs))
 
 

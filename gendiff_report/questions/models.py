@@ -112,9 +112,9 @@ class Models:
             raise Missing(f"No nearest training images of {self.pair[side].id} are published yet.") from None
 
     def everyone(self, kind: str) -> list[Run]:
-        """Every training seed of every model of a kind."""
+        """Every training seed of every model of a kind, of those that keep their sheet."""
         runs = [run for run in self.runs.values() if run.config.kind == kind]
-        return [each for run in runs for each in siblings(run.config)]
+        return [each for run in runs for each in siblings(run.config) if each.keeps_sheet(each.config.epochs)]
 
     @property
     def seeds(self) -> int:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import threading
@@ -11,13 +12,14 @@ from gendiff_lib.data.dataset import Dataset, ImageBridge
 from gendiff_lib.diffusion.config import MLPNetwork, UNetNetwork
 from gendiff_lib.evaluation.evaluate import best_snapshot
 from gendiff_lib.experiments import EXPERIMENTS, get, queue
+from gendiff_lib.experiments import shown as shown_module
 from gendiff_lib.experiments.claimed import FRESH
-from gendiff_lib.experiments.cost import at_petaflops, operations, samples_of, training_operations
+from gendiff_lib.experiments.cost import PETA, at_petaflops, operations, samples_of, training_operations
 from gendiff_lib.experiments.experiment import TRIAL, Protocol
 from gendiff_lib.experiments.queue import nothing, work
 from gendiff_lib.gan.config import DCGANNetwork
 from gendiff_lib.progress import Progress
-from gendiff_lib.runs import locks
+from gendiff_lib.runs import layout, locks
 from gendiff_lib.runs.files import read_checkpoint
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import find
@@ -175,6 +177,29 @@ def test_a_finished_run_is_sampled_scored_and_published_with_all_its_snapshots_a
     assert len(drawn) == 4 + (best.images == 128)  # at two n, and two more ways with batch norm
     again = list(work(night, 600.0, queue.published))
     assert [line for line in again if "is there" not in line] == ["nothing is left"]
+
+
+def test_contact_sheets_are_published_where_pages_show_them(night, published, monkeypatch):
+    config = get("dcgan-clipped", "smoke").but(
+        dataset="shapes:16", n_train=64, batch_size=16, epochs=2.0, snapshots=(1.0,), network=night[0].network
+    )
+    run = train(config)
+    own = run.training_operations / PETA
+
+    def shown(run, petaflops, **fields):
+        monkeypatch.setattr(shown_module, "TRIAL", petaflops)
+        seen = dataclasses.replace(run, config=run.config.but(**{"dataset": "cifar10", **fields}))
+        hidden = shown_module.unseen(seen)
+        return [n for n in (64, 128) if not any(layout.sheet(n).match(pattern) for pattern in hidden)]
+
+    assert shown(run, own / 2) == [64, 128]  # after a trial's operations, and the last
+    assert shown(run, own / 10) == [128]
+    assert shown(run, own / 10, dataset="shapes:64") == [64, 128]
+    assert shown(run, own / 10, name="dcgan-32") == [64, 128]
+    assert shown(run, own / 2, name="trial-gan-rates") == [128]
+    assert shown(run, own, name="trial-gan-rates") == []
+    assert shown(run, own / 10, seed=1) == [128]
+    assert shown(run, own, seed=1) == []
 
 
 def test_inception_sees_few_samples_of_what_is_no_longer_than_a_trial(night, monkeypatch):

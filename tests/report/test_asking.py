@@ -5,14 +5,14 @@ import shutil
 import pytest
 
 from gendiff_lib import data, paths
-from gendiff_lib.errors import ConfigError
+from gendiff_lib.errors import ConfigError, Light
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.memorisation import neighbours_of
 from gendiff_lib.experiments import budget
 from gendiff_lib.experiments.budget import TooLong
 from gendiff_lib.experiments.claimed import EARLY_N
 from gendiff_lib.runs.publish import publish
-from gendiff_lib.runs.run import Light, find
+from gendiff_lib.runs.run import find
 from gendiff_lib.runs.samples import sample, trajectory
 from gendiff_lib.runs.train import train
 from gendiff_report import asking, results

@@ -7,12 +7,13 @@ import pytest
 
 from gendiff_lib import versions
 from gendiff_lib.cli import main
+from gendiff_lib.errors import Light
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.evaluation.points import evaluate_points
 from gendiff_lib.experiments.extractors import OFFLINE
 from gendiff_lib.runs.publish import publish
-from gendiff_lib.runs.run import Light, find
+from gendiff_lib.runs.run import find
 from gendiff_report import asking, results, tables
 from gendiff_report.asking import Asking
 from gendiff_report.tables import paper

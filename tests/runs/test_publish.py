@@ -5,7 +5,7 @@ import torch
 
 from gendiff_lib import paths as paths_module
 from gendiff_lib.config import Sampling
-from gendiff_lib.errors import GendiffError
+from gendiff_lib.errors import GendiffError, Light
 from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.memorisation import neighbours_of
@@ -64,11 +64,15 @@ def test_half_precision_weights_draw_nearly_the_same(published):
     assert not (light.folder / "samples").exists()  # what is made later never goes into the published folder
 
 
-def test_of_another_seed_the_last_contact_sheet_alone_is_published(published):
+def test_a_contact_sheet_that_no_page_shows_is_not_published(published):
     run = train(CONFIG.but(seed=7, epochs=2, snapshots=(1, 2)))
-    light = Run.read(publish.publish(run, last_sheet=True))
+    light = Run.read(publish.publish(run, without=[str(layout.sheet(run.at(1).images))]))
     assert [p.name for p in (light.folder / layout.SHEETS).iterdir()] == [layout.sheet(run.images).name]
     assert ["sheet" in entry for entry in light.record["snapshots"].values()] == [False, True]
+    assert [light.keeps_sheet(epochs) for epochs in light.epochs] == [False, True]
+    with pytest.raises(Light, match=r"is published without the contact sheet of epoch 1: `gendiff train .* --again`"):
+        light.at(1).sheet()
+    assert light.sheet().shape == run.sheet().shape
     assert len(list((run.folder / layout.SHEETS).iterdir())) == 2  # the run itself keeps both
 
 
