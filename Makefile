@@ -132,8 +132,9 @@ serve: $(STAMP) ## Serve the built book to this machine
 lab: $(LAB) ## Open the notebooks in JupyterLab, which is installed for it
 	@"$(PY)" -m jupyterlab notebooks
 
+# Files of tests go to whichever process is free, in the order of tests/conftest.py.
 test: $(STAMP) ## Run the tests, one process a core
-	@"$(PY)" -m pytest -q $(SPREAD)
+	@"$(PY)" -m pytest -q $(SPREAD) --no-loadscope-reorder
 
 test-browser: $(BROWSER) ## Test the built book in a real browser (needs Chromium)
 	@"$(PY)" -m pytest -q $(SPREAD) --dist loadgroup tests/browser --ignore tests/browser/test_twice.py

@@ -7,7 +7,17 @@ from gendiff_lib import paths
 from gendiff_lib.diffusion.config import ConvNetwork, DiffusionConfig, MLPNetwork
 from gendiff_lib.experiments import extractors
 from gendiff_lib.gan.config import DCGANNetwork, GANConfig
-from gendiff_lib.runs.run import find
+from gendiff_lib.runs import train as recorder
+
+# Files of tests that take long, the longest first: a process that began one last would end long after all others.
+LONGEST = (
+    "test_notebooks", "test_benchmarks", "test_cli", "test_score_tables", "test_distributed", "test_survival",
+    "test_questions", "test_engine", "test_claims", "test_train", "test_queue", "test_preparing", "test_inception",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def pytest_addoption(parser):
@@ -38,11 +48,11 @@ def _one_training_of_a_classifier(_private_folders, _classifiers, monkeypatch):
 
     def trained(config):
         kept = _classifiers / f"{config.digest}-{config.epochs:g}"
-        if config.dataset != "shapes" or find(config):
+        if config.dataset != "shapes" or recorder.find(config):  # which a test may have replaced
             return train(config)
         if kept.exists():
             shutil.copytree(kept, paths.runs_dir() / f"{config.name}-{config.digest}")
-            return find(config)
+            return recorder.find(config)
         run = train(config)
         shutil.copytree(run.folder, kept)
         return run

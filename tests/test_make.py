@@ -129,7 +129,7 @@ def test_a_tilde_in_venv_is_the_users_home(made):
         (["lab"], "-m jupyterlab notebooks"),
         (["hooks"], "-m pre_commit install"),
         (["bench"], "-m benchmarks speed"),
-        (["test"], "-m pytest -q -n logical --dist loadfile"),
+        (["test"], "-m pytest -q -n logical --dist loadfile --no-loadscope-reorder"),
     ],
 )  # fmt: skip
 def test_targets_hand_their_words_on_as_they_are(words, given, made):
