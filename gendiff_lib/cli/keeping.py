@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..evaluation.weights import INCEPTION_FEATURES, fetch
 from ..experiments.book import book_configs
 from ..experiments.reals import publish_real
-from ..runs import layout
+from ..runs import handover, layout
 from ..runs.prune import KINDS, found, prune, size
 from ..runs.publish import publish
 from ..runs.run import all_runs, find
@@ -28,14 +28,21 @@ def fetch_command(args: argparse.Namespace) -> None:
     RUNS,
     *SIZE,
     flag("--real", "what pages show of real images, of --dataset"),
+    flag("--begun", "trainings that were interrupted, so that another machine goes on with them"),
     flag("--weights", "with fp16 weights of the last snapshot"),
 )
 def publish_command(args: argparse.Namespace) -> None:
     """Copy the light half of runs into runs/, which is tracked."""
-    if args.real == bool(args.runs):
-        raise ConfigError("name runs, or give --real for the sheets of real images: `gendiff runs` shows the runs")
+    if args.real + args.begun + bool(args.runs) != 1:
+        raise ConfigError(
+            "name runs, or give --real for the sheets of real images, or --begun for interrupted trainings: "
+            "`gendiff runs` shows the runs"
+        )
     if args.real:
         print(f"published {publish_real(args.dataset or 'cifar10')}")
+    for folder in handover.interrupted() if args.begun else ():
+        there = handover.hand_over(folder)
+        print(f"published {there} ({size(there) / 2**20:.2f} MiB)")
     for run in [run_of(word, args) for word in args.runs]:  # refuses a wrong word before anything is published
         folder = publish(run, weights=args.weights)
         print(f"published {folder} ({size(folder) / 2**20:.2f} MiB)")

@@ -16,7 +16,7 @@ from ..evaluation.bits import bits_of
 from ..evaluation.evaluate import best_snapshot, evaluate
 from ..evaluation.memorisation import neighbours_of
 from ..evaluation.restoration import restored_of
-from ..runs import files, layout, locks
+from ..runs import files, handover, layout, locks
 from ..runs.publish import publish
 from ..runs.run import Run, find
 from ..runs.samples import trajectory
@@ -134,7 +134,7 @@ def published(run: Run) -> Iterator[str]:
         kept = (of_pair(run) and first) or run.config.kind == "autoencoder"  # by whose weights others are drawn
         folder = publish(run, weights=kept, without=unseen(run))
         yield f"published {folder}"
-        yield from _commit(run, folder)
+        yield from _commit(run, folder, handover.forget(run.config))
 
 
 def _published_whole(run: Run) -> bool:
@@ -222,13 +222,16 @@ def _at_hand(name: str, run: Run) -> Any:
     return None
 
 
-def _commit(run: Run, folder: Path) -> Iterator[str]:
-    """Commit the published folder where it is in a checkout."""
+def _commit(run: Run, folder: Path, gone: Sequence[Path]) -> Iterator[str]:
+    """Commit the published folder, and that others are gone, where they are in a checkout."""
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", "-C", str(folder.parent), *words], capture_output=True, text=True)
+
     words = f"Publish {run.config.name}, {run.config.epochs:.4g} epochs, seed {run.config.seed}"
-    commands = (["add", "--", str(folder)], ["commit", "--quiet", "-m", words, "--", str(folder)])
-    for command in commands:
-        done = subprocess.run(["git", "-C", str(folder.parent), *command], capture_output=True, text=True)
-        if done.returncode:
+    changed = [str(folder), *(str(path) for path in gone if git("ls-files", "--", str(path)).stdout)]
+    for command in (["add", "--", *changed], ["commit", "--quiet", "-m", words, "--", *changed]):
+        if (done := git(*command)).returncode:
             yield f"not committed: {(done.stderr or done.stdout).strip().splitlines()[-1]}"
             return
     yield f"committed: {words}"

@@ -46,7 +46,7 @@ def size(path: Path) -> int:
 def prune(kind: str) -> Iterator[tuple[Path, int]]:
     """Remove what is found of a kind, less what a process is at work on; yields each path with its bytes."""
     for path in found(kind):
-        with suppress(locks.Busy), locks.lock(_lock_of(kind, path), f"working on {path}", wait=False):
+        with suppress(locks.Busy), locks.lock(lock_of(kind, path), f"working on {path}", wait=False):
             freed = size(path)
             try:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -56,7 +56,7 @@ def prune(kind: str) -> Iterator[tuple[Path, int]]:
             yield path, freed
 
 
-def _lock_of(kind: str, path: Path) -> str:
+def lock_of(kind: str, path: Path) -> str:
     """The lock that whoever writes there holds."""
     if kind == "samples":
         images, _, sampling = path.parent.name.partition("-")

@@ -70,7 +70,7 @@ def _add(run: Run, without: Collection[str]) -> Path:
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
     for path in fresh:
         READERS[path.suffix](path)
-    _check_budget(run, sum(path.stat().st_size for path in fresh) + size(run.folder.parent))
+    check_budget(run.id, sum(path.stat().st_size for path in fresh) + size(run.folder.parent))
     for path, target in fresh.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         files.copy(path, target)
@@ -119,14 +119,16 @@ def _check(run: Run, draft: Path, record: dict[str, Any]) -> None:
 
 
 def _weigh(run: Run, draft: Path) -> None:
-    """See _check_budget: what was published of it before does not count."""
-    _check_budget(run, size(draft) + sum(size(p) for p in draft.parent.iterdir() if p.name not in (run.id, draft.name)))
+    """See check_budget: what was published of it before does not count."""
+    check_budget(
+        run.id, size(draft) + sum(size(p) for p in draft.parent.iterdir() if p.name not in (run.id, draft.name))
+    )
 
 
-def _check_budget(run: Run, total: int) -> None:
+def check_budget(what: str, total: int) -> None:
     """GendiffError where runs/ would hold so many bytes, more than its budget."""
     if total > BUDGET:
         raise GendiffError(
-            f"runs/ would hold {total / 2**20:.1f} MiB with {run.id}, more than {BUDGET / 2**20:.0f}: "
+            f"runs/ would hold {total / 2**20:.1f} MiB with {what}, more than {BUDGET / 2**20:.0f}: "
             "publish it without weights, or take an older run out"
         )

@@ -24,7 +24,7 @@ from ..training.build import build, images_at, start, training_data
 from ..training.engine import accelerate, engine_for, fitting_threads
 from ..training.loop import check_losses, fit
 from ..training.operations import encoding_operations
-from . import drafts, files, layout, locks
+from . import drafts, files, handover, layout, locks
 from .claims import Claim
 from .merge import merge
 from .record import images_in
@@ -105,6 +105,7 @@ class _Training:
 
     def run(self, deadline: Deadline) -> Run:
         """Train to the end and return the finished run."""
+        ranks.lead(lambda: handover.take_up(self.hidden, self.target))
         ranks.lead(lambda: self.hidden.mkdir(parents=True, exist_ok=True))
         self._resume()
         if self.progress.images < self.target:
