@@ -117,12 +117,14 @@ def crossings(several: Curves) -> list[tuple[float, str]]:
     """Who leads, and from which petaFLOP on: the first entry tells the start, each other one a crossing.
 
     A side's standing is the best that any of its models has reached by so many operations, between snapshots on the
-    straight line over the logarithm of operations that is drawn. It begins where both sides have a snapshot.
+    straight line over the logarithm of operations that is drawn. It begins where both sides have a snapshot; those of
+    equal operations, which differ by a part of a batch, are all there.
     """
     sides = {side: [c for c in several.values() if c[0].side == side] for side in SIDES.values()}
     if not all(sides.values()):
         return []
     low = max(min(c[0].petaflop for c in side) for side in sides.values())
+    low = max(x for c in several.values() if (x := c[0].petaflop) < 1.01 * low)
     places = sorted({low, *(p.petaflop for c in several.values() for p in c if p.petaflop > low)})
     fine = [low, *(x for a, b in itertools.pairwise(places) for x in _between(a, b))]
     leaders = [(x, min(sides, key=lambda side: min(_best(curve, x) for curve in sides[side]))) for x in fine]

@@ -38,6 +38,12 @@ def test_a_side_keeps_what_it_has_reached_though_its_training_ended():
     assert [leader for _, leader in compute.crossings(worse)] == ["GAN"]  # its best snapshot is kept
 
 
+def test_snapshots_of_equal_operations_are_there_together_though_batches_differ():
+    first = curve("g", "gan", (1, 15), (4, 15)) | curve("d", "diffusion", (0.999, 20), (4, 20))
+    assert compute.crossings(first | curve("e", "diffusion", (1.001, 10), (4, 10))) == [(1.001, "diffusion")]
+    assert compute.crossings(first | curve("e", "diffusion", (2, 10), (4, 10))) == [(1, "GAN"), (2, "diffusion")]
+
+
 def test_one_side_alone_leads_nobody():
     assert compute.crossings(curve("g", "gan", (1, 30))) == []
     assert compute.led(curve("g", "gan", (1, 30))) == "One side alone is here, so nobody leads."
