@@ -1,10 +1,11 @@
 """What is made of evidence: a verdict with its reason and its numbers, and the comparisons that verdicts rest on."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gendiff_lib.evaluation.scores import Scores
-from gendiff_lib.evaluation.uncertainty import Estimate, differ, estimate
+from gendiff_lib.evaluation.uncertainty import Estimate, differ, estimate, noise
 from gendiff_lib.runs.run import Run
 
 from ..number import Number, merged, score_number, spanned
@@ -24,6 +25,24 @@ class Ruling(NamedTuple):
     ours: tuple[tuple[str, Number], ...] = ()
 
 
+class Comparison(NamedTuple):
+    """Which of two values is greater, and how far apart they are, against how far chance may take them (one level)."""
+
+    sign: int  # 1 where the first is greater beyond the noise, -1 where the second is, else 0
+    apart: float
+    noise: float  # NaN where it is unknown
+
+    def __neg__(self) -> "Comparison":
+        return self._replace(sign=-self.sign)
+
+    @property
+    def told(self) -> str:
+        """Both in words."""
+        if math.isnan(self.noise):
+            return ""
+        return f" ({self.apart:.3g} apart, where chance may give {self.noise:.3g})"
+
+
 def united(rulings: Mapping[str | None, Ruling]) -> Ruling:
     """The one verdict of several extractors; where they differ, it is inconclusive. Numbers say whose they are."""
     if len(rulings) == 1:
@@ -35,14 +54,16 @@ def united(rulings: Mapping[str | None, Ruling]) -> Ruling:
     return Ruling(verdicts.pop() if len(verdicts) == 1 else INCONCLUSIVE, why, ours)
 
 
-def lead(one: Sequence[Scores], other: Sequence[Scores], name: str) -> int:
-    """1 where the first is better by the value `name` beyond the noise, -1 where the second is, else 0."""
-    sign = exceeds(one, other, name)
-    return sign if name in HIGHER_IS_BETTER else -sign
+def lead(one: Sequence[Scores], other: Sequence[Scores], name: str) -> Comparison:
+    """Its sign is 1 where the first is better by the value `name` beyond the noise, -1 where the second is, else 0."""
+    found = exceeds(one, other, name)
+    return found if name in HIGHER_IS_BETTER else -found
 
 
-def exceeds(one: Sequence[Scores], other: Sequence[Scores], name: str = "frechet_distance", factor: float = 1.0) -> int:
-    """1 where a value is more than `factor` times the other beyond the noise, -1 where it is less, else 0.
+def exceeds(
+    one: Sequence[Scores], other: Sequence[Scores], name: str = "frechet_distance", factor: float = 1.0
+) -> Comparison:
+    """Its sign is 1 where a value is more than `factor` times the other beyond the noise, -1 where it is less, else 0.
 
     ScoreError where the two were scored by unlike protocols.
     """
@@ -51,11 +72,10 @@ def exceeds(one: Sequence[Scores], other: Sequence[Scores], name: str = "frechet
     return compared(estimate(one, name), b._replace(mean=b.mean * factor, std=b.std * factor, error=b.error * factor))
 
 
-def compared(a: Estimate, b: Estimate) -> int:
-    """1 where the first is greater beyond the noise, -1 where the second is, else 0."""
-    if not differ(a, b):
-        return 0
-    return 1 if a.mean > b.mean else -1
+def compared(a: Estimate, b: Estimate) -> Comparison:
+    """Its sign is 1 where the first is greater beyond the noise, -1 where the second is, else 0."""
+    sign = (1 if a.mean > b.mean else -1) if differ(a, b) else 0
+    return Comparison(sign, abs(a.mean - b.mean), noise(a, b))
 
 
 def exactly(value: float) -> Estimate:
@@ -63,11 +83,13 @@ def exactly(value: float) -> Estimate:
     return Estimate(value, 0.0, 1, "print", 0.0, 1)
 
 
-def ruled(signs: Mapping[str, int], ours: Sequence[tuple[str, Number]]) -> Ruling:
+def ruled(parts: Mapping[str, Comparison | int], ours: Sequence[tuple[str, Number]]) -> Ruling:
     """Replicated where all parts of a claim hold beyond the noise; not where the opposite of one does."""
     said = {1: "holds beyond the noise", 0: "is inside the noise", -1: "is the other way round, beyond the noise"}
-    why = "; ".join(f"{part} {said[sign]}" for part, sign in signs.items()) + "."
-    verdict = NOT_REPLICATED if min(signs.values()) < 0 else REPLICATED if min(signs.values()) > 0 else INCONCLUSIVE
+    found = {part: c if isinstance(c, Comparison) else Comparison(c, math.nan, math.nan) for part, c in parts.items()}
+    why = "; ".join(f"{part} {said[c.sign]}{c.told}" for part, c in found.items()) + "."
+    least = min(c.sign for c in found.values())
+    verdict = NOT_REPLICATED if least < 0 else REPLICATED if least > 0 else INCONCLUSIVE
     return Ruling(verdict, why[0].upper() + why[1:], tuple(ours))
 
 

@@ -81,7 +81,7 @@ def steadier(models: Models) -> Ruling:
     shown = [(f"greatest rise of the distance, {side}", _rise(rises[side], run)) for side, run in models.pair.items()]
     if not all(rises.values()):
         return Ruling(INCONCLUSIVE, "Not both keep two scored snapshots of their last quarter.", tuple(shown))
-    worse = {side: any(exceeds(b, a) > 0 for a, b in some) for side, some in rises.items()}
+    worse = {side: any(exceeds(b, a).sign > 0 for a, b in some) for side, some in rises.items()}
     told = {side: "rises beyond the noise" if up else "does not rise beyond it" for side, up in worse.items()}
     counts = " and ".join(str(len(several)) for several in late.values())
     why = (

@@ -5,6 +5,7 @@ import pytest
 
 from gendiff_lib import paths, versions
 from gendiff_lib.evaluation.evaluate import evaluate
+from gendiff_lib.evaluation.uncertainty import estimate, noise
 from gendiff_lib.experiments import EXPERIMENTS, claimed, get, protocol
 from gendiff_lib.experiments.claimed import EARLY_N, ENOUGH, FRESH, ROLES, SIZES, Place, is_claimed, places, trainings
 from gendiff_lib.experiments.extractors import offline
@@ -15,7 +16,16 @@ from gendiff_lib.runs.train import train
 from gendiff_report.claims import evidence as records
 from gendiff_report.claims import ruling
 from gendiff_report.claims.evidence import Missing, Recorded
-from gendiff_report.claims.ruling import INCONCLUSIVE, NOT_REACHED, NOT_REPLICATED, REPLICATED
+from gendiff_report.claims.ruling import (
+    INCONCLUSIVE,
+    NOT_REACHED,
+    NOT_REPLICATED,
+    REPLICATED,
+    compared,
+    exactly,
+    exceeds,
+    ruled,
+)
 from gendiff_report.claims.stated import CLAIMS, CLASSIFIER, SPACES, Claim, audit
 from tests.evaluation.test_metrics import gaussian, scored
 
@@ -224,8 +234,30 @@ def test_numbers_behind_a_verdict_open_to_their_runs():
 
 def test_the_reason_names_the_parts_of_a_claim():
     found = CLAIMS[0].judge(Found(PAIR | {"diffusion": scores(5, recall=0.3)}))
-    why = "lower fd holds beyond the noise; higher recall is the other way round, beyond the noise."
+    pair, names = (PAIR["GAN"], scores(5, recall=0.3)), ("frechet_distance", "recall")
+    fd, recall = (noise(*(estimate(s, name) for s in pair)) for name in names)
+    why = (
+        f"lower fd holds beyond the noise (5 apart, where chance may give {fd:.3g}); higher recall is the other way "
+        f"round, beyond the noise (0.2 apart, where chance may give {recall:.3g})."
+    )
     assert found.why == f"By inception: {why} By efficientnet: {why}"
+
+
+def test_a_large_difference_that_is_inside_the_noise_says_how_much_chance_may_give():
+    """Of three seeds the errors are little known: where one side's differ and the other's do not, it takes much."""
+    wide, narrow = (
+        [dataclasses.replace(one, frechet_distance=float(fd)) for one, fd in zip(scores(), fds, strict=True)]
+        for fds in ((747, 784, 821), (1090, 1093, 1097))
+    )
+    may = noise(estimate(wide, "frechet_distance"), estimate(narrow, "frechet_distance"))
+    found = ruled({"higher fd": exceeds(narrow, wide)}, [])
+    assert found == (INCONCLUSIVE, f"Higher fd is inside the noise (309 apart, where chance may give {may:.3g}).", ())
+    assert 309 < may < 500
+
+
+def test_what_chance_may_give_is_not_told_where_it_is_unknown():
+    one = exactly(3.0)
+    assert ruled({"less": -compared(one, one._replace(error=float("nan")))}, []).why == "Less is inside the noise."
 
 
 @pytest.mark.parametrize("change", [{"n_fake": 2048}, {"extractor_digest": "another"}, {"n_real": 10}])

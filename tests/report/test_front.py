@@ -125,7 +125,7 @@ def test_every_claim_has_a_square_in_each_size_and_its_block():
         assert f'<h3 id="claim-{claim.number}">' in blocks
     assert squares.count('class="replicated"') == 1  # the third, at the paper's size
     assert "at overnight size" in squares
-    assert "✓ replicated</strong>. By inception: twice the fd holds beyond the noise. By efficientnet: twice" in blocks
+    assert "✓ replicated</strong>. By inception: twice the fd holds beyond the noise (" in blocks
     assert blocks.count("… budget not reached</strong>") == 23
     assert '<a href="../data/runs/r-0.json">r-0</a>' in blocks
 
