@@ -147,7 +147,7 @@ def _open(seeds: int, preset: str) -> str:
     """What this answer does not tell."""
     one = "there is one training seed each, so this speaks of two runs, not of two methods; " if seeds == 1 else ""
     missing = [name for name in COMPARED if find(get(name, preset, snapshots=()), published=True) is None]
-    training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} still in training" if missing else ""
+    training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not published yet" if missing else ""
     return (
         f"<strong>Still open:</strong> {one}their networks are narrower than the paper's ({_narrower(preset)}), "
         "and at the paper's own size nothing is decided; and a fraction of a petaFLOP says nothing of where either "

@@ -124,7 +124,7 @@ class Asking:
         """How far a run is that is not there at these epochs, and what would train it here."""
         epochs = epochs_there(config)
         if self.preset in READ and not (epochs and self.epochs):  # none is there, or a shorter one, such as a trial
-            return "still in training"
+            return "not published yet"
         if not epochs:
             return f"not trained in a book of this size (`{self._trains(config)}` does)"
         told = ", ".join(f"{e:.6g}" for e in epochs)

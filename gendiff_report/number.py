@@ -126,7 +126,7 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
         "training seeds": several("training_seed"),
         "training s": seconds("training_seconds"),
         "training TFLOP": f"{work / 1e12:.4g}" if work else "none",
-        "trained on": several("training_device"),
+        "trained on": re.sub(r"\b1 threads", "1 thread", several("training_device")),  # as older records have it
         "trained at commit": several("training_commit"),
         "weights": several("weights"),
         "sampler": several("sampler"),

@@ -15,12 +15,13 @@ from gendiff_lib.experiments.cost import operations_before, training_operations
 from gendiff_lib.experiments.queue import complete, study
 from gendiff_lib.networks.autoencoder import ConvAutoencoder
 from gendiff_lib.progress import Progress
-from gendiff_lib.runs import layout
+from gendiff_lib.runs import files, layout
+from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.replay import replay
 from gendiff_lib.runs.run import Run, find, needed
 from gendiff_lib.runs.samples import sample
-from gendiff_lib.runs.train import train
+from gendiff_lib.runs.train import OutOfTime, train
 from gendiff_lib.streams import stream
 from gendiff_lib.training.build import bridged, build, make, resolve, training_data
 
@@ -157,6 +158,18 @@ def test_a_model_on_latents_trains_what_it_needs_and_counts_it(latent):
     assert operations_before(latent) > first.training_operations == training_operations(latent.needs)
     assert run.snapshot["seconds"] > first.snapshot["seconds"]
     assert replay(run).verdict == replay(first).verdict == "bit-equal"
+
+
+def test_it_goes_on_over_the_autoencoder_that_it_began_with_and_no_other(coder, latent):
+    """As on another machine, which has trained the autoencoder anew, and whose processor rounds otherwise."""
+    first, looks = train(coder), iter([math.inf] * 2)
+    with pytest.raises(OutOfTime):
+        train(latent, lambda: next(looks, 0.0))
+    record = files.read_json(first.folder / layout.RECORD)
+    record["snapshots"][str(first.images)]["sha256"] = "0" * 64
+    files.write_json(first.folder / layout.RECORD, record)
+    with pytest.raises(StoreError, match=f"it is of other weights of {first.id} than are here"):
+        train(latent)
 
 
 def test_its_samples_are_images_whose_statistics_are_those_of_the_decoders_reconstructions(latent):

@@ -233,7 +233,7 @@ def test_a_published_snapshot_answers_in_a_fresh_clone_without_data_or_training(
     assert told == ""
     shown = str([c.get("outputs") for c in cells])
     assert cells[1].source.startswith("**Finding.** ")
-    assert re.search(r"dcgan: (still in training|there at epochs .*?), so left out of this page\.", shown)
+    assert re.search(r"dcgan: (not published yet|there at epochs .*?), so left out of this page\.", shown)
     assert not list((tmp_path / "runs").glob("[!.]*"))
 
 

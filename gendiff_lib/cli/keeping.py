@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from .. import paths
 from ..cluster.record import Record, records
 from ..cluster.slurm import queue as slurm_queue
-from ..errors import ConfigError
+from ..errors import ConfigError, GendiffError
 from ..evaluation.weights import INCEPTION_FEATURES, fetch
 from ..experiments.book import book_configs
 from ..experiments.reals import publish_real
-from ..runs import handover, layout
+from ..runs import handover, layout, locks
 from ..runs.prune import KINDS, found, prune, size
 from ..runs.publish import publish
 from ..runs.run import all_runs, find
@@ -35,17 +35,34 @@ def publish_command(args: argparse.Namespace) -> None:
     """Copy the light half of runs into runs/, which is tracked."""
     if args.real + args.begun + bool(args.runs) != 1:
         raise ConfigError(
-            "name runs, or give --real for the sheets of real images, or --begun for interrupted trainings: "
+            "name runs, or give one of --real for the sheets of real images and --begun for interrupted trainings: "
             "`gendiff runs` shows the runs"
         )
     if args.real:
         print(f"published {publish_real(args.dataset or 'cifar10')}")
-    for folder in handover.interrupted() if args.begun else ():
-        there = handover.hand_over(folder)
-        print(f"published {there} ({size(there) / 2**20:.2f} MiB)")
+    if args.begun:
+        _hand_over()
     for run in [run_of(word, args) for word in args.runs]:  # refuses a wrong word before anything is published
         folder = publish(run, weights=args.weights)
         print(f"published {folder} ({size(folder) / 2**20:.2f} MiB)")
+
+
+def _hand_over() -> None:
+    """Every training that no process is at work on; one that cannot be handed over keeps back no other."""
+    failed, folders = [], handover.interrupted()
+    for folder in folders:
+        try:
+            there = handover.hand_over(folder)
+        except locks.Busy as busy:
+            print(f"left out, since {busy}")
+        except GendiffError as error:
+            failed.append(str(error))
+        else:
+            print(f"published {there} ({size(there) / 2**20:.2f} MiB)")
+    if failed:
+        raise GendiffError("; ".join(failed))
+    if not folders:
+        print("no training was interrupted here")
 
 
 @command(*SIZE)
@@ -59,8 +76,9 @@ def runs_command(args: argparse.Namespace) -> None:
         rows.append((run.id, epochs, state, seconds, mib, run.record["device"]))
     for config in book_configs(args.preset, dataset=args.dataset):
         if find(config) is None:
-            begun = (paths.runs_dir() / layout.training(config.digest)).exists()
-            state, epochs = "begun" if begun else "missing", f"{config.epochs:.4g}"
+            places = {"begun": paths.runs_dir(), "handed over": paths.published_dir()}
+            begun = (state for state, place in places.items() if (place / layout.training(config.digest)).exists())
+            state, epochs = next(begun, "missing"), f"{config.epochs:.4g}"
             rows.append((f"{config.name}-{config.digest}", epochs, state, "", "", ""))
     print_table(rows)
     if jobs := records():

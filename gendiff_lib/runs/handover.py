@@ -5,6 +5,7 @@ The folder of an interrupted training, its checkpoint and the snapshots so far, 
 """
 
 import shutil
+import sys
 from pathlib import Path
 
 from .. import paths
@@ -40,7 +41,9 @@ def hand_over(folder: Path) -> Path:
 def take_up(folder: Path, most: int) -> None:
     """Bring what was handed over into the folder of a training, if it is further on, by at most so many images."""
     there = paths.published_dir() / folder.name
-    if images_in(folder / layout.CHECKPOINT) < images_in(there / layout.CHECKPOINT) <= most:
+    seen = images_in(there / layout.CHECKPOINT)
+    if images_in(folder / layout.CHECKPOINT) < seen <= most:
+        print(f"going on from {seen:,} images, handed over in {there}", file=sys.stderr)
         with drafts.drafting(folder) as draft:
             shutil.copytree(there, draft)
 

@@ -161,6 +161,9 @@ class _Training:
         if digest != self.config.digest:
             raise files.damaged(path, "it is of another training")
         check_same(self.dataset, data, f"the interrupted training of {self.config.name}")
+        needs, here = record.get("needs") or {}, self.record.get("needs") or {}
+        if needs.get("sha256") != here.get("sha256"):
+            raise files.damaged(path, f"it is of other weights of {here['run']} than are here")
         try:
             check_state(state)  # before anything is taken over
             self.learner.load_state_dict(state["learner"])

@@ -10,7 +10,7 @@ from gendiff_lib.runs.run import Run
 
 from ..number import Number, merged, score_number, spanned
 from ..provenance import training_protocol
-from ..tables.rows import HIGHER_IS_BETTER, check_alike
+from ..tables.rows import HIGHER_IS_BETTER, apart_in_words, check_alike
 
 REPLICATED, NOT_REPLICATED, INCONCLUSIVE = "replicated", "not replicated", "inconclusive"
 NOT_REACHED = "budget not reached"  # what a rule needs is not there
@@ -38,9 +38,7 @@ class Comparison(NamedTuple):
     @property
     def told(self) -> str:
         """Both in words."""
-        if math.isnan(self.noise):
-            return ""
-        return f" ({self.apart:.3g} apart, where chance may give {self.noise:.3g})"
+        return apart_in_words(self.apart, self.noise)
 
 
 def united(rulings: Mapping[str | None, Ruling]) -> Ruling:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gendiff_lib.gan.collapse import PATIENCE, Collapse, collapsed
+from gendiff_lib.gan.collapse import MOST, PATIENCE, Collapse, collapsed
 from gendiff_lib.runs.run import Run
 
 from ..exhibit import Exhibit
@@ -19,9 +19,10 @@ def collapse(runs: Mapping[str, Run]) -> Exhibit[dict[str, Collapse | None]]:
     found = {label: collapsed(run.history) for label, run in runs.items()}
     rows = [{"model": label, "verdict": said(found[label], run), **_end(run)} for label, run in runs.items()]
     caption = (
-        f"A run has collapsed where most rows of its history over {PATIENCE:,} batches show a sign that the method's "
-        "page defines. Beside it, means over the last rows: how unlike images of a fixed batch are, of what share of "
-        "real images and of fakes the discriminator is right, and the norm of the generator's gradient."
+        f"A run has collapsed where {MOST:.0%} of the rows of its history over {PATIENCE:,} batches show the same one "
+        "of the signs that the method's page defines. Beside it, means over the last rows: how unlike images of a "
+        "fixed batch are, of what share of real images and of fakes the discriminator is right, and the norm of the "
+        "generator's gradient, before it is clipped where it is."
     )
     return Exhibit(filed(rows, caption), found)
 

@@ -1,6 +1,7 @@
 """Rows that show scores: made from `Scores` alone, so that no number loses its protocol."""
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -102,19 +103,37 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
 
 def ranked(found: Mapping[str, Scores], name: str) -> str:
     """A sentence: the lowest and the highest of a value by model, and whether the lowest is beyond the noise."""
+    if not found:
+        return "There is nothing to compare yet."
     order = sorted(found, key=lambda label: getattr(found[label], name))
     told = [f"{value(found[label], name)} of {html.escape(label)}" for label in order]
     title = found[order[0]].labels[name]
     if len(order) == 1:
         return f"There is one {title}: {told[0]}."
-    apart = told_apart(found[order[0]], found[order[1]], name)
+    two = found[order[0]], found[order[1]]
+    apart = told_apart(*two, name) + _samplers(*two)
     worst = f" The highest is {told[-1]}." if len(order) > 2 else ""
     return f"The lowest {title} is {told[0]}, then {told[1]}, which is {apart}.{worst}"
 
 
 def told_apart(a: Scores, b: Scores, name: str) -> str:
     """What may be said of the difference of a value between two sets of samples."""
-    return "beyond the noise" if differ(estimate([a], name), estimate([b], name)) else "inside the noise"
+    one, other = estimate([a], name), estimate([b], name)
+    told = "beyond the noise" if differ(one, other) else "inside the noise"
+    return told + apart_in_words(abs(one.mean - other.mean), noise(one, other))
+
+
+def apart_in_words(apart: float, by_chance: float) -> str:
+    """How far two values are apart, and how far chance may take them; nothing where that is unknown."""
+    return "" if math.isnan(by_chance) else f" ({apart:.3g} apart, where chance may give {by_chance:.3g})"
+
+
+def _samplers(a: Scores, b: Scores) -> str:
+    """The samplers of two diffusion models, where they are not one: that moves a value too."""
+    one, other = ((s.made.get("sampler"), s.made.get("n_steps")) for s in (a, b))
+    if one == other or "generator" in (one[0], other[0]):
+        return ""
+    return ", by unlike samplers: " + " and ".join(f"{name} in {steps}" for name, steps in (one, other))
 
 
 def protocol_row(label: str, scores: Sequence[Scores]) -> dict[str, Any]:

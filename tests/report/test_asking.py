@@ -115,7 +115,7 @@ def test_a_published_run_is_answered_by_its_snapshot_without_data_or_training(fr
     assert {found.dataset for found in results.validations(asked).values()} == {"cifar10"}
     assert list(asked.train_several("dcgan", "dcgan-32")) == ["dcgan-32"]
     text = Page(asked)._repr_html_()
-    assert re.search(r"dcgan: (still in training|there at epochs .*), so left out of this page\.", text)
+    assert re.search(r"dcgan: (not published yet|there at epochs .*), so left out of this page\.", text)
     assert not list(fresh_clone.glob("[!.]*"))
 
 

@@ -1,3 +1,6 @@
+import dataclasses
+import re
+
 import pytest
 
 from gendiff_lib.gan.collapse import Collapse
@@ -7,6 +10,7 @@ from gendiff_report.asking import Asking
 from gendiff_report.equal import at_equal_operations, tried
 from gendiff_report.figures import plots
 from gendiff_report.verdict import said
+from tests.evaluation.test_metrics import gaussian, scored
 
 
 @pytest.fixture
@@ -88,6 +92,19 @@ def test_ranks_are_told_with_their_noise():
     order = sorted(found, key=lambda name: found[name].frechet_distance)
     sentence = tables.ranked(found, "frechet_distance")
     assert [sentence.index(f"of {name}") for name in order] == sorted(sentence.index(f"of {name}") for name in order)
-    assert ("beyond the noise" in sentence) != ("inside the noise" in sentence)
+    assert re.search(
+        r"which is (beyond|inside) the noise \([\d.e+]+ apart, where chance may give [\d.e+]+\)\. The", sentence
+    )
     assert "There is one fd: " in tables.ranked({order[0]: found[order[0]]}, "frechet_distance")
     assert "The highest" not in tables.ranked({name: found[name] for name in order[:2]}, "frechet_distance")
+
+
+def test_ranks_of_diffusion_models_tell_where_samplers_are_unlike():
+    """As where one learned its variance, and is drawn by its own chain."""
+    one = scored(gaussian(60), gaussian(50, seed=5))
+    short, long = (dataclasses.replace(one, made={**one.made, "sampler": "ddim", "n_steps": n}) for n in (50, 100))
+    of_gan = dataclasses.replace(one, made={**one.made, "sampler": "generator", "n_steps": 1})
+    assert ", by unlike samplers: ddim in 50 and ddim in 100." in tables.ranked({"a": short, "b": long}, "precision")
+    for alike in ({"a": short, "b": short}, {"a": short, "b": of_gan}):
+        assert "unlike" not in tables.ranked(alike, "precision")
+    assert tables.ranked({}, "precision") == "There is nothing to compare yet."

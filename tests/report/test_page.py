@@ -42,8 +42,8 @@ def test_a_page_that_only_reads_leaves_out_what_is_not_published_and_trains_noth
     asked = Asking(preset="overnight")
     assert asked.train_several("dcgan-32", "ddpm-unet") == {}
     text = Page(asked)._repr_html_()
-    assert '<p class="missing">dcgan-32, ddpm-unet: still in training, so left out of this page.</p>' in text
-    with pytest.raises(Unpublished, match="dcgan-32 is still in training"):
+    assert '<p class="missing">dcgan-32, ddpm-unet: not published yet, so left out of this page.</p>' in text
+    with pytest.raises(Unpublished, match="dcgan-32 is not published yet"):
         asked.train("dcgan-32", long=True)
     assert not asked.reads("live-gan-2d")  # seconds of training, wherever it is built
     assert asked.reads("live-gan")

@@ -150,7 +150,7 @@ def test_the_page_shows_the_first_of_both_sheets_and_its_key_is_closed(shown, pu
 def test_a_pair_that_is_not_published_is_not_shown_yet(published, monkeypatch):
     monkeypatch.setenv("GENDIFF_TRAIN", "0")
     asked = Asking(preset="overnight")
-    with pytest.raises(Unpublished, match="dcgan-32 is still in training"):
+    with pytest.raises(Unpublished, match="dcgan-32 is not published yet"):
         asked.train(asked.pair[0])
     made = Asking(preset="smoke", epochs=1)
     gan, diffusion = (made.train(name, n_train=100) for name in made.pair)

@@ -7,7 +7,7 @@ import pytest
 from gendiff_lib import paths
 from gendiff_lib.cli import main
 from gendiff_lib.errors import GendiffError
-from gendiff_lib.experiments import queue
+from gendiff_lib.experiments import get, queue
 from gendiff_lib.runs import files, handover, layout, locks, publish
 from gendiff_lib.runs.files import StoreError, sha256
 from gendiff_lib.runs.record import images_in
@@ -78,7 +78,7 @@ def test_what_is_further_on_is_gone_on_from_and_nothing_beyond_what_is_asked_for
 
 
 def test_the_command_hands_over_what_was_interrupted_and_refuses_what_it_cannot(begun, published, capsys, monkeypatch):
-    config, folder = begun
+    _, folder = begun
     assert main(["publish", "--begun"]) == 0
     assert capsys.readouterr().out.startswith(f"published {published / folder.name} (")
     (folder / ".checkpoint.pt.elsewhere.1").write_bytes(b"half")
@@ -90,11 +90,51 @@ def test_the_command_hands_over_what_was_interrupted_and_refuses_what_it_cannot(
     monkeypatch.setattr(publish, "BUDGET", 100)
     with pytest.raises(GendiffError, match=r"runs/ would hold .* MiB with the training of conv"):
         handover.hand_over(folder)
-    with locks.lock(f"training-{config.digest}", "training it"), pytest.raises(locks.Busy):
-        handover.hand_over(folder)
     (folder / layout.CHECKPOINT).write_bytes(b"no checkpoint")
     with pytest.raises(StoreError, match="damaged"):
         handover.hand_over(folder)
+
+
+def test_one_that_cannot_be_handed_over_keeps_back_no_other(begun, published, capsys):
+    config, folder = begun
+    assert main(["publish", "--begun"]) == 0
+    damaged = folder.with_name(layout.training("000000000000"))  # sorted before it
+    shutil.copytree(folder, damaged)
+    (damaged / layout.CHECKPOINT).write_bytes(b"no checkpoint")
+    shutil.rmtree(published)
+    capsys.readouterr()
+    assert main(["publish", "--begun"]) == 2
+    out, err = capsys.readouterr()
+    assert out.startswith(f"published {published / folder.name} (")
+    assert "damaged" in err
+    assert err.count("\n") == 1
+    shutil.rmtree(damaged)
+    with locks.lock(f"training-{config.digest}", "training it"):
+        assert main(["publish", "--begun"]) == 0
+    assert capsys.readouterr().out == f"left out, since another process is working on {folder}\n"
+    leave()
+    assert main(["publish", "--begun"]) == 0
+    assert capsys.readouterr().out == "no training was interrupted here\n"
+
+
+def test_what_was_handed_over_is_told_where_runs_are_and_where_it_is_taken_up(published, capsys):
+    config = get("dcgan", "smoke", n_train=256)
+    looks = iter([math.inf] * 2)
+    with pytest.raises(OutOfTime):
+        train(config, lambda: next(looks, 0.0))
+    (folder,) = handover.interrupted()
+    seen = images_in(folder / layout.CHECKPOINT)
+    there = handover.hand_over(folder)
+    leave()
+    plain = get("dcgan", "smoke").digest
+    (published / layout.training(plain)).mkdir()
+    assert main(["runs", "--preset", "smoke"]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"dcgan-{plain}")]
+    assert told
+    assert all("handed over" in line for line in told)
+    with pytest.raises(OutOfTime):
+        train(config, lambda: 0.0)
+    assert f"going on from {seen:,} images, handed over in {there}\n" in capsys.readouterr().err
 
 
 def test_the_commit_of_the_run_takes_away_what_was_handed_over(begun, published, tmp_path):
