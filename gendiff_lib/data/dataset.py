@@ -43,7 +43,7 @@ class PointBridge:
     def shape(self, image_size: int | None) -> tuple[int, ...]:
         """(2,): the plane has no image side; DataError where one is given."""
         if image_size is not None:
-            raise DataError(f"image_size={image_size} does not apply to points in the plane: leave it out (None)")
+            raise DataError(f"image_size={image_size} does not apply to points in the plane: set image_size=none")
         return (2,)
 
     def encode(self, samples: Tensor, image_size: int | None) -> Tensor:

@@ -86,10 +86,11 @@ def channels_of(shape: tuple[int, ...], name: str) -> int:
     return shape[0]
 
 
-def channels_at(shape: tuple[int, ...], side: int, name: str, remedy: str = "use network=dcgan") -> int:
+def channels_at(shape: tuple[int, ...], side: int, name: str, remedy: str | None = None) -> int:
     """The channels of images of side x side pixels; ConfigError, which names the network, for other samples."""
     if len(shape) != 3 or shape[1:] != (side, side):
         raise ConfigError(
-            f"network {name!r} is built for images of {side}x{side} pixels, not for samples of shape {shape}: {remedy}"
+            f"network {name!r} is built for images of {side}x{side} pixels, not for samples of shape {shape}: "
+            f"{remedy or f'set image_size={side}'}"
         )
     return shape[0]

@@ -305,7 +305,7 @@ def test_bridges_tell_the_models_shape():
     assert ImageBridge(32).encode(torch.zeros(1, 3, 32, 32).byte(), None).shape == (1, 3, 32, 32)
     assert ImageBridge(32).encode(torch.zeros(1, 3, 32, 32).byte(), 64).shape == (1, 3, 64, 64)
     assert PointBridge(2.0).shape(None) == (2,)
-    with pytest.raises(DataError, match="image_size=32 does not apply to points in the plane: leave it out"):
+    with pytest.raises(DataError, match="image_size=32 does not apply to points in the plane: set image_size=none"):
         PointBridge(2.0).shape(32)
 
 
