@@ -122,6 +122,24 @@ def noise(a: Estimate, b: Estimate) -> float:
     return -float(stdtrit(freedom, TAIL)) * error
 
 
+class Comparison(NamedTuple):
+    """Which of two values is greater, how far they are apart, and how far chance may take them; see noise."""
+
+    sign: int  # 1 where the first is greater beyond the noise, -1 where the second is, else 0
+    apart: float
+    noise: float  # NaN where it is unknown
+
+    def __neg__(self) -> "Comparison":
+        return self._replace(sign=-self.sign)
+
+
+def compared(a: Estimate, b: Estimate) -> Comparison:
+    """a held against b. Neither is greater where their noise is unknown."""
+    apart, by_chance = abs(a.mean - b.mean), noise(a, b)
+    sign = (1 if a.mean > b.mean else -1) if apart > by_chance else 0
+    return Comparison(sign, apart, by_chance)
+
+
 def differ(a: Estimate, b: Estimate) -> bool:
     """Whether a and b differ beyond their noise. Never where it is unknown."""
-    return abs(a.mean - b.mean) > noise(a, b)
+    return compared(a, b).sign != 0

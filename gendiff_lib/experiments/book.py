@@ -38,6 +38,7 @@ WORTH = (
     "classifier", "dcgan", "ddpm-conv", "ddpm-unet", "dcgan-32", "flow-unet", "ddpm-mlp", "ddpm-transformer",
     "dcgan-minimax", "dcgan-plain", "ddpm-unet-64", "ddpm-unet-full", "ddpm-conv 100",
 )  # fmt: skip
+# What stands beside the paper's pair in tables and curves, in the order in which the study trains it.
 OTHERS = (
     "flow-transformer", "flow-unet", "ddpm-unet", "ddpm-transformer", "ddpm-mlp",
     "dcgan-minimax", "dcgan-plain", "dcgan-clipped", "dcgan",

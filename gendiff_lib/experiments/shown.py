@@ -13,14 +13,14 @@ def unseen(run: Run) -> list[str]:
     """Patterns of a run's files that no page shows.
 
     Of contact sheets pages show those of the paper's pair and of generated data, of other models the one after a
-    trial's operations and the last, of another seed the last of the pair, of a trial none.
+    trial's operations and the last, of trials and of other seeds the last of what is longer than a trial.
     """
     name, first, ends = run.config.name, run.config.seed == 0, list(map(run.at, run.epochs_so_far))
     brief, last = {s.images for s in ends if s.training_operations < 1.5 * TRIAL * PETA}, {run.images}
     if first and (of_pair(run) or run.config.dataset != "cifar10"):
         shown = {s.images for s in ends}
-    elif first:
-        shown = (brief | last) if not name.startswith("trial-") else last - brief
+    elif first and not name.startswith("trial-"):
+        shown = brief | last
     else:
         shown = last - brief
     hidden = [str(layout.sheet(s.images)) for s in ends if s.images not in shown]

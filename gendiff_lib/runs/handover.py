@@ -11,8 +11,8 @@ from pathlib import Path
 from .. import paths
 from ..config import Config
 from . import drafts, files, layout, locks
-from .prune import lock_of, size
-from .publish import check_budget
+from .prune import lock_of
+from .publish import weigh
 from .record import images_in
 
 
@@ -30,11 +30,10 @@ def hand_over(folder: Path) -> Path:
     target = paths.published_dir() / folder.name
     with locks.lock(lock_of("trainings", folder), f"working on {folder}", wait=False):
         name = files.read_checkpoint(folder / layout.CHECKPOINT)["record"]["config"]["name"]
-        others = sum(size(path) for path in target.parent.glob("*") if path != target)
-        check_budget(f"the training of {name}", size(folder) + others)
         files.check_writable(target.parent)
         with drafts.drafting(target) as draft:
             shutil.copytree(folder, draft, ignore=shutil.ignore_patterns(".*"))  # drafts of files
+            weigh(f"the training of {name}", draft, target.name)
     return target
 
 

@@ -43,7 +43,7 @@ def publish(run: Run, *, weights: bool = False, without: Collection[str] = ()) -
             _weights(run, draft, record, seen, make=weights and seen == record["images"])
         files.write_json(draft / layout.RECORD, record)
         _check(run, draft, record)
-        _weigh(run, draft)
+        weigh(run.id, draft, run.id)
     return target
 
 
@@ -70,7 +70,7 @@ def _add(run: Run, without: Collection[str]) -> Path:
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
     for path in fresh:
         READERS[path.suffix](path)
-    check_budget(run.id, sum(path.stat().st_size for path in fresh) + size(run.folder.parent))
+    _check_budget(run.id, sum(path.stat().st_size for path in fresh) + size(run.folder.parent))
     for path, target in fresh.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         files.copy(path, target)
@@ -118,14 +118,13 @@ def _check(run: Run, draft: Path, record: dict[str, Any]) -> None:
                 raise GendiffError(f"{name} of {run.id} is not finite in half precision: publish it without weights")
 
 
-def _weigh(run: Run, draft: Path) -> None:
-    """See check_budget: what was published of it before does not count."""
-    check_budget(
-        run.id, size(draft) + sum(size(p) for p in draft.parent.iterdir() if p.name not in (run.id, draft.name))
-    )
+def weigh(what: str, draft: Path, name: str) -> None:
+    """GendiffError where runs/ would outgrow its budget once a draft in it takes the place of the folder `name`."""
+    others = sum(size(path) for path in draft.parent.iterdir() if path.name not in (name, draft.name))
+    _check_budget(what, size(draft) + others)
 
 
-def check_budget(what: str, total: int) -> None:
+def _check_budget(what: str, total: int) -> None:
     """GendiffError where runs/ would hold so many bytes, more than its budget."""
     if total > BUDGET:
         raise GendiffError(

@@ -148,13 +148,13 @@ class Run:
             trained_on = load(self.config.dataset).choose(self.config.n_train, "n_train", "n_train")
             check_same(trained_on, self.record["data"]["digest"], f"run {self.id}")
 
-    def keeps_sheet(self, epochs: float) -> bool:
-        """Whether the contact sheet of that snapshot is there: those that pages show are published."""
-        return (self.folder / layout.sheet(self.images_at(epochs))).exists()
+    def keeps_sheet(self) -> bool:
+        """Whether the contact sheet of this snapshot is there: those that pages show are published."""
+        return (self.folder / layout.sheet(self.images)).exists()
 
     def sheet(self) -> Tensor:
         """The contact sheet of this snapshot, uint8 (3, H, W): the same noise at every epoch."""
-        if self.published and not self.keeps_sheet(self.config.epochs):
+        if self.published and not self.keeps_sheet():
             raise self._without("the contact sheet")
         return files.read_picture(self.folder / layout.sheet(self.images))
 
@@ -168,8 +168,8 @@ class Run:
 
     def drawing_operations(self, sampling: Sampling) -> int:
         """The operations of drawing a sample; see training.operations."""
-        evaluations, classes = self.evaluations(sampling), self.record["classes"]
-        return drawing_operations(self.config, self._image_shape, len(classes), evaluations)
+        n_classes = len(self.record["classes"])
+        return drawing_operations(self.config, self._image_shape, n_classes, self.evaluations(sampling))
 
     @property
     def shape(self) -> tuple[int, ...]:

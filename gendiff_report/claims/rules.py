@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gendiff_lib.evaluation.scores import Scores
-from gendiff_lib.evaluation.uncertainty import Estimate, estimate
+from gendiff_lib.evaluation.uncertainty import Estimate, compared, estimate
 from gendiff_lib.experiments import get
 from gendiff_lib.experiments.cost import operations, training_operations
 
@@ -16,7 +16,6 @@ from .ruling import (
     REPLICATED,
     Ruling,
     agreed,
-    compared,
     exactly,
     exceeds,
     lead,

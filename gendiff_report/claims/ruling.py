@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gendiff_lib.evaluation.scores import Scores
-from gendiff_lib.evaluation.uncertainty import Estimate, differ, estimate, noise
+from gendiff_lib.evaluation.uncertainty import Comparison, Estimate, compared, estimate
 from gendiff_lib.runs.run import Run
 
 from ..number import Number, merged, score_number, spanned
@@ -23,22 +23,6 @@ class Ruling(NamedTuple):
     verdict: str
     why: str
     ours: tuple[tuple[str, Number], ...] = ()
-
-
-class Comparison(NamedTuple):
-    """Which of two values is greater, and how far apart they are, against how far chance may take them (one level)."""
-
-    sign: int  # 1 where the first is greater beyond the noise, -1 where the second is, else 0
-    apart: float
-    noise: float  # NaN where it is unknown
-
-    def __neg__(self) -> "Comparison":
-        return self._replace(sign=-self.sign)
-
-    @property
-    def told(self) -> str:
-        """Both in words."""
-        return apart_in_words(self.apart, self.noise)
 
 
 def united(rulings: Mapping[str | None, Ruling]) -> Ruling:
@@ -70,12 +54,6 @@ def exceeds(
     return compared(estimate(one, name), b._replace(mean=b.mean * factor, std=b.std * factor, error=b.error * factor))
 
 
-def compared(a: Estimate, b: Estimate) -> Comparison:
-    """Its sign is 1 where the first is greater beyond the noise, -1 where the second is, else 0."""
-    sign = (1 if a.mean > b.mean else -1) if differ(a, b) else 0
-    return Comparison(sign, abs(a.mean - b.mean), noise(a, b))
-
-
 def exactly(value: float) -> Estimate:
     """A printed number, which has no noise that we know of."""
     return Estimate(value, 0.0, 1, "print", 0.0, 1)
@@ -85,7 +63,7 @@ def ruled(parts: Mapping[str, Comparison | int], ours: Sequence[tuple[str, Numbe
     """Replicated where all parts of a claim hold beyond the noise; not where the opposite of one does."""
     said = {1: "holds beyond the noise", 0: "is inside the noise", -1: "is the other way round, beyond the noise"}
     found = {part: c if isinstance(c, Comparison) else Comparison(c, math.nan, math.nan) for part, c in parts.items()}
-    why = "; ".join(f"{part} {said[c.sign]}{c.told}" for part, c in found.items()) + "."
+    why = "; ".join(f"{part} {said[c.sign]}{apart_in_words(c)}" for part, c in found.items()) + "."
     least = min(c.sign for c in found.values())
     verdict = NOT_REPLICATED if least < 0 else REPLICATED if least > 0 else INCONCLUSIVE
     return Ruling(verdict, why[0].upper() + why[1:], tuple(ours))

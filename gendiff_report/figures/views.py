@@ -65,7 +65,7 @@ def filmstrip(*runs: Run, beside: Mapping[str, Tensor] | None = None) -> Exhibit
     It begins at the epoch that the page shows. `beside` adds frames of other images (n, 3, H, W) by their names.
     GendiffError where the runs have no snapshot in common.
     """
-    epochs = sorted(set.intersection(*({e for e in run.epochs if run.keeps_sheet(e)} for run in runs)))
+    epochs = sorted(set.intersection(*({e for e in run.epochs if run.at(e).keeps_sheet()} for run in runs)))
     if not epochs:
         raise GendiffError(f"{', '.join(run.id for run in runs)} keep no epoch in common: train them equally long")
     extra = {name: shown[:FEW] for name, shown in (beside or {}).items()}
@@ -83,7 +83,7 @@ def filmstrip(*runs: Run, beside: Mapping[str, Tensor] | None = None) -> Exhibit
 
 def sheets(runs: Mapping[str, Run]) -> Figure:
     """The first samples of each run's sheet, under its name, of those that keep one."""
-    there = {name: run for name, run in runs.items() if run.keeps_sheet(run.config.epochs)}
+    there = {name: run for name, run in runs.items() if run.keeps_sheet()}
     return gallery({name: sheet(few(run), columns=5) for name, run in there.items()})
 
 

@@ -114,7 +114,7 @@ class Models:
     def everyone(self, kind: str) -> list[Run]:
         """Every training seed of every model of a kind, of those that keep their sheet."""
         runs = [run for run in self.runs.values() if run.config.kind == kind]
-        return [each for run in runs for each in siblings(run.config) if each.keeps_sheet(each.config.epochs)]
+        return [each for run in runs for each in siblings(run.config) if each.keeps_sheet()]
 
     @property
     def seeds(self) -> int:

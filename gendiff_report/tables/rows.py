@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gendiff_lib.evaluation.scores import VALUES, ScoreError, Scores, protocol_of
-from gendiff_lib.evaluation.uncertainty import differ, estimate, noise
+from gendiff_lib.evaluation.uncertainty import Comparison, compared, estimate
 
 from ..number import Number, over, plain, score_number, score_protocol, value
 
@@ -84,17 +84,17 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
     for name in one[1][0].labels:
         a, b = estimate(one[1], name), estimate(other[1], name)
         shown = score_number(one[1], name), score_number(other[1], name)
-        apart, label = abs(a.mean - b.mean), one[1][0].labels[name]
+        held, label = compared(a, b), one[1][0].labels[name]
         how = {"what": f"{label}, how far apart", **{k: n.text for k, n in zip((one[0], other[0]), shown, strict=True)}}
-        first = (a.mean > b.mean) == (name in HIGHER_IS_BETTER)
-        verdict = (one[0] if first else other[0]) if differ(a, b) else "inside the noise"
+        first = (held.sign > 0) == (name in HIGHER_IS_BETTER)
+        verdict = (one[0] if first else other[0]) if held.sign else "inside the noise"
         rows.append(
             {
                 "": label,
                 one[0]: shown[0],
                 other[0]: shown[1],
-                "apart": Number(plain(apart), apart, how),
-                "by chance": f"up to {noise(a, b):.2g}" if noise(a, b) > 0 else "unknown",
+                "apart": Number(plain(held.apart), held.apart, how),
+                "by chance": f"up to {held.noise:.2g}" if held.noise > 0 else "unknown",
                 "better": "none: 1 is real" if name in NO_BETTER else verdict,
             }
         )
@@ -118,14 +118,13 @@ def ranked(found: Mapping[str, Scores], name: str) -> str:
 
 def told_apart(a: Scores, b: Scores, name: str) -> str:
     """What may be said of the difference of a value between two sets of samples."""
-    one, other = estimate([a], name), estimate([b], name)
-    told = "beyond the noise" if differ(one, other) else "inside the noise"
-    return told + apart_in_words(abs(one.mean - other.mean), noise(one, other))
+    held = compared(estimate([a], name), estimate([b], name))
+    return f"{'beyond' if held.sign else 'inside'} the noise{apart_in_words(held)}"
 
 
-def apart_in_words(apart: float, by_chance: float) -> str:
+def apart_in_words(held: Comparison) -> str:
     """How far two values are apart, and how far chance may take them; nothing where that is unknown."""
-    return "" if math.isnan(by_chance) else f" ({apart:.3g} apart, where chance may give {by_chance:.3g})"
+    return "" if math.isnan(held.noise) else f" ({held.apart:.3g} apart, where chance may give {held.noise:.3g})"
 
 
 def _samplers(a: Scores, b: Scores) -> str:

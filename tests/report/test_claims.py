@@ -5,7 +5,7 @@ import pytest
 
 from gendiff_lib import paths, versions
 from gendiff_lib.evaluation.evaluate import evaluate
-from gendiff_lib.evaluation.uncertainty import estimate, noise
+from gendiff_lib.evaluation.uncertainty import compared, estimate, noise
 from gendiff_lib.experiments import EXPERIMENTS, claimed, get, protocol
 from gendiff_lib.experiments.claimed import EARLY_N, ENOUGH, FRESH, ROLES, SIZES, Place, is_claimed, places, trainings
 from gendiff_lib.experiments.extractors import offline
@@ -21,7 +21,6 @@ from gendiff_report.claims.ruling import (
     NOT_REACHED,
     NOT_REPLICATED,
     REPLICATED,
-    compared,
     exactly,
     exceeds,
     ruled,

@@ -69,7 +69,7 @@ def test_a_contact_sheet_that_no_page_shows_is_not_published(published):
     light = Run.read(publish.publish(run, without=[str(layout.sheet(run.at(1).images))]))
     assert [p.name for p in (light.folder / layout.SHEETS).iterdir()] == [layout.sheet(run.images).name]
     assert ["sheet" in entry for entry in light.record["snapshots"].values()] == [False, True]
-    assert [light.keeps_sheet(epochs) for epochs in light.epochs] == [False, True]
+    assert [light.at(epochs).keeps_sheet() for epochs in light.epochs] == [False, True]
     with pytest.raises(Light, match=r"is published without the contact sheet of epoch 1: `gendiff train .* --again`"):
         light.at(1).sheet()
     assert light.sheet().shape == run.sheet().shape
