@@ -18,7 +18,7 @@ from .compute import GIGA, MODELLED, SIDES
 from .number import Number
 from .provenance import training_protocol
 from .reading import FAMOUS
-from .scored import kept_scores
+from .scored import kept_scores, speaking
 from .tables.rows import NO_BETTER, cell, lead_rows, operations
 
 MODELS = ("the paper's DCGAN at 32 pixels", "its diffusion model")
@@ -48,7 +48,7 @@ def answer(preset: str = "overnight", shown: Shown = as_html) -> list[str]:
     pair = published_pair(preset)
     if len(pair) < len(PAPER_PAIR):
         return []
-    scored = {name: {label: kept(run, name, preset) for label, run in pair.items()} for name in extractors(pair)}
+    scored = {k: {label: speaking(kept(r, k, preset), preset) for label, r in pair.items()} for k in extractors(pair)}
     scored = {name: several for name, several in scored.items() if all(several.values())}
     if not scored:
         return []
@@ -117,25 +117,27 @@ def _costs(run: Run, preset: str, shown: Shown) -> str:
 
 
 def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
-    """The best model of each side, by the least distance at its own end; nothing where a side has none.
+    """The best model of each side, by the least distance of its first training's end; nothing where a side has none.
 
     And the DCGAN at the 64 pixels at which the paper prints it, where that is published.
     """
     scored = [(run, scores) for run in published_models(preset) if (scores := kept(run, judge, preset))]
-    told = []
+    said = []
 
     def standing(run: Run, scores: list[Scores]) -> str:
-        fd = shown(cell(scores, "frechet_distance"))
-        return f"{scores[0].labels['frechet_distance']} {fd} after {_costs(run, preset, shown)}"
+        seeds = speaking(scores, preset)
+        fd = shown(cell(seeds, "frechet_distance"))
+        over = "" if scores[0] in seeds else f" over {len(seeds)} trainings that did not choose it"
+        return f"{scores[0].labels['frechet_distance']} {fd}{over} after {_costs(run, preset, shown)}"
 
     for kind, side in SIDES.items():
         mine = [entry for entry in scored if entry[0].config.kind == kind]
         if not mine:
             return []
-        run, scores = min(mine, key=lambda e: estimate(e[1], "frechet_distance").mean)
-        told.append(f"the best {side} model is {run.config.name} with {standing(run, scores)}")
-    told += [f"the DCGAN at the printed 64 pixels has {standing(*e)}" for e in scored if e[0].config.name == PRINTED]
-    return [f"<strong>Of all that is published here</strong> {'; '.join(told)}."]
+        run, scores = min(mine, key=lambda e: estimate(e[1][:1], "frechet_distance").mean)
+        said.append(f"the best {side} model is {run.config.name} with {standing(run, scores)}")
+    said += [f"the DCGAN at the printed 64 pixels has {standing(*e)}" for e in scored if e[0].config.name == PRINTED]
+    return [f"<strong>Of all that is published here</strong> {'; '.join(said)}."]
 
 
 def published_models(preset: str) -> list[Run]:
@@ -169,12 +171,12 @@ def extractors(pair: dict[str, Run]) -> list[str]:
 
 
 def kept(run: Run, extractor: str, preset: str, n: int | None = None) -> list[Scores]:
-    """Scores of every published training seed by the experiment's protocol, at another n where given, as kept."""
+    """Scores of every published training seed, in order, by the experiment's protocol (at another n where given)."""
     known = protocol(run.config.name, preset)
     sampling = known.sampling.but(n=min(n or known.sampling.n, known.sampling.n))
     real = known.reals(count(run.config.dataset, "train"))
     found = [kept_scores(each, sampling, extractor, real) for each in siblings(run.config, published=True)]
-    return [scores for scores in found if scores is not None]
+    return sorted((s for s in found if s is not None), key=lambda s: int(s.made["training_seed"]))
 
 
 BEGIN, END = "<!-- the answer, written by `make readme` -->\n", "<!-- until here -->\n"

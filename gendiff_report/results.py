@@ -34,7 +34,7 @@ from .asking import Asking
 from .pairs import Pairs, blind
 from .reading import LACKING, Unpublished
 from .reals import kept_floors
-from .scored import kept_scores
+from .scored import kept_scores, speaking
 
 FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small
 
@@ -73,7 +73,7 @@ def own_scores(asked: Asking, run: Run, sampling: Sampling | None = None) -> Sco
 
 
 def several(asked: Asking, run: Run, sampling: Sampling | None = None, reference: str = "train") -> list[Scores]:
-    """Scores over the protocol's sampling seeds, and over every training seed that there is a run of.
+    """Scores over the protocol's sampling seeds, and over the training seeds that speak of the model (see `speaking`).
 
     A sibling that is published without these scores and without weights is left out.
     """
@@ -85,7 +85,7 @@ def several(asked: Asking, run: Run, sampling: Sampling | None = None, reference
             except LACKING:
                 if each.id == run.id:
                     raise
-    return found
+    return speaking(found, asked.preset)
 
 
 def of_each_training(asked: Asking, run: Run, sampling: Sampling) -> list[Scores]:
@@ -98,14 +98,14 @@ def of_each_training(asked: Asking, run: Run, sampling: Sampling) -> list[Scores
 
 
 def kept(asked: Asking, run: Run, extractor: str, n: int | None = None, reference: str = "train") -> list[Scores]:
-    """The scores by any extractor of this run's protocol (at another n where given), of every training seed.
+    """The scores by any extractor of the run's protocol (at another n where given), of seeds as `speaking` takes them.
 
     Empty where there are none of this run itself.
     """
     sampling = asked.sampling(run) if n is None else asked.sampling(run, n=n)
     n_real = _n_real(asked, run, reference)
     found = [kept_scores(each, sampling, extractor, n_real, reference) for each in _family(run)]
-    return [scored for scored in found if scored] if found[0] else []
+    return speaking([scored for scored in found if scored], asked.preset) if found[0] else []
 
 
 def floors(asked: Asking, run: Run) -> dict[str, Scores]:

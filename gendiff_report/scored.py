@@ -1,9 +1,12 @@
-"""Scores that were computed before, whatever extractor is at hand now."""
+"""Scores that were computed before, whatever extractor is at hand now; and which of them speak of a model."""
+
+from collections.abc import Sequence
 
 from gendiff_lib import paths
 from gendiff_lib.config import Sampling
 from gendiff_lib.evaluation.evaluate import REFERENCE, outdated_parts, read_scores
 from gendiff_lib.evaluation.scores import Scores
+from gendiff_lib.experiments.claimed import FRESH
 from gendiff_lib.runs import layout
 from gendiff_lib.runs.run import Run
 
@@ -18,3 +21,16 @@ def kept_scores(
     kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
     found = [scores for path in reversed(kept) if (scores := read_scores(path))]
     return next((scores for scores in found if not outdated_parts(scores)), found[0] if found else None)
+
+
+def speaking(found: Sequence[Scores], preset: str) -> list[Scores]:
+    """Of the scores of a model's training seeds, those that speak of the model; the first is of the seed asked for.
+
+    Overnight that seed chose which models fresh ones are trained of: until all of these are there it speaks alone,
+    then they do, without it. At other sizes nothing was chosen, and all of them speak.
+    """
+    if preset != "overnight" or not found:
+        return list(found)
+    first, seeds = found[0].made["training_seed"], {scores.made["training_seed"] for scores in found}
+    wanted = FRESH if seeds.issuperset(FRESH) else (first,)
+    return [scores for scores in found if scores.made["training_seed"] in wanted]

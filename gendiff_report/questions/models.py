@@ -58,7 +58,7 @@ class Models:
         return SPACES if judge in SPACES and self.asked.preset in ("overnight", "paper") else (judge,)
 
     def scores(self, run: Run, space: str) -> list[Scores]:
-        """By the run's protocol, of every training seed."""
+        """By the run's protocol, of the training seeds that speak of the model."""
         try:
             offline = space == offline_name(run.config.dataset)
             found = results.several(self.asked, run) if offline else results.kept(self.asked, run, space)
@@ -118,9 +118,10 @@ class Models:
 
     @property
     def seeds(self) -> int:
-        """How many training seeds there are of the pair's model that has fewer; 0 where one is not there."""
+        """How many training seeds speak of the pair's model that has fewer; 0 where one is not there, or not scored."""
         try:
-            return min(len(siblings(run.config)) for run in self.pair.values())
+            found = [self.scores(run, offline_name(run.config.dataset)) for run in self.pair.values()]
+            return min(len({scores.made["training_seed"] for scores in several}) for several in found)
         except Missing:
             return 0
 

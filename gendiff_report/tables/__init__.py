@@ -5,7 +5,7 @@ from .likelihood import bits, lowest
 from .memorisation import memorisation
 from .paper import printed, table1
 from .points import POINT_COLUMNS, points
-from .rows import ranked, told_apart
+from .rows import drawing_alone, ranked, told_apart
 from .scores import SEEDS_NOTE, famous, leads, scores, seeds
 from .speed import measured, processes, scoring, speed
 from .table import of_rows
@@ -20,6 +20,7 @@ __all__ = [
     "calibration",
     "collapse",
     "damage",
+    "drawing_alone",
     "errors",
     "famous",
     "gan_setting",

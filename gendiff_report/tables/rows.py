@@ -109,11 +109,18 @@ def ranked(found: Mapping[str, Scores], name: str) -> str:
     told = [f"{value(found[label], name)} of {html.escape(label)}" for label in order]
     title = found[order[0]].labels[name]
     if len(order) == 1:
-        return f"There is one {title}: {told[0]}."
+        return f"Nothing can be compared yet: there is one {title}, {told[0]}."
     two = found[order[0]], found[order[1]]
     apart = told_apart(*two, name) + _samplers(*two)
     worst = f" The highest is {told[-1]}." if len(order) > 2 else ""
     return f"The lowest {title} is {told[0]}, then {told[1]}, which is {apart}.{worst}"
+
+
+def drawing_alone(*tables: Mapping[str, Scores]) -> str:
+    """What the noise of `ranked` leaves out, as the end of a finding; nothing where no table compares two models."""
+    if all(len(found) < 2 for found in tables):
+        return ""
+    return " The noise is that of drawing samples: with one training seed of each, a difference may be a seed's."
 
 
 def told_apart(a: Scores, b: Scores, name: str) -> str:

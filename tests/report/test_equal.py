@@ -95,7 +95,10 @@ def test_ranks_are_told_with_their_noise():
     assert re.search(
         r"which is (beyond|inside) the noise \([\d.e+]+ apart, where chance may give [\d.e+]+\)\. The", sentence
     )
-    assert "There is one fd: " in tables.ranked({order[0]: found[order[0]]}, "frechet_distance")
+    alone = {order[0]: found[order[0]]}
+    assert tables.ranked(alone, "frechet_distance").startswith("Nothing can be compared yet: there is one fd, ")
+    assert tables.drawing_alone(alone, {}) == ""
+    assert "a difference may be a seed's" in tables.drawing_alone(alone, found)
     assert "The highest" not in tables.ranked({name: found[name] for name in order[:2]}, "frechet_distance")
 
 

@@ -34,7 +34,7 @@ def night(monkeypatch):
     """The smoke runs of the paper's pair in the place of the preset overnight, and local runs as published ones."""
     for name in PAPER_PAIR:
         known = EXPERIMENTS[name]
-        presets = known.presets | {"overnight": get(name, "smoke")}
+        presets = known.presets | {"overnight": get(name, "smoke", seed=0)}
         protocols = known.protocols | {"overnight": dataclasses.replace(protocol(name, "smoke"), seeds=1)}
         small = dataclasses.replace(known, presets=presets, protocols=protocols, petaflops=1e-5)
         monkeypatch.setitem(EXPERIMENTS, name, small)
@@ -87,6 +87,31 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     assert text.index('<img class="samples"') < text.index('class="answer"')
     assert text.count('<img class="samples"') == 2
     assert "fd by efficientnet of every model" in text  # whose snapshots are scored, where Inception's are not
+
+
+def test_fresh_seeds_answer_once_all_of_them_are_published(night):
+    seeds = []
+
+    def shown(number):
+        seeds.append(getattr(number, "protocol", {}).get("training seeds"))
+        return str(number)
+
+    def answered(seed):
+        """The answer once this seed is published too, and the training seeds of its values."""
+        for name in PAPER_PAIR:
+            known, run = protocol(name, "overnight"), train(get(name, "overnight", seed=seed))
+            evaluate(run, known.sampling, pixels("inception", has_logits=False), known.n_real)
+        seeds.clear()
+        return " ".join(answer.answer("overnight", shown)), {told for told in seeds if told}
+
+    first, of = answered(0)
+    assert "there is one training seed each" in first
+    assert of == {"0"}
+    assert answered(1) == answered(2) == (first, of)
+    text, of = answered(3)
+    assert text.count("over 3 trainings that did not choose it") == 2
+    assert "there is one training seed each" not in text
+    assert of == {"1, 2, 3"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from gendiff_lib.evaluation.scores import VALUES, ScoreError
 from gendiff_lib.runs import files
 from gendiff_report.number import over
 from gendiff_report.scale import Study
+from gendiff_report.scored import speaking
 from gendiff_report.tables import rows as score_rows
 from gendiff_report.tables import scale
 from gendiff_report.tables.protocol import protocol_table
@@ -30,6 +31,24 @@ def made(value, training_seed=0, sampling_seed=0, **changes):
     scores = scored(gaussian(60), gaussian(50, seed=5))
     how = {"run": "r-1", "training_seed": training_seed, "sampling_seed": sampling_seed, "sampling_seconds": 2.0}
     return dataclasses.replace(scores, frechet_distance=value, precision=0.4, made=how, **changes)
+
+
+@pytest.mark.parametrize(
+    ("preset", "there", "speak"),
+    [
+        ("overnight", [0], [0]),
+        ("overnight", [0, 1, 3], [0]),  # 2 is lacking
+        ("overnight", [0, 1, 2, 3], [1, 2, 3]),
+        ("overnight", [2, 0, 1], [2]),  # the seed that was asked for comes first
+        ("paper", [0, 1, 2, 3], [0, 1, 2, 3]),
+        ("overnight", [], []),
+    ],
+)
+def test_overnight_fresh_seeds_speak_of_a_model_once_all_are_there(preset, there, speak):
+    found = speaking([made(1.0, seed, part) for seed in there for part in (0, 1)], preset)
+    assert [(s.made["training_seed"], s.made["sampling_seed"]) for s in found] == [
+        (t, p) for t in speak for p in (0, 1)
+    ]
 
 
 def test_cells_are_escaped_and_floats_short():
