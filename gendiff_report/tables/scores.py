@@ -47,7 +47,7 @@ def scores(asked: Asking, entries: Mapping[str, Entry], *, cost: bool = False) -
 
 
 def seeds(asked: Asking, entries: Mapping[str, Entry]) -> Exhibit[dict[str, list[Scores]]]:
-    """A row an entry over all sampling and training seeds, otherwise as `scores`."""
+    """A row an entry over its sampling seeds and the training seeds that speak of it, otherwise as `scores`."""
     found, missing = _both_splits(asked, entries, lambda *entry: results.several(asked, *entry))
     return Exhibit(missing + _shown(asked, found, entries), {label: train for label, (train, _) in found.items()})
 
