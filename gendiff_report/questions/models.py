@@ -116,7 +116,7 @@ class Models:
         runs = [run for run in self.runs.values() if run.config.kind == kind]
         return [each for run in runs for each in siblings(run.config) if each.keeps_sheet()]
 
-    @property
+    @cached_property
     def seeds(self) -> int:
         """How many training seeds speak of the pair's model that has fewer; 0 where one is not there, or not scored."""
         try:
