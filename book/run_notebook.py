@@ -16,6 +16,7 @@ import papermill
 from jupyter_client.manager import AsyncKernelManager
 
 from gendiff_report import READ
+from gendiff_report.claims.html import on_page
 
 LACKING = ("Unpublished", "Light")  # errors that end a page where it asks for what is not published
 PAGES_OWN = '<details class="provenance"><summary>Parameters and runs of this page</summary>'
@@ -49,10 +50,13 @@ FINDING = "**Finding.**"
 BOX = '<details class="provenance'  # how something was made: a figure, or the whole page
 
 
-def laid_out(cells: list[nbformat.NotebookNode], yourself: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+def laid_out(
+    cells: list[nbformat.NotebookNode], yourself: nbformat.NotebookNode, verdicts: str
+) -> list[nbformat.NotebookNode]:
     """The cells as a reader wants them: the finding below the title, and at the foot how all of it was made.
 
-    A figure is its cell's only output. What the notebook shows when it is run by hand is the same, in another order.
+    A figure is its cell's only output. What the notebook shows when it is run by hand is the same, in another order,
+    less `verdicts` on the claims of its page, as HTML, which follow the finding.
     """
     boxes = [box for cell in cells for box in _boxes_of(cell)]
     found = [o for cell in cells for o in cell.get("outputs", []) if _finding(o)]
@@ -60,6 +64,8 @@ def laid_out(cells: list[nbformat.NotebookNode], yourself: nbformat.NotebookNode
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if o not in found]
     first = [nbformat.v4.new_markdown_cell(o["data"]["text/markdown"], id=f"finding-{i}") for i, o in enumerate(found)]
+    if verdicts:
+        first.append(nbformat.v4.new_markdown_cell(verdicts, id="verdicts"))
     foot = [_foot(boxes), yourself] if boxes else [yourself]
     return [*cells[:1], *first, *cells[1:], *foot]
 
@@ -161,7 +167,7 @@ def run(
             cell["id"] = "injected-parameters"  # papermill draws one anew each time
         if cell.cell_type == "code" and cell.execution_count is None and cell.source.strip():
             raise SystemExit(f"{source}: a cell was not executed")
-    notebook.cells = laid_out(notebook.cells, run_yourself(source.name, parameters))
+    notebook.cells = laid_out(notebook.cells, run_yourself(source.name, parameters), on_page(source.stem))
     nbformat.write(notebook, target)
     return told
 

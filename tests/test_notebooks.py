@@ -16,6 +16,7 @@ import nbformat
 import pytest
 
 from gendiff_lib.runs.files import sha256
+from gendiff_report.claims.html import on_page
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -145,6 +146,9 @@ def test_runs_at_smoke(executed, name):
 def test_each_begins_with_its_finding_and_ends_with_how_it_was_made_and_how_to_run_it(executed, name):
     cells = nbformat.read(executed.place / f"{name}.ipynb", as_version=4).cells
     assert cells[0].source.startswith("# ")
+    verdicts = [c.source for c in cells if c.id == "verdicts"]
+    assert verdicts == [text for text in (on_page(name),) if text]  # those that are published, whatever the preset
+    assert not verdicts or cells[2].id == "verdicts"
     told = "".join(f" -p {key} {value}" for key, value in executed.parameters.items() if value is not None)
     assert f"papermill notebooks/{name}.ipynb out.ipynb{told}\n" in cells[-1].source
     (made,) = cells[-2].outputs

@@ -42,6 +42,23 @@ def verdicts() -> Exhibit[dict[str, Rulings]]:
     return Exhibit(tally(rulings) + links + blocks, rulings)
 
 
+def on_page(page: str) -> str:
+    """The verdicts on the claims that the notebook `page` looks at, each with a link to its block; "" without any."""
+    claims = [claim for claim in CLAIMS if page in claim.pages]
+    if not claims:
+        return ""
+    lines = "".join(f"<li>{_in_a_line(claim)}</li>" for claim in claims)
+    return f'<p>What the paper claims of this, judged by published runs:</p><ul class="verdicts">{lines}</ul>'
+
+
+def _in_a_line(claim: Claim) -> str:
+    """With the sizes where there is a verdict."""
+    rulings = {size: claim.judge(Recorded(size)) for size in SIZES}
+    there = [f"{_verdict(r)} {CALLED[size]}" for size, r in rulings.items() if r.verdict != NOT_REACHED]
+    told = ", ".join(there) or f"{_verdict(rulings[SIZES[0]])} at any size"
+    return f'<a href="12_claims.html#claim-{claim.number}">Claim {claim.number}</a>: {html.escape(claim.said)} {told}.'
+
+
 def by_size(rulings: Mapping[str, Rulings], i: int) -> dict[str, Ruling]:
     """The rulings on one claim."""
     return {size: several[i][1] for size, several in rulings.items()}
@@ -73,6 +90,10 @@ def _squares(rulings: Rulings, page: str) -> str:
     return f"<ol>{squares}</ol>"
 
 
+def _verdict(ruling: Ruling) -> str:
+    return f'<strong class="{_class(ruling)}">{SIGNS[ruling.verdict]} {ruling.verdict}</strong>'
+
+
 def _class(ruling: Ruling) -> str:
     return ruling.verdict.replace(" ", "-")
 
@@ -81,8 +102,7 @@ def claim_block(claim: Claim, rulings: Mapping[str, Ruling]) -> str:
     """All there is to one claim: what the paper says and prints, the rule, our numbers, the verdicts, where to look."""
     rows = {"the paper prints": html.escape(claim.printed), "the rule": html.escape(claim.rule)}
     for size, ruling in rulings.items():
-        said = f'<strong class="{_class(ruling)}">{SIGNS[ruling.verdict]} {ruling.verdict}</strong>. '
-        rows[CALLED[size]] = said + with_commands(ruling.why) + ours(ruling)
+        rows[CALLED[size]] = f"{_verdict(ruling)}. {with_commands(ruling.why)}{ours(ruling)}"
     if claim.overnight:
         rows["the rule overnight"] = html.escape(claim.overnight)
     rows["a smaller network"] = html.escape(claim.smaller)

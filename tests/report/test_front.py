@@ -155,6 +155,15 @@ def test_every_claim_has_a_square_in_each_size_and_its_block():
     assert '<a href="../data/runs/r-0.json">r-0</a>' in blocks
 
 
+def test_a_page_tells_the_verdicts_on_its_claims_where_there_are_any(monkeypatch):
+    monkeypatch.setattr(html, "Recorded", {"paper": Found(FAR), "overnight": Found({})}.get)
+    told = html.on_page("03_collapse")
+    assert re.findall(r'href="12_claims.html#(.+?)"', told) == ["claim-2", "claim-3", "claim-4"]
+    assert told.count("✓ replicated</strong> at the paper's size.") == 1  # the third, which is open at the other
+    assert told.count("… budget not reached</strong> at any size.") == 2
+    assert html.on_page("01_data") == ""
+
+
 def test_the_files_beside_the_claims_hold_a_row_a_number():
     rows = html.claim_rows(RULINGS)
     labels = [f"fd of DCGAN at {e}, by {space}" for space in SPACES for e in (49, 100)]
