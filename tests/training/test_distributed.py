@@ -141,7 +141,7 @@ def children(process):
     return found
 
 
-def wait_for(images, checkpoint, seconds=120.0):
+def wait_for(images, checkpoint, seconds=600.0):
     stop = time.monotonic() + seconds
     while images_in(checkpoint) < images:
         assert time.monotonic() < stop
@@ -169,15 +169,15 @@ def test_whoever_is_killed_all_end_and_the_same_command_goes_on_bit_for_bit(tmp_
     wait_for(60, checkpoint)
     before = killed(pids[1])
     assert outcome(pids, tmp_path) == ([2, -signal.SIGKILL], "", sentence + "\n")
-    assert time.monotonic() - before < 20
+    assert time.monotonic() - before < 120  # not gloo's half an hour
 
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.training.together"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen([sys.executable, *torchrun, *words], cwd=ROOT, text=True, **pipes)
     wait_for(160, checkpoint)
     before = killed(children(process)[0])
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - before < 20
+    out, err = process.communicate(timeout=300)
+    assert time.monotonic() - before < 120  # not gloo's half an hour
     assert process.returncode != 0
     assert out == ""
     assert [line for line in err.splitlines() if "gendiff: " in line] == [sentence]  # beside torchrun's own report
