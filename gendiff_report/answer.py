@@ -57,7 +57,7 @@ def answer(preset: str = "overnight", shown: Shown = as_html) -> list[str]:
     except ScoreError:
         return []
     judge, several = next(iter(scored.items()))
-    seeds = min(map(len, several.values()))
+    seeds = {label: len(scores) for label, scores in several.items()}
     return [first, *_of_all(judge, preset, shown), _open(seeds, preset)]
 
 
@@ -70,7 +70,7 @@ def _of_the_pair(pair: dict[str, Run], scored: dict[str, dict[str, list[Scores]]
     leads = {rows[0]["better"] for rows in spaces.values()}  # the first is the Fréchet distance
     headline = "which of the paper's two models makes the better images is not decided"
     if len(leads) == 1 and (leader := leads.pop()) in pair:
-        headline = f"{leader} makes the better images".replace("its ", "the paper's ")
+        headline = f"{_named(leader)} makes the better images"
     parts = [_standing(label, run, several[label], preset, shown) for label, run in pair.items()]
     n = f"{one.n_fake:,} images of each against {one.reals} of {pair[gan].record['data']['name']}"
     counted = "; ".join(_counted(rows, gan, diffusion, name) for name, rows in spaces.items())
@@ -78,6 +78,11 @@ def _of_the_pair(pair: dict[str, Run], scored: dict[str, dict[str, list[Scores]]
         f"<strong>At equal counted operations {headline}:</strong> {', and '.join(parts)} ({n}, by {judge}; "
         f"{_drawn(several[diffusion][0])}; less {one.names[1]} is better). Beyond the noise, {counted}."
     )
+
+
+def _named(label: str) -> str:
+    """One of the pair, spoken of by itself."""
+    return label.replace("its ", "the paper's ")
 
 
 def _rows(scored: dict[str, list[Scores]]) -> list[dict[str, Any]]:
@@ -105,7 +110,9 @@ def _drawn(scores: Scores) -> str:
 def _standing(label: str, run: Run, scores: list[Scores], preset: str, shown: Shown) -> str:
     called = scores[0].labels["frechet_distance"]
     fd, precision, recall = (shown(cell(scores, name)) for name in ("frechet_distance", "precision", "recall"))
-    return f"{label} has {called} {fd}, precision {precision} and recall {recall} after {_costs(run, preset, shown)}"
+    has = f"has, over {len(scores)} trainings," if len(scores) > 1 else "has"
+    scored = f"{called} {fd}, precision {precision} and recall {recall}"
+    return f"{label} {has} {scored} after {_costs(run, preset, shown)}"
 
 
 def _costs(run: Run, preset: str, shown: Shown) -> str:
@@ -145,9 +152,12 @@ def published_models(preset: str) -> list[Run]:
     return [run for name in MODELLED if (run := find(get(name, preset, snapshots=()), published=True))]
 
 
-def _open(seeds: int, preset: str) -> str:
-    """What this answer does not tell."""
-    one = "there is one training seed each, so this speaks of two runs, not of two methods; " if seeds == 1 else ""
+def _open(seeds: dict[str, int], preset: str) -> str:
+    """What this answer does not tell; `seeds` are how many trainings speak of either model."""
+    alone = [_named(label) for label, n in seeds.items() if n == 1]
+    one = "there is one training seed each, so this speaks of two runs, not of two methods; " if alone else ""
+    if len(alone) == 1:
+        one = f"of {alone[0]} there is one training seed, so there this speaks of a run, not of a method; "
     missing = [name for name in COMPARED if find(get(name, preset, snapshots=()), published=True) is None]
     training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not published yet" if missing else ""
     return (
