@@ -1,7 +1,13 @@
+import base64
+import io
 import json
+import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+from PIL import Image
 
 from gendiff_report.number import Number
 
@@ -33,3 +39,26 @@ def test_a_notebook_to_download_has_numbers_without_their_cards(light):
     assert [cell["outputs"][0]["data"]["text/html"] for cell in lighter[:2]] == [plain, plain]
     assert [cell["source"] for cell in lighter] == ["1 + 1", "1 + 1", "**Finding.** It is 1\u00a0±\u00a02."]
     assert lighter[0]["outputs"][1] == {"text": "said"}
+
+
+@pytest.mark.parametrize(("opaque", "mode"), [(True, "RGB"), (False, "RGBA")])
+def test_pictures_in_a_drawing_keep_their_pixels_in_fewer_bytes(light, opaque, mode):
+    ramp = np.linspace(0, 1, 64 * 64 * 4).reshape(64, 64, 4)
+    ramp[..., 3] = 1.0 if opaque else ramp[..., 3]
+    figure, drawn = plt.figure(), io.StringIO()
+    figure.add_axes((0, 0, 1, 1)).imshow(ramp, interpolation="none")
+    figure.savefig(drawn, format="svg")
+    plt.close(figure)
+    denser = light.denser(drawn.getvalue())
+    before, after = (pictures(text) for text in (drawn.getvalue(), denser))
+    assert [image.mode for image in after] == [mode]
+    assert [image.convert("RGBA").tobytes() for image in after] == [image.tobytes() for image in before]
+    assert len(denser) < len(drawn.getvalue())
+    assert light.PICTURE.sub("", denser) == light.PICTURE.sub("", drawn.getvalue())
+    lines = drawn.getvalue().splitlines(keepends=True)
+    notebook = json.dumps({"cells": [{"source": "", "outputs": [{"data": {"image/svg+xml": lines}}]}]})
+    assert json.loads(light.lighter(notebook))["cells"][0]["outputs"][0]["data"]["image/svg+xml"] == denser
+
+
+def pictures(drawing):
+    return [Image.open(io.BytesIO(base64.b64decode(f))) for f in re.findall(r"image/png;base64,([^\"]*)", drawing)]
