@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,6 @@ from sphinx.application import Sphinx
 from gendiff_report.number import without_cards
 
 ICON = re.compile(r'("?)(?P<name>[\w-]+)\1:(?P<head>\[\d+,\d+,\[[^\]]*\],"\w+",)(?:"[^"]*"|\[[^\]]*\])')
-
-
 PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
 
@@ -33,17 +32,19 @@ def trim_icons(script: str, used: set[str]) -> str:
     return ICON.sub(lambda m: m[0] if m["name"] in used else f'{m[1]}{m["name"]}{m[1]}:{m["head"]}""', script)
 
 
+@cache  # a picture is on its page and in the notebook to download
+def packed(picture: str) -> str:
+    """A PNG in base64 that has the same pixels in fewer bytes: Matplotlib hardly packs it, with a channel of ones."""
+    file = base64.b64decode(picture)
+    image, again = Image.open(io.BytesIO(file)), io.BytesIO()
+    opaque = image.mode == "RGBA" and image.getextrema()[3] == (255, 255)
+    (image.convert("RGB") if opaque else image).save(again, "PNG", optimize=True)
+    return base64.b64encode(min(file, again.getvalue(), key=len)).decode()
+
+
 def denser(drawing: str) -> str:
-    """An SVG whose PNGs have the same pixels in fewer bytes: Matplotlib hardly packs them, with a channel of ones."""
-
-    def packed(found: re.Match[str]) -> str:
-        file = base64.b64decode(found[1])
-        image, again = Image.open(io.BytesIO(file)), io.BytesIO()
-        opaque = image.mode == "RGBA" and image.getextrema()[3] == (255, 255)
-        (image.convert("RGB") if opaque else image).save(again, "PNG", optimize=True)
-        return f"data:image/png;base64,{base64.b64encode(min(file, again.getvalue(), key=len)).decode()}"
-
-    return PICTURE.sub(packed, drawing)
+    """An SVG with its PNGs packed."""
+    return PICTURE.sub(lambda m: f"data:image/png;base64,{packed(m[1])}", drawing)
 
 
 def lighter(notebook: str) -> str:

@@ -169,15 +169,15 @@ def test_whoever_is_killed_all_end_and_the_same_command_goes_on_bit_for_bit(tmp_
     wait_for(60, checkpoint)
     before = killed(pids[1])
     assert outcome(pids, tmp_path) == ([2, -signal.SIGKILL], "", sentence + "\n")
-    assert time.monotonic() - before < 120  # not gloo's half an hour
+    assert time.monotonic() - before < 20
 
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.training.together"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen([sys.executable, *torchrun, *words], cwd=ROOT, text=True, **pipes)
     wait_for(160, checkpoint)
     before = killed(children(process)[0])
-    out, err = process.communicate(timeout=300)
-    assert time.monotonic() - before < 120  # not gloo's half an hour
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - before < 20
     assert process.returncode != 0
     assert out == ""
     assert [line for line in err.splitlines() if "gendiff: " in line] == [sentence]  # beside torchrun's own report
