@@ -45,7 +45,7 @@ def test_a_notebook_to_download_has_numbers_without_their_cards(light):
 def test_pictures_in_a_drawing_keep_their_pixels_in_fewer_bytes(light, opaque, mode):
     ramp = np.linspace(0, 1, 64 * 64 * 4).reshape(64, 64, 4)
     ramp[..., 3] = 1.0 if opaque else ramp[..., 3]
-    figure, drawn = plt.figure(), io.StringIO()
+    figure, drawn = plt.figure(layout="none"), io.StringIO()  # whatever style another test has imported
     figure.add_axes((0, 0, 1, 1)).imshow(ramp, interpolation="none")
     figure.savefig(drawn, format="svg")
     plt.close(figure)
