@@ -18,8 +18,8 @@ FEWEST = 3  # sets of samples: two are ordered alike or not, which is a coin's t
 class Agreement(NamedTuple):
     """Of two extractors over the sets of n samples that both have scored against as many real images.
 
-    `tau` is Kendall's tau-b of the Fréchet distances and `p` how probable as much is by chance; both are nan below
-    FEWEST sets. `discordant` names the pairs of sets that the two order differently.
+    `tau` is Kendall's tau-b of the Fréchet distances, nan below FEWEST sets. It has no p: the sets are snapshots of the
+    same trainings, so they are not independent. `discordant` names the pairs of sets that the two order differently.
     """
 
     one: str
@@ -27,7 +27,6 @@ class Agreement(NamedTuple):
     n: int
     sets: tuple[str, ...]
     tau: float
-    p: float
     discordant: tuple[tuple[str, str], ...]
 
 
@@ -61,8 +60,8 @@ def agreements(sets: Mapping[str, Sequence[Scores]]) -> list[Agreement]:
 
 def agreement(one: str, other: str, n: int, points: Mapping[str, tuple[float, float]]) -> Agreement:
     """Of the distances by two extractors of each set of n samples, by the set's name."""
-    tau, p = _kendall(list(points.values())) if len(points) >= FEWEST else (math.nan, math.nan)
-    return Agreement(one, other, n, tuple(points), tau, p, tuple(discordant(points)))
+    tau = _kendall(list(points.values())) if len(points) >= FEWEST else math.nan
+    return Agreement(one, other, n, tuple(points), tau, tuple(discordant(points)))
 
 
 def discordant(points: Mapping[str, tuple[float, float]]) -> list[tuple[str, str]]:
@@ -72,8 +71,7 @@ def discordant(points: Mapping[str, tuple[float, float]]) -> list[tuple[str, str
     ]
 
 
-def _kendall(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+def _kendall(points: Sequence[tuple[float, float]]) -> float:
     from scipy import stats  # a second to import
 
-    found = stats.kendalltau(*zip(*points, strict=True))
-    return float(found.statistic), float(found.pvalue)
+    return float(stats.kendalltau(*zip(*points, strict=True)).statistic)

@@ -10,15 +10,16 @@ from gendiff_lib.evaluation.scores import ScoreError, Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments import PAPER_PAIR, get, protocol
 from gendiff_lib.experiments.book import COMPARED
+from gendiff_lib.experiments.cost import PETA, training_operations
 from gendiff_lib.experiments.extractors import classifier_name
-from gendiff_lib.runs.run import Run, find, siblings
+from gendiff_lib.runs.run import Run, find
 
 from .claims.stated import SPACES
 from .compute import GIGA, MODELLED, SIDES
 from .number import Number
 from .provenance import training_protocol
 from .reading import FAMOUS
-from .scored import kept_scores, speaking
+from .scored import family, kept_scores, speaking
 from .tables.rows import NO_BETTER, cell, lead_rows, operations
 
 MODELS = ("the paper's DCGAN at 32 pixels", "its diffusion model")
@@ -120,16 +121,19 @@ def _costs(run: Run, preset: str, shown: Shown) -> str:
     how = training_protocol(run)
     drawn = run.drawing_operations(protocol(run.config.name, preset).sampling) / GIGA
     image = Number(f"{drawn:.2g}", drawn, {"what": "operations of drawing an image"} | how)
-    return f"{shown(operations(run.training_operations, how))} petaFLOP, at {shown(image)} GFLOP an image"
+    return f"{shown(operations(run.training_operations, how))} petaFLOP, at {shown(image)} GFLOP to draw an image"
 
 
 def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
     """The best model of each side, by the least distance of its first training's end; nothing where a side has none.
 
-    And the DCGAN at the 64 pixels at which the paper prints it, where that is published.
+    Where one of the two had more operations, its side's best with as few as the other's as well; and the DCGAN at the
+    64 pixels at which the paper prints it, where that is published.
     """
     scored = [(run, scores) for run in published_models(preset) if (scores := kept(run, judge, preset))]
-    said = []
+    mine = {side: [entry for entry in scored if entry[0].config.kind == kind] for kind, side in SIDES.items()}
+    if not all(mine.values()):
+        return []
 
     def standing(run: Run, scores: list[Scores]) -> str:
         seeds = speaking(scores, preset)
@@ -137,14 +141,21 @@ def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
         over = "" if scores[0] in seeds else f" over {len(seeds)} trainings that did not choose it"
         return f"{scores[0].labels['frechet_distance']} {fd}{over} after {_costs(run, preset, shown)}"
 
-    for kind, side in SIDES.items():
-        mine = [entry for entry in scored if entry[0].config.kind == kind]
-        if not mine:
-            return []
-        run, scores = min(mine, key=lambda e: estimate(e[1][:1], "frechet_distance").mean)
-        said.append(f"the best {side} model is {run.config.name} with {standing(run, scores)}")
+    best = {side: min(entries, key=_first_distance) for side, entries in mine.items()}
+    said = [f"the best {side} model is {e[0].config.name} with {standing(*e)}" for side, e in best.items()]
+    least = min(run.training_operations for run, _ in best.values())
+    for side, (run, _) in best.items():
+        as_few = [entry for entry in mine[side] if entry[0].training_operations < 1.01 * least]
+        if run.training_operations > 1.01 * least and as_few:
+            rival = min(as_few, key=_first_distance)
+            said.append(f"with as few operations the best {side} model is {rival[0].config.name}, {standing(*rival)}")
     said += [f"the DCGAN at the printed 64 pixels has {standing(*e)}" for e in scored if e[0].config.name == PRINTED]
     return [f"<strong>Of all that is published here</strong> {'; '.join(said)}."]
+
+
+def _first_distance(entry: tuple[Run, list[Scores]]) -> float:
+    """The Fréchet distance of a model's first training, which is what chooses."""
+    return estimate(entry[1][:1], "frechet_distance").mean
 
 
 def published_models(preset: str) -> list[Run]:
@@ -155,15 +166,15 @@ def published_models(preset: str) -> list[Run]:
 def _open(seeds: dict[str, int], preset: str) -> str:
     """What this answer does not tell; `seeds` are how many trainings speak of either model."""
     alone = [_named(label) for label, n in seeds.items() if n == 1]
-    one = "there is one training seed each, so this speaks of two runs, not of two methods; " if alone else ""
+    one = "either is told by one training, so this speaks of two runs, not of two methods; " if alone else ""
     if len(alone) == 1:
-        one = f"of {alone[0]} there is one training seed, so there this speaks of a run, not of a method; "
+        one = f"{alone[0]} is told by one training, so there this speaks of a run, not of a method; "
     missing = [name for name in COMPARED if find(get(name, preset, snapshots=()), published=True) is None]
     training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not published yet" if missing else ""
     return (
         f"<strong>Still open:</strong> {one}their networks are narrower than the paper's ({_narrower(preset)}), "
-        "and at the paper's own size nothing is decided; and a fraction of a petaFLOP says nothing of where either "
-        f"ends{training}."
+        f"whose trainings take {_printed_costs()} petaFLOP by our count, and at that size nothing is decided; and a "
+        f"fraction of a petaFLOP says nothing of where either ends{training}."
     )
 
 
@@ -173,6 +184,11 @@ def _narrower(preset: str) -> str:
     told = {n: get(n, "paper").flat()[w] / get(n, preset, snapshots=()).flat()[w] for n, w in widths.items()}
     gan, diffusion = told.values()
     return f"the DCGAN {gan:.2g} times, the denoiser {diffusion:.2g}"
+
+
+def _printed_costs() -> str:
+    """The petaFLOP of the two trainings that the paper prints, of its DCGAN at 64 pixels."""
+    return " and ".join(f"{training_operations(get(name, 'paper')) / PETA:.2g}" for name in (PRINTED, PAPER_PAIR[1]))
 
 
 def extractors(pair: dict[str, Run]) -> list[str]:
@@ -185,7 +201,7 @@ def kept(run: Run, extractor: str, preset: str, n: int | None = None) -> list[Sc
     known = protocol(run.config.name, preset)
     sampling = known.sampling.but(n=min(n or known.sampling.n, known.sampling.n))
     real = known.reals(count(run.config.dataset, "train"))
-    found = [kept_scores(each, sampling, extractor, real) for each in siblings(run.config, published=True)]
+    found = [kept_scores(each, sampling, extractor, real) for each in family(run, published=True)]
     return sorted((s for s in found if s is not None), key=lambda s: int(s.made["training_seed"]))
 
 
@@ -201,5 +217,7 @@ def in_readme(text: str, preset: str = "overnight") -> str:
 
 
 def _wrapped(sentences: list[str]) -> str:
-    lines = [line for s in sentences for line in ("", *textwrap.wrap(s, 120, break_long_words=False))]
+    lines = [
+        line for s in sentences for line in ("", *textwrap.wrap(s, 120, break_long_words=False, break_on_hyphens=False))
+    ]
     return "\n".join([*lines, "", ""])

@@ -27,7 +27,8 @@ from .tables.table import table
 
 OVERNIGHT = (
     "models for two CPU cores, the paper's two at the same counted operations, with its settings but for the width of "
-    "their networks. Its GAN is the one at the 32x32 pixels of its text; its Fig. 16 prints 64."
+    "their networks and the length of training. Its GAN is the one at the 32x32 pixels of its text; its Fig. 16 prints "
+    "64."
 )
 SMALL = "Such budgets give palette and texture, not objects."
 

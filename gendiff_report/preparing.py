@@ -95,7 +95,7 @@ def _prepare_run(name: str, asked: Asking) -> str:
     for sampling in wanted:
         for split in ("train", "test"):
             results.several(asked, run, sampling, split)
-        results.own_scores(asked, run, sampling)
+        results.own_of_several(asked, run, sampling)
     if name in asked.compared:
         results.memorisation(asked, run)
     if name in CODED:

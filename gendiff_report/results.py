@@ -12,7 +12,6 @@ from gendiff_lib import paths
 from gendiff_lib.config import Sampling
 from gendiff_lib.data import count, images
 from gendiff_lib.diffusion.likelihood import Bits
-from gendiff_lib.errors import Light
 from gendiff_lib.evaluation.bits import bits_of
 from gendiff_lib.evaluation.evaluate import best_snapshot as best
 from gendiff_lib.evaluation.evaluate import evaluate
@@ -25,7 +24,7 @@ from gendiff_lib.experiments import protocol
 from gendiff_lib.experiments.extractors import classifier_name, offline_name
 from gendiff_lib.experiments.reals import floors as floors_of
 from gendiff_lib.runs import layout
-from gendiff_lib.runs.run import Run, siblings
+from gendiff_lib.runs.run import Run
 from gendiff_lib.runs.samples import Trajectory, sample_sheet
 from gendiff_lib.runs.samples import trajectory as kept_trajectory
 
@@ -34,7 +33,7 @@ from .asking import Asking
 from .pairs import Pairs, blind
 from .reading import LACKING, Unpublished
 from .reals import kept_floors
-from .scored import kept_scores, speaking
+from .scored import family, kept_scores, speaking
 
 FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small
 
@@ -65,23 +64,34 @@ def best_snapshot(asked: Asking, run: Run) -> Run:
 
 def own_scores(asked: Asking, run: Run, sampling: Sampling | None = None) -> Scores | None:
     """Scores by the data set's own classifier, where another extractor judges it; None where there are none."""
-    if offline_name(run.config.dataset) == classifier_name(run.config.dataset):
-        return None
-    with suppress(Light, Unpublished):
-        return scores(asked, run, sampling, own=True)
+    with suppress(*LACKING):
+        return None if _judged_by_its_own(run) else scores(asked, run, sampling, own=True)
     return None
 
 
-def several(asked: Asking, run: Run, sampling: Sampling | None = None, reference: str = "train") -> list[Scores]:
+def _judged_by_its_own(run: Run) -> bool:
+    return offline_name(run.config.dataset) == classifier_name(run.config.dataset)
+
+
+def own_of_several(asked: Asking, run: Run, sampling: Sampling | None = None) -> list[Scores]:
+    """As `own_scores` of all that `several` tells of; empty where there are none."""
+    with suppress(*LACKING):
+        return [] if _judged_by_its_own(run) else several(asked, run, sampling, own=True)
+    return []
+
+
+def several(
+    asked: Asking, run: Run, sampling: Sampling | None = None, reference: str = "train", *, own: bool = False
+) -> list[Scores]:
     """Scores over the protocol's sampling seeds, and over the training seeds that speak of the model (see `speaking`).
 
     A sibling that is published without these scores and without weights is left out.
     """
     first, found = sampling or asked.sampling(run), []
-    for each in _family(run):
+    for each in seeds_of(asked, run):
         for seed in range(first.seed, first.seed + asked.protocol(run).seeds):
             try:
-                found.append(scores(asked, each, first.but(seed=seed), reference))
+                found.append(scores(asked, each, first.but(seed=seed), reference, own=own))
             except LACKING:
                 if each.id == run.id:
                     raise
@@ -91,7 +101,7 @@ def several(asked: Asking, run: Run, sampling: Sampling | None = None, reference
 def of_each_training(asked: Asking, run: Run, sampling: Sampling) -> list[Scores]:
     """Scores by one sampling seed of every training seed that there is a run of; a sibling without them is left out."""
     found = [scores(asked, run, sampling)]
-    for each in _family(run)[1:]:
+    for each in seeds_of(asked, run)[1:]:
         with suppress(*LACKING):
             found.append(scores(asked, each, sampling))
     return found
@@ -104,8 +114,13 @@ def kept(asked: Asking, run: Run, extractor: str, n: int | None = None, referenc
     """
     sampling = asked.sampling(run) if n is None else asked.sampling(run, n=n)
     n_real = _n_real(asked, run, reference)
-    found = [kept_scores(each, sampling, extractor, n_real, reference) for each in _family(run)]
+    found = [kept_scores(each, sampling, extractor, n_real, reference) for each in seeds_of(asked, run)]
     return speaking([scored for scored in found if scored], asked.preset) if found[0] else []
+
+
+def seeds_of(asked: Asking, run: Run) -> list[Run]:
+    """A run, then its siblings by training seed; of those that a page only reads, the published ones."""
+    return family(run, published=asked.reads(run.config.name))
 
 
 def floors(asked: Asking, run: Run) -> dict[str, Scores]:
@@ -124,11 +139,6 @@ def floors(asked: Asking, run: Run) -> dict[str, Scores]:
 
 def _n_real(asked: Asking, run: Run, reference: str = "train") -> int | None:
     return asked.protocol(run).reals(count(run.config.dataset, reference))
-
-
-def _family(run: Run) -> list[Run]:
-    """A run, then those that differ from it in the training seed alone."""
-    return [run, *(r for r in siblings(run.config) if r.config.seed != run.config.seed)]
 
 
 # ---------------------------------------------------------------- what else is told of a run

@@ -8,7 +8,7 @@ from gendiff_lib.evaluation.evaluate import REFERENCE, outdated_parts, read_scor
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.experiments.claimed import FRESH
 from gendiff_lib.runs import layout
-from gendiff_lib.runs.run import Run
+from gendiff_lib.runs.run import Run, siblings
 
 
 def kept_scores(
@@ -21,6 +21,16 @@ def kept_scores(
     kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
     found = [scores for path in reversed(kept) if (scores := read_scores(path))]
     return next((scores for scores in found if not outdated_parts(scores)), found[0] if found else None)
+
+
+def family(run: Run, *, published: bool = False) -> list[Run]:
+    """A run, then those that differ from it in the training seed alone, after as many images.
+
+    A training that ends no more than a hundredth later stands at its end, since that is what is scored in full.
+    """
+    others = (each for each in siblings(run.config, published=published) if each.config.seed != run.config.seed)
+    ends = ((each, each.at(each.epochs[-1])) for each in others)
+    return [run, *(end if end.images <= 1.01 * each.images else each for each, end in ends)]
 
 
 def speaking(found: Sequence[Scores], preset: str) -> list[Scores]:

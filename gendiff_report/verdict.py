@@ -28,7 +28,7 @@ def fallen(verdicts: Mapping[str, Collapse | None], runs: Mapping[str, Run]) -> 
     blind = [n for n, run in runs.items() if n not in names and long_enough(run) and not _asked(run)]
     told = f"{len(names)} of {len(runs)} have collapsed by the rule, as far as they are shown"
     told += f" ({', '.join(names)})" if names else ""
-    told += f"; {short} of the others were too short a training to tell" if short else ""
+    told += f"; {short} of the others {'was' if short == 1 else 'were'} too short a training to tell" if short else ""
     return told + (f"; whether it repeats itself was not recorded of {', '.join(blind)}." if blind else ".")
 
 

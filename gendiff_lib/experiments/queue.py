@@ -47,6 +47,8 @@ TRIALS: dict[str, tuple[str, ...]] = {
         "trial-flow-velocity", "trial-flow-fast", "trial-flow-slow", "trial-flow-batch",
     ),
 }  # fmt: skip
+# Of these the settings of one network and one process: the paper's DCGAN, and the flow transformer.
+TUNED = {"GAN": TRIALS["GAN"][:5], "diffusion": TRIALS["diffusion"][3:]}
 EXTRACTORS = ("classifier", "efficientnet", "inception")
 
 

@@ -11,7 +11,7 @@ from gendiff_lib.experiments import get, protocol
 from gendiff_lib.experiments.claimed import EARLY_N, ENOUGH, Place, equal_n, places
 from gendiff_lib.experiments.cost import PETA, training_operations
 from gendiff_lib.experiments.experiment import TRIAL
-from gendiff_lib.experiments.queue import TRIALS
+from gendiff_lib.experiments.queue import TUNED
 from gendiff_lib.runs.run import Run, find, siblings
 
 from ..equal import at_equal_operations
@@ -44,7 +44,7 @@ class Evidence(Protocol):
         """At one n for all, or at the experiment's own; Missing where there are too few."""
 
     def trials(self, extractor: str) -> dict[str, list[Scores]]:
-        """The scores of every setting that was tried, by side; Missing where one is lacking."""
+        """The scores of every setting tried of one model, by side; Missing where one is lacking."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ class Seen:
 
 
 def _together(lacking: Sequence[Missing]) -> Missing:
-    """One that tells of them all: of one experiment's trainings the longest, which is the others too."""
-    longest: dict[str, Missing] = {}
+    """One that tells of them all: of trainings of one experiment and seeds the longest, which is the others too."""
+    longest: dict[object, Missing] = {}
     for each in sorted(lacking, key=lambda m: m.place.epochs if m.place else 0.0):
-        longest[each.place.name if each.place else str(each)] = each
+        longest[(each.place.name, each.place.seeds) if each.place else str(each)] = each
     return Missing(" ".join(map(str, longest.values())))
 
 
@@ -110,7 +110,7 @@ class Recorded:
             told = f"{work:,.0f}" if work > 9.5 else f"{work:.2f}"
             raise Missing(
                 f"It takes {_seeds(place)} of {place.name} {called(self.preset)} after {place.epochs:.4g} epochs, and "
-                f"{len(found) or 'none'} {'is' if len(found) == 1 else 'are'} published: {told} petaFLOP more.",
+                f"{len(found) or 'none'} of them {'is' if len(found) == 1 else 'are'} published: {told} petaFLOP more.",
                 place,
             )
         if unfit := [run.id for run in found if run.stale or run.record["dirty"]]:
@@ -142,12 +142,12 @@ class Recorded:
         """See Evidence."""
         if self.preset != "overnight":
             raise Missing(f"No settings were tried {called(self.preset)}; overnight they were.")
-        runs = {side: {n: find(get(n, self.preset), published=True) for n in names} for side, names in TRIALS.items()}
+        runs = {side: {n: find(get(n, self.preset), published=True) for n in names} for side, names in TUNED.items()}
         found = {side: _scored({n: r for n, r in some.items() if r}, extractor) for side, some in runs.items()}
-        lacking = sum(len(TRIALS[side]) - len(scores) for side, scores in found.items())
+        lacking = sum(len(TUNED[side]) - len(scores) for side, scores in found.items())
         if lacking:
             raise Missing(
-                f"{lacking} of the {sum(map(len, TRIALS.values()))} trials are not published yet, or not scored by "
+                f"{lacking} of the {sum(map(len, TUNED.values()))} trials are not published yet, or not scored by "
                 f"{extractor}: up to {lacking * TRIAL:.2g} petaFLOP more."
             )
         return found

@@ -31,7 +31,8 @@ def united(rulings: Mapping[str | None, Ruling]) -> Ruling:
         return next(iter(rulings.values()))
     verdicts = {ruling.verdict for ruling in rulings.values()}
     reasons = " ".join(f"By {space}: {ruling.why[0].lower()}{ruling.why[1:]}" for space, ruling in rulings.items())
-    why = reasons if len(verdicts) == 1 else f"The two feature spaces do not agree. {reasons}"
+    split = "The two feature spaces do not agree. " if {REPLICATED, NOT_REPLICATED} <= verdicts else ""
+    why = f"{split or 'One feature space alone decides. ' * (len(verdicts) > 1)}{reasons}"
     ours = tuple((f"{label}, by {space}", number) for space, r in rulings.items() for label, number in r.ours)
     return Ruling(verdicts.pop() if len(verdicts) == 1 else INCONCLUSIVE, why, ours)
 

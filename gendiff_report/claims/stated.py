@@ -102,11 +102,12 @@ CLAIMS = (
         5,
         "Diffusion is subpar in its first 30 to 40 epochs and needs at least 100.",
         "no number",
-        "After 40 epochs its fd is higher than the DCGAN's after 30, and after 100 epochs it is lower than after 40.",
+        "After 40 epochs its fd is higher than the DCGAN's after 30, and after 100 epochs it is lower than after 40 "
+        "and than the DCGAN's.",
         "A narrow denoiser learns as long as a wide one in epochs, and reaches less.",
         ("05_diffusion",),
         rules.needs_a_hundred,
-        overnight="The same, its second half of one training, seed 0, held against itself.",
+        overnight="The same; what is said of 100 epochs, of one training, seed 0, held against itself and the DCGAN.",
     ),
     Claim(
         6,
@@ -127,8 +128,9 @@ CLAIMS = (
         "Training a diffusion model is stable and does not lose modes.",
         "no number",
         "In every seed all ten classes are covered (each has at least a fifth of its fair share of samples) and the "
-        "loss over the last ten epochs is below that over the first ten.",
-        "A classifier puts every image into some class, blurred ones too, so covered classes are a weak sign here.",
+        "loss over the last ten epochs is below that over the first ten; not, if that holds of no seed.",
+        "A classifier puts every image into some class, blurred ones too, and not evenly: so here neither covered "
+        "classes nor lost ones are a strong sign.",
         ("05_diffusion", "07_live"),
         rules.stable,
         (CLASSIFIER,),
@@ -158,7 +160,8 @@ CLAIMS = (
         "Batch norm after the transposed convolutions is critical.",
         "no number",
         "Critical is a large change: without it the fd after 30 epochs is more than twice as high.",
-        "What a narrow, short training can do without, a long one may need.",
+        "What a narrow, short training can do without, a long one may need. An fd has a ceiling, that of images "
+        "without any structure: where the DCGAN itself is above half of it, nothing can be twice as bad.",
         ("16_parts",),
         rules.needs_norm,
         overnight="The same after 1/32 petaFLOP of each, at 32x32 pixels.",
@@ -169,7 +172,8 @@ CLAIMS = (
         "no number",
         "A U-Net at twice the side, on the same images enlarged, scored at their own size, stays below one and a half "
         "times the fd of the one at the data's side, after as many images.",
-        "Early in training both are far from where they end, and so may be their ratio.",
+        "Early in training both are far from where they end, and so may be their ratio, which the ceiling of an fd "
+        "keeps low.",
         ("09_comparison",),
         rules.scales,
     ),
@@ -177,9 +181,11 @@ CLAIMS = (
         12,
         "Careful selection of hyper-parameters is important for both models.",
         "its conclusion; no number",
-        "Important is a large change: of eight settings tried on either side at equal operations, the worst one's fd "
-        "is more than one and a half times the best one's, on both sides, of one training seed each.",
-        "The settings that matter at 1/32 petaFLOP are those that learn fast.",
+        "Important is a large change: of five settings of one model on either side (the paper's DCGAN, the flow "
+        "transformer) at equal operations, the worst one's fd is more than one and a half times the best one's, on "
+        "both sides. Each is one training, so the noise is that of drawing alone.",
+        "The settings that matter at 1/32 petaFLOP are those that learn fast, and a single bad one is enough for the "
+        "rule: so the last but one is told too.",
         ("15_settings",),
         rules.selects,
         ("efficientnet",),

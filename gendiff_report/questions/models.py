@@ -15,7 +15,7 @@ from gendiff_lib.experiments.cost import PETA
 from gendiff_lib.experiments.experiment import TRIAL
 from gendiff_lib.experiments.extractors import offline_name
 from gendiff_lib.experiments.scaling import SCALED, on_distributions
-from gendiff_lib.runs.run import Run, siblings
+from gendiff_lib.runs.run import Run
 
 from .. import results
 from ..asking import Asking
@@ -114,7 +114,7 @@ class Models:
     def everyone(self, kind: str) -> list[Run]:
         """Every training seed of every model of a kind, of those that keep their sheet."""
         runs = [run for run in self.runs.values() if run.config.kind == kind]
-        return [each for run in runs for each in siblings(run.config) if each.keeps_sheet()]
+        return [each for run in runs for each in results.seeds_of(self.asked, run) if each.keeps_sheet()]
 
     @cached_property
     def seeds(self) -> int:

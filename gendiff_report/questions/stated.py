@@ -78,7 +78,7 @@ QUESTIONS = {
                 "Are its samples sharper?",
                 "Yes where the share of their power in the upper half of spatial frequencies is nearer to that of "
                 "test images, in decibels, by more than three standard errors over 40 unpicked samples. Noise is not "
-                "sharpness: too much power counts as much as too little.",
+                "sharpness: too much power counts as much as too little; and a spectrum knows no objects.",
                 noise.sharper,
             ),
             Part(

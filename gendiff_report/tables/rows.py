@@ -42,13 +42,13 @@ def compact(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
     return [{k: v for k, v in row.items() if k not in gone} for row in rows], "".join(told)
 
 
-def class_columns(own: Scores | None) -> dict[str, Any]:
+def class_columns(own: Sequence[Scores]) -> dict[str, Any]:
     """What a data set's own classifier alone tells of samples, under its name, for a row by another extractor."""
-    if own is None:
+    if not own:
         return {"cs, classifier": NOT_COMPUTED, "classes, classifier": NOT_COMPUTED}
     return {
-        "cs, classifier": cell([own], "classifier_score"),
-        "classes, classifier": f"{own.classes_covered} of {len(own.shares)}",
+        "cs, classifier": cell(own, "classifier_score"),
+        "classes, classifier": f"{min(s.classes_covered for s in own)} of {len(own[0].shares)}",
     }
 
 

@@ -42,14 +42,16 @@ def scores(asked: Asking, entries: Mapping[str, Entry], *, cost: bool = False) -
     """
     found, missing = _both_splits(asked, entries, lambda *entry: [results.scores(asked, *entry)])
     more = {label: _cost(entries[label], train[0]) for label, (train, _) in found.items()} if cost else {}
-    shown = _shown(asked, found, entries, more)
+    own = {label: [s] if (s := results.own_scores(asked, *_whole(entries[label]))) else [] for label in found}
+    shown = _shown(found, own, more)
     return Exhibit(missing + shown, {label: train[0] for label, (train, _) in found.items()})
 
 
 def seeds(asked: Asking, entries: Mapping[str, Entry]) -> Exhibit[dict[str, list[Scores]]]:
     """A row an entry over its sampling seeds and the training seeds that speak of it, otherwise as `scores`."""
     found, missing = _both_splits(asked, entries, lambda *entry: results.several(asked, *entry))
-    return Exhibit(missing + _shown(asked, found, entries), {label: train for label, (train, _) in found.items()})
+    own = {label: results.own_of_several(asked, *_whole(entries[label])) for label in found}
+    return Exhibit(missing + _shown(found, own), {label: train for label, (train, _) in found.items()})
 
 
 def famous(asked: Asking, runs: Mapping[str, Run]) -> Exhibit[dict[str, dict[str, list[Scores]]]]:
@@ -113,15 +115,15 @@ def _both_splits(
 
 
 def _shown(
-    asked: Asking,
     found: Mapping[str, Splits],
-    entries: Mapping[str, Entry],
+    own: Mapping[str, list[Scores]],
     more: Mapping[str, dict[str, Any]] | None = None,
 ) -> str:
-    own = _own_columns(asked, {label: entries[label] for label in found})
+    """`own` are the scores by the data set's own classifier, which has columns of its own where it tells anything."""
+    columns = {label: class_columns(scored) for label, scored in own.items()} if any(own.values()) else {}
     rows, lacking = compact(
         [
-            score_row(label, train, test) | own.get(label, {}) | (more or {}).get(label, {})
+            score_row(label, train, test) | columns.get(label, {}) | (more or {}).get(label, {})
             for label, (train, test) in found.items()
         ]
     )
@@ -140,12 +142,6 @@ def _outdated(found: Mapping[str, Splits]) -> str:
         if old := [k for k, (train, _) in found.items() if any(what in outdated_parts(s) for s in train)]:
             banners.append(banner(f"The {what} of {', '.join(old)} are older than the code that would make them now."))
     return "".join(banners)
-
-
-def _own_columns(asked: Asking, entries: Mapping[str, Entry]) -> dict[str, dict[str, Any]]:
-    """What the data set's own classifier tells beside another extractor, by row; empty where it tells nothing."""
-    own = {label: results.own_scores(asked, *_whole(entry)) for label, entry in entries.items()}
-    return {label: class_columns(scored) for label, scored in own.items()} if any(own.values()) else {}
 
 
 def _famous_table(asked: Asking, runs: Mapping[str, Run], extractor: str, train: Mapping[str, list[Scores]]) -> str:

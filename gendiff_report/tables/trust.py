@@ -107,7 +107,6 @@ def _agreement_row(found: Agreement) -> dict[str, Any]:
         "n of each set": f"{found.n:,}",
         "sets": len(found.sets),
         "tau": Number(f"{found.tau:.2f}", found.tau, how) if known else f"fewer than {FEWEST} sets",
-        "p by chance": f"{found.p:.2g}" if known else "",
         "pairs ordered differently": len(found.discordant),
     }
 

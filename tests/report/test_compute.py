@@ -51,7 +51,9 @@ def test_one_side_alone_leads_nobody():
 
 def test_what_leads_is_told_with_its_operations():
     several = curve("g", "gan", (1, 30), (4, 10)) | curve("d", "diffusion", (1, 20), (4, 20))
-    assert compute.led(several).startswith("From 1 petaFLOP on the best diffusion model leads, from 2")
+    assert compute.led(several).startswith(
+        "From 1 petaFLOP on, where snapshots begin, the best diffusion model leads, from 2"
+    )
     assert "on the best GAN one, up to 4 " in compute.led(several)
 
 

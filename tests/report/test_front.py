@@ -1,6 +1,7 @@
 import dataclasses
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -67,7 +68,7 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     assert "Not yet answered" not in text
     assert len(re.findall(r"has FID <button[^>]*>[\d.]+", text)) == 2  # Inception's before any other
     assert text.count("precision <button") == text.count("recall <button") == 2
-    assert text.count(" GFLOP an image, and its") + text.count(" GFLOP an image (100") == 2
+    assert text.count(" GFLOP to draw an image, and its") + text.count(" GFLOP to draw an image (100") == 2
     assert "100 images of each against 500 train images of shapes, by inception" in text
     assert "makes the better images:" in text or "is not decided:" in text
     assert re.search(r"by inception; the diffusion model's drawn in \d+ steps of \w+; less FID", text)
@@ -77,11 +78,11 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     assert "of two runs, not of two methods" in text
     assert "Still open" in text
     assert re.search(r"the best GAN model is dcgan-32 with FID <button[^>]*>[\d.]+", text)
-    assert text.count(" GFLOP an image") == 4
+    assert text.count(" GFLOP to draw an image") == 4 + text.count("with as few operations the best ")
     assert text.count('<p class="answer">') == 3
     assert not any(brace in sentence for sentence in answer.answer("overnight", str) for brace in "{}")
-    plain = answer.in_readme(f"before {answer.BEGIN}old {answer.END}after")
-    assert "old" not in plain
+    plain = answer.in_readme(f"before {answer.BEGIN}yesterday's {answer.END}after")
+    assert "yesterday" not in plain
     assert plain.startswith(f"before {answer.BEGIN}\n**At equal counted operations")
     assert "<" not in plain.removeprefix(f"before {answer.BEGIN}").removesuffix(f"{answer.END}after")
     assert text.index('<img class="samples"') < text.index('class="answer"')
@@ -105,19 +106,38 @@ def test_fresh_seeds_answer_once_all_of_them_are_published(night):
         return " ".join(answer.answer("overnight", shown)), {told for told in seeds if told}
 
     first, of = answered(0)
-    assert "there is one training seed each" in first
+    assert "either is told by one training" in first
     assert of == {"0"}
     assert answered(1) == answered(2) == (first, of)
     text, of = answered(3, PAPER_PAIR[0])
     assert "the paper's DCGAN at 32 pixels has, over 3 trainings, FID" in text
     assert "its diffusion model has FID" in text
-    assert "of the paper's diffusion model there is one training seed, so there this speaks of a run" in text
+    assert "the paper's diffusion model is told by one training, so there this speaks of a run" in text
     assert of == {"0", "1, 2, 3"}
     text, of = answered(3, PAPER_PAIR[1])
     assert text.count("has, over 3 trainings, FID") == 2
     assert text.count("over 3 trainings that did not choose it") == 2
-    assert "one training seed" not in text
+    assert "by one training" not in text
     assert of == {"1, 2, 3"}
+
+
+@pytest.mark.parametrize(
+    ("operations", "rivals"),
+    [((2, 1, 1), ["GAN model is third, fd 30.000"]), ((1, 2, 1), []), ((1, 1, 1), []), ((2, 1, 2), [])],
+)
+def test_the_best_of_all_has_beside_it_the_best_with_as_few_operations(operations, rivals, monkeypatch):
+    kinds = {"first": ("gan", 10.0), "second": ("diffusion", 20.0), "third": ("gan", 30.0)}
+    runs = [
+        SimpleNamespace(config=SimpleNamespace(name=name, kind=kind), training_operations=o, fd=fd)
+        for (name, (kind, fd)), o in zip(kinds.items(), operations, strict=True)
+    ]
+    monkeypatch.setattr(answer, "published_models", lambda preset: runs)
+    monkeypatch.setattr(answer, "kept", lambda run, judge, preset: scores(run.fd)[:1])
+    monkeypatch.setattr(answer, "_costs", lambda *_: "a while")
+    (told,) = answer._of_all("inception", "overnight", str)
+    assert "the best GAN model is first with fd 10" in told
+    assert "the best diffusion model is second with fd 20" in told
+    assert re.findall(r"with as few operations the best (.*?) ± ", told) == rivals
 
 
 @pytest.mark.parametrize(

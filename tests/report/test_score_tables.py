@@ -117,3 +117,9 @@ def test_the_classifier_stands_beside_another_extractor_under_its_name(monkeypat
     own = results.own_scores(asked, run)
     assert own.extractor == "shapes-classifier"
     assert f"<td>{own.classes_covered} of 10</td>" in table.html
+    asked.train("dcgan", n_train=100, seed=1)
+    several = results.own_of_several(asked, run)
+    assert {s.made["training_seed"] for s in several} == {0, 1}
+    assert next(s.made for s in several if s.made["run"] == run.id) == own.made
+    least = min(s.classes_covered for s in several)
+    assert f"<td>{least} of 10</td>" in tables.seeds(asked, {"GAN": run}).html

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 from gendiff_lib import versions
 from gendiff_lib.config import Sampling
@@ -8,6 +9,7 @@ from gendiff_lib.runs import files
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import find
 from gendiff_lib.runs.train import train
+from gendiff_report import scored
 from gendiff_report.scored import kept_scores
 
 
@@ -50,3 +52,25 @@ def test_of_several_kept_scores_those_of_the_present_code_count(gan, published, 
     made = evaluate(run, sampling, JUDGE, n_real=20).made
     assert kept_scores(light, sampling, "pixels", 20).made["versions"] == made["versions"]
     assert made["versions"]["metrics"] == versions.VERSIONS["metrics"] > 0
+
+
+class Trained(SimpleNamespace):
+    """A training of 1,000 images an epoch."""
+
+    @property
+    def images(self):
+        return round(self.epoch * 1000)
+
+    def at(self, epoch):
+        return Trained(config=self.config, epochs=self.epochs, epoch=epoch)
+
+
+def test_a_sibling_that_ends_a_little_later_is_taken_at_its_end_and_else_after_as_many_images(monkeypatch):
+    def training(seed, *epochs):
+        return Trained(config=SimpleNamespace(seed=seed), epochs=epochs, epoch=4.0)
+
+    run = training(0, 2.0, 4.0)
+    there = [run, training(1, 4.0), training(2, 4.0, 4.04), training(3, 4.0, 4.041), training(4, 4.0, 4.02, 8.0)]
+    monkeypatch.setattr(scored, "siblings", lambda config, published: there)
+    assert [each.epoch for each in scored.family(run)] == [4.0, 4.0, 4.04, 4.0, 4.0]
+    assert scored.family(run)[0] is run
