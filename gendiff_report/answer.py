@@ -19,7 +19,7 @@ from .compute import GIGA, MODELLED, SIDES
 from .number import Number
 from .provenance import training_protocol
 from .reading import FAMOUS
-from .scored import family, kept_scores, speaking
+from .scored import family, found_in_turn, kept_scores, speaking
 from .tables.rows import NO_BETTER, cell, lead_rows, operations
 
 MODELS = ("the paper's DCGAN at 32 pixels", "its diffusion model")
@@ -201,8 +201,8 @@ def kept(run: Run, extractor: str, preset: str, n: int | None = None) -> list[Sc
     known = protocol(run.config.name, preset)
     sampling = known.sampling.but(n=min(n or known.sampling.n, known.sampling.n))
     real = known.reals(count(run.config.dataset, "train"))
-    found = [kept_scores(each, sampling, extractor, real) for each in family(run, published=True)]
-    return sorted((s for s in found if s is not None), key=lambda s: int(s.made["training_seed"]))
+    found = found_in_turn(family(run, published=True), lambda each: kept_scores(each, sampling, extractor, real))
+    return sorted(found, key=lambda s: int(s.made["training_seed"]))
 
 
 BEGIN, END = "<!-- the answer, written by `make readme` -->\n", "<!-- until here -->\n"

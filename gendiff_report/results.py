@@ -3,6 +3,7 @@
 Every function takes what is asked of the page first, and raises Unpublished where it may only read and finds nothing.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from .asking import Asking
 from .pairs import Pairs, blind
 from .reading import LACKING, Unpublished
 from .reals import kept_floors
-from .scored import family, kept_scores, speaking
+from .scored import family, found_in_turn, kept_scores, speaking
 
 FEW = 20  # samples a frame of a filmstrip, and blind pairs: what shows change, and stays small
 
@@ -87,24 +88,28 @@ def several(
 
     A sibling that is published without these scores and without weights is left out.
     """
-    first, found = sampling or asked.sampling(run), []
-    for each in seeds_of(asked, run):
-        for seed in range(first.seed, first.seed + asked.protocol(run).seeds):
-            try:
-                found.append(scores(asked, each, first.but(seed=seed), reference, own=own))
-            except LACKING:
-                if each.id == run.id:
-                    raise
+    first = sampling or asked.sampling(run)
+    hows = [first.but(seed=seed) for seed in range(first.seed, first.seed + asked.protocol(run).seeds)]
+
+    def ask(how: Sampling) -> Callable[[Run], Scores | None]:
+        return lambda each: _scores_or_none(asked, each, how, reference, own=own)
+
+    found = [scores(asked, run, how, reference, own=own) for how in hows]
+    found += [s for how in hows for s in found_in_turn(seeds_of(asked, run)[1:], ask(how))]
     return speaking(found, asked.preset)
+
+
+def _scores_or_none(asked: Asking, run: Run, sampling: Sampling, reference: str, *, own: bool) -> Scores | None:
+    with suppress(*LACKING):
+        return scores(asked, run, sampling, reference, own=own)
+    return None
 
 
 def of_each_training(asked: Asking, run: Run, sampling: Sampling) -> list[Scores]:
     """Scores by one sampling seed of every training seed that there is a run of; a sibling without them is left out."""
     found = [scores(asked, run, sampling)]
-    for each in seeds_of(asked, run)[1:]:
-        with suppress(*LACKING):
-            found.append(scores(asked, each, sampling))
-    return found
+    others = seeds_of(asked, run)[1:]
+    return found + found_in_turn(others, lambda each: _scores_or_none(asked, each, sampling, "train", own=False))
 
 
 def kept(asked: Asking, run: Run, extractor: str, n: int | None = None, reference: str = "train") -> list[Scores]:
@@ -114,12 +119,15 @@ def kept(asked: Asking, run: Run, extractor: str, n: int | None = None, referenc
     """
     sampling = asked.sampling(run) if n is None else asked.sampling(run, n=n)
     n_real = _n_real(asked, run, reference)
-    found = [kept_scores(each, sampling, extractor, n_real, reference) for each in seeds_of(asked, run)]
-    return speaking([scored for scored in found if scored], asked.preset) if found[0] else []
+
+    def ask(each: Run) -> Scores | None:
+        return kept_scores(each, sampling, extractor, n_real, reference)
+
+    return speaking(found_in_turn(seeds_of(asked, run), ask), asked.preset) if ask(run) else []
 
 
-def seeds_of(asked: Asking, run: Run) -> list[Run]:
-    """A run, then its siblings by training seed; of those that a page only reads, the published ones."""
+def seeds_of(asked: Asking, run: Run) -> list[list[Run]]:
+    """A run, then its siblings by training seed (see `family`); of those that a page only reads, the published ones."""
     return family(run, published=asked.reads(run.config.name))
 
 

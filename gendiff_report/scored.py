@@ -1,6 +1,7 @@
 """Scores that were computed before, whatever extractor is at hand now; and which of them speak of a model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from gendiff_lib import paths
 from gendiff_lib.config import Sampling
@@ -9,6 +10,8 @@ from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.experiments.claimed import FRESH
 from gendiff_lib.runs import layout
 from gendiff_lib.runs.run import Run, siblings
+
+T = TypeVar("T")
 
 
 def kept_scores(
@@ -23,14 +26,20 @@ def kept_scores(
     return next((scores for scores in found if not outdated_parts(scores)), found[0] if found else None)
 
 
-def family(run: Run, *, published: bool = False) -> list[Run]:
-    """A run, then those that differ from it in the training seed alone, after as many images.
+def family(run: Run, *, published: bool = False) -> list[list[Run]]:
+    """A run, then those that differ from it in the training seed alone: each at the snapshots to look at, in turn.
 
-    A training that ends no more than a hundredth later stands at its end, since that is what is scored in full.
+    The first is of as many images. Of a training that ends no more than a hundredth later the second is its end, which
+    may be what was scored in full.
     """
     others = (each for each in siblings(run.config, published=published) if each.config.seed != run.config.seed)
     ends = ((each, each.at(each.epochs[-1])) for each in others)
-    return [run, *(end if end.images <= 1.01 * each.images else each for each, end in ends)]
+    return [[run], *([each, end] if each.images < end.images <= 1.01 * each.images else [each] for each, end in ends)]
+
+
+def found_in_turn(several: Sequence[Sequence[Run]], ask: Callable[[Run], T | None]) -> list[T]:
+    """What is found at the first snapshot of each of these that has it; of the others nothing."""
+    return [found for each in several if (found := next(filter(None, map(ask, each)), None)) is not None]
 
 
 def speaking(found: Sequence[Scores], preset: str) -> list[Scores]:

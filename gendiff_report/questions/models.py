@@ -26,6 +26,7 @@ from ..equal import at_equal_operations
 from ..number import Number
 from ..provenance import training_protocol
 from ..reading import LACKING
+from ..scored import found_in_turn
 
 SIDES = ("GAN", "diffusion")  # of the paper's pair
 Sides = dict[str, tuple[Run, list[Scores]]]  # a run of each side, and its scores
@@ -114,7 +115,8 @@ class Models:
     def everyone(self, kind: str) -> list[Run]:
         """Every training seed of every model of a kind, of those that keep their sheet."""
         runs = [run for run in self.runs.values() if run.config.kind == kind]
-        return [each for run in runs for each in results.seeds_of(self.asked, run) if each.keeps_sheet()]
+        seeds = [each for run in runs for each in results.seeds_of(self.asked, run)]
+        return found_in_turn(seeds, lambda each: each if each.keeps_sheet() else None)
 
     @cached_property
     def seeds(self) -> int:

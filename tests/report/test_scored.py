@@ -65,12 +65,21 @@ class Trained(SimpleNamespace):
         return Trained(config=self.config, epochs=self.epochs, epoch=epoch)
 
 
-def test_a_sibling_that_ends_a_little_later_is_taken_at_its_end_and_else_after_as_many_images(monkeypatch):
+def test_a_sibling_that_ends_a_little_later_is_looked_at_there_too(monkeypatch):
     def training(seed, *epochs):
         return Trained(config=SimpleNamespace(seed=seed), epochs=epochs, epoch=4.0)
 
     run = training(0, 2.0, 4.0)
     there = [run, training(1, 4.0), training(2, 4.0, 4.04), training(3, 4.0, 4.041), training(4, 4.0, 4.02, 8.0)]
     monkeypatch.setattr(scored, "siblings", lambda config, published: there)
-    assert [each.epoch for each in scored.family(run)] == [4.0, 4.0, 4.04, 4.0, 4.0]
-    assert scored.family(run)[0] is run
+    family = scored.family(run)
+    assert [[each.epoch for each in some] for some in family] == [[4.0], [4.0], [4.0, 4.04], [4.0], [4.0]]
+    assert family[0][0] is run
+    known = {(0, 4.0): "a", (1, 4.0): "b", (2, 4.0): "c", (2, 4.04): "d", (3, 4.0): None}
+
+    def ask(each):
+        return known.get((each.config.seed, each.epoch))
+
+    assert scored.found_in_turn(family, ask) == ["a", "b", "c"]
+    known[2, 4.0] = None
+    assert scored.found_in_turn(family, ask) == ["a", "b", "d"]
