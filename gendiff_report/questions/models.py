@@ -119,15 +119,6 @@ class Models:
         return found_in_turn(seeds, lambda each: each if each.keeps_sheet() else None)
 
     @cached_property
-    def seeds(self) -> int:
-        """How many training seeds speak of the pair's model that has fewer; 0 where one is not there, or not scored."""
-        try:
-            found = [self.scores(run, offline_name(run.config.dataset)) for run in self.pair.values()]
-            return min(len({scores.made["training_seed"] for scores in several}) for several in found)
-        except Missing:
-            return 0
-
-    @cached_property
     def scaled(self) -> dict[str, Sides]:
         """By data set and side what was trained on it at equal operations, and its scores; where both sides are."""
         found = {}

@@ -19,11 +19,7 @@ def answers(models: Models, question: str) -> Exhibit[Answers]:
     parts = QUESTIONS[question].parts
     found = {part.name: part.answer(models) for part in parts}
     blocks = "".join(_block(part, found[part.name]) for part in parts)
-    one = (
-        "<p>One training of each model: the answers speak of these, not of their methods.</p>"
-        if models.seeds == 1
-        else ""
-    )
+    one = "<p>Where a model has one training alone, an answer speaks of that, not of its method.</p>"
     rows = [row for part in parts for row in _rows(part, found[part.name])]
     return Exhibit(one + blocks + data_links(f"answers-{question}", rows, QUESTIONS[question].title), found)
 
@@ -39,7 +35,7 @@ def _rows(part: Part, ruling: Ruling) -> list[dict[str, object]]:
     return [{**told, "ours": label, "value": n, "rule": part.rule} for label, n in ruling.ours or (("none", "none"),)]
 
 
-def said(models: Models, *questions: tuple[str, Answers]) -> str:
+def said(*questions: tuple[str, Answers]) -> str:
     """How many parts have which answer, and each that is answered by yes or no with its answer, in sentences."""
     asked = {part.name: part.asked for name, _ in questions for part in QUESTIONS[name].parts}
     rulings = {name: ruling for _, found in questions for name, ruling in found.items()}
@@ -47,5 +43,4 @@ def said(models: Models, *questions: tuple[str, Answers]) -> str:
     told = ", ".join(f"{counts[word]} {word}" for word in ANSWERS.values() if counts[word])
     decided = {name: ANSWERS[ruling.verdict] for name, ruling in rulings.items()}
     sentences = [f"{asked[name]} {word.capitalize()}." for name, word in decided.items() if word in ("yes", "no")]
-    one = ", by one training of each model" if models.seeds == 1 else ""
-    return " ".join([f"Of {len(asked)} parts{one}: {told}.", *sentences])
+    return " ".join([f"Of {len(asked)} parts: {told}.", *sentences])
