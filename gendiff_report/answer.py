@@ -172,7 +172,7 @@ def _open(seeds: dict[str, int], preset: str) -> str:
     missing = [name for name in COMPARED if find(get(name, preset, snapshots=()), published=True) is None]
     training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not published yet" if missing else ""
     return (
-        f"<strong>Still open:</strong> {one}their networks are narrower than the paper's ({_narrower(preset)}), "
+        f"<strong>Still open:</strong> {one}both networks are narrower than the paper's ({_narrower(preset)}), "
         f"whose trainings take {_printed_costs()} petaFLOP by our count, and at that size nothing is decided; and a "
         f"fraction of a petaFLOP says nothing of where either ends{training}."
     )
