@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gendiff_report.downloads import data_links
 from gendiff_report.number import Number
 
 EXTENSIONS = Path(__file__).parent.parent / "book" / "_ext"
@@ -29,11 +30,13 @@ def test_only_icons_that_are_used_keep_their_outlines(light):
     assert json.loads(light.trim_icons('{"a-b":[1,2,[],"f0",["M0","M1"]]}', set())) == {"a-b": [1, 2, [], "f0", ""]}
 
 
-def test_a_notebook_to_download_has_numbers_without_their_cards(light):
+def test_a_notebook_to_download_has_numbers_without_their_cards_and_tables_without_their_files(light):
     number = Number("1 ± 2", 1.0, {"run": "a-b", "train": "gendiff train a-b"}, 2.0)
     table = f"<table><tr><td>one</td><td>{number.html}</td><td>{number.html}</td></tr></table>"
     plain = "<table><tr><td>one</td><td>1\u00a0±\u00a02</td><td>1\u00a0±\u00a02</td></tr></table>"
-    cells = [{"source": "1 + 1", "outputs": [{"data": {"text/html": t}}, {"text": "said"}]} for t in (table, [table])]
+    files = data_links("table-1", [{"one": 1}], None)
+    shown = (table + files, [table, files])
+    cells = [{"source": "1 + 1", "outputs": [{"data": {"text/html": t}}, {"text": "said"}]} for t in shown]
     cells += [{"source": ["**Finding.** ", f"It is {number.html}."]}]
     lighter = json.loads(light.lighter(json.dumps({"cells": cells})))["cells"]
     assert [cell["outputs"][0]["data"]["text/html"] for cell in lighter[:2]] == [plain, plain]

@@ -17,6 +17,7 @@ from sphinx.application import Sphinx
 from gendiff_report.number import without_cards
 
 ICON = re.compile(r'("?)(?P<name>[\w-]+)\1:(?P<head>\[\d+,\d+,\[[^\]]*\],"\w+",)(?:"[^"]*"|\[[^\]]*\])')
+FILES = re.compile(r'<p class="data-links">.*?</p>', re.DOTALL)
 PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
 
@@ -48,12 +49,15 @@ def denser(drawing: str) -> str:
 
 
 def lighter(notebook: str) -> str:
-    """A notebook to download whose numbers are plain text: what they open to is on the page, and weighs a quarter."""
+    """A notebook to download, its numbers plain text and its tables without the files that they carry.
+
+    What numbers open to and the files are on the page, and weigh half.
+    """
     there = json.loads(notebook)
     for cell in there["cells"]:
         shown = [output["data"] for output in cell.get("outputs", []) if "data" in output]
         for part, key in [(data, "text/html") for data in shown if "text/html" in data] + [(cell, "source")]:
-            part[key] = without_cards("".join(part[key]))  # a list of lines, or a text
+            part[key] = without_cards(FILES.sub("", "".join(part[key])))  # a list of lines, or a text
         for data in shown:
             if "image/svg+xml" in data:
                 data["image/svg+xml"] = denser("".join(data["image/svg+xml"]))
