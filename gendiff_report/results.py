@@ -65,9 +65,7 @@ def best_snapshot(asked: Asking, run: Run) -> Run:
 
 def own_scores(asked: Asking, run: Run, sampling: Sampling | None = None) -> Scores | None:
     """Scores by the data set's own classifier, where another extractor judges it; None where there are none."""
-    with suppress(*LACKING):
-        return None if _judged_by_its_own(run) else scores(asked, run, sampling, own=True)
-    return None
+    return None if _judged_by_its_own(run) else _scores_or_none(asked, run, sampling, own=True)
 
 
 def _judged_by_its_own(run: Run) -> bool:
@@ -99,7 +97,9 @@ def several(
     return speaking(found, asked.preset)
 
 
-def _scores_or_none(asked: Asking, run: Run, sampling: Sampling, reference: str, *, own: bool) -> Scores | None:
+def _scores_or_none(
+    asked: Asking, run: Run, sampling: Sampling | None, reference: str = "train", *, own: bool = False
+) -> Scores | None:
     with suppress(*LACKING):
         return scores(asked, run, sampling, reference, own=own)
     return None
@@ -109,7 +109,7 @@ def of_each_training(asked: Asking, run: Run, sampling: Sampling) -> list[Scores
     """Scores by one sampling seed of every training seed that there is a run of; a sibling without them is left out."""
     found = [scores(asked, run, sampling)]
     others = seeds_of(asked, run)[1:]
-    return found + found_in_turn(others, lambda each: _scores_or_none(asked, each, sampling, "train", own=False))
+    return found + found_in_turn(others, lambda each: _scores_or_none(asked, each, sampling))
 
 
 def kept(asked: Asking, run: Run, extractor: str, n: int | None = None, reference: str = "train") -> list[Scores]:
