@@ -92,8 +92,8 @@ def several(
     def ask(how: Sampling) -> Callable[[Run], Scores | None]:
         return lambda each: _scores_or_none(asked, each, how, reference, own=own)
 
-    found = [scores(asked, run, how, reference, own=own) for how in hows]
-    found += [s for how in hows for s in found_in_turn(seeds_of(asked, run)[1:], ask(how))]
+    found, others = [scores(asked, run, how, reference, own=own) for how in hows], seeds_of(asked, run)[1:]
+    found += [s for how in hows for s in found_in_turn(others, ask(how))]
     return speaking(found, asked.preset)
 
 
