@@ -142,8 +142,8 @@ test-browser: $(BROWSER) ## Test the built book in a real browser (needs Chromiu
 test-cluster: $(STAMP) ## Test jobs on a Slurm of one node that is started here (installs Debian's packages as root)
 	@"$(PY)" -m pytest -q -s tests/cluster/slurm.py
 
-test-records: $(BROWSER) ## Hold every score of the built book against its record
-	@"$(PY)" -m pytest -q tests/browser/test_records.py
+test-records: $(BROWSER) ## Hold every score of the built book against its record; its links and its weight
+	@"$(PY)" -m pytest -q tests/browser/test_records.py tests/browser/test_links.py
 
 test-twice: $(BROWSER) ## Build the built book once more, and compare byte by byte
 	@"$(PY)" -m pytest -q tests/browser/test_twice.py

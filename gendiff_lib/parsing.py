@@ -58,6 +58,13 @@ def choices(kind: Any) -> dict[str, Any]:
     return {part.tag(): part for part in parts}
 
 
+def named_values(kind: Any) -> tuple[str, ...]:
+    """The words that a type, or each item of a list, chooses from; none where it takes numbers or any word."""
+    options = [typing.get_args(o)[0] if typing.get_origin(o) is tuple else o for o in alternatives(kind)]
+    words = [str(word) for o in options if typing.get_origin(o) is Literal for word in typing.get_args(o)]
+    return (*words, "none") if words and type(None) in options else tuple(words)
+
+
 def value_of_word(kind: Any, text: str) -> Any:
     """A command-line word as a value of `kind`; the word itself where it spells none, so that the field refuses it."""
     options = alternatives(kind)

@@ -3,6 +3,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -324,6 +325,15 @@ def test_list_names_what_there_is(capsys):
     assert all(w in out for w in ("ddpm-conv", "tutorial", "cosine", "unet", "gaussians", "inception", "beta_minmax"))
 
 
+def test_list_tells_the_words_that_a_field_takes(capsys):
+    assert main(["list"]) == 0
+    told = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")}
+    assert told["penalty"].endswith(": r1, r1+r2, wgan-gp, none")
+    assert told["augment"].endswith(": color, translation, cutout")
+    assert told["network.norm"].endswith(": batch, none")
+    assert told["lrG"].endswith("learning rate of the generator")
+
+
 def test_help_has_examples(capsys):
     with pytest.raises(SystemExit) as done:
         main(["--help"])
@@ -615,6 +625,23 @@ def test_interrupted_is_130(capsys, monkeypatch):
     monkeypatch.setattr("gendiff_lib.cli.training.train", interrupt)
     assert main(TRAIN) == 130
     assert "interrupted; the same command goes on" in one_sentence(capsys)
+
+
+def test_terminated_is_143_in_the_same_words(capsys, monkeypatch):
+    monkeypatch.setattr("gendiff_lib.cli.training.train", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    assert main(TRAIN) == 143
+    assert "terminated; the same command goes on" in one_sentence(capsys)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_process_that_is_told_otherwise_by_sigterm_stays_so(monkeypatch):
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append(True))
+    try:
+        assert exit_code("gendiff", lambda: os.kill(os.getpid(), signal.SIGTERM), "") == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [True]
 
 
 def test_what_the_system_refuses_is_one_sentence(capsys):

@@ -5,6 +5,8 @@ import sys
 import typing
 from collections.abc import Sequence
 
+from pydantic.fields import FieldInfo
+
 from .. import data
 from ..diffusion.grids import GRIDS
 from ..diffusion.model import DENOISERS
@@ -17,7 +19,7 @@ from ..experiments.budget import seconds_of_image
 from ..experiments.cost import operations, samples_of
 from ..experiments.experiment import PRESETS
 from ..experiments.extractors import EXTRACTORS
-from ..parsing import choices
+from ..parsing import choices, named_values
 from ..training.build import CONFIGS
 from .parser import command, option
 from .words import print_table
@@ -52,12 +54,18 @@ def list_command(args: argparse.Namespace) -> None:
     for kind in CONFIGS.values():
         print(f"fields of {kind.__name__} (for --set)")
         for name, field in kind.fields().items():
-            print(f"  {name:<32} {field.description}")
+            print(f"  {name:<32} {_told(field)}")
             for tag, part in choices(field.annotation).items():
                 print(f"    {name}={tag}")
                 for inner, its in part.model_fields.items():
                     if inner != "type":
-                        print(f"    {f'{name}.{inner} ({tag})':<38} {its.description}")
+                        print(f"    {f'{name}.{inner} ({tag})':<38} {_told(its)}")
+
+
+def _told(field: FieldInfo) -> str:
+    """What a field is, and the words that it takes where it takes no others."""
+    values = ", ".join(named_values(field.annotation))
+    return f"{field.description}: {values}" if values else str(field.description)
 
 
 def _costs(preset: str) -> list[Sequence[str]]:
