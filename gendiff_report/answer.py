@@ -1,4 +1,4 @@
-"""The answer in three sentences, from published runs: what the front page says, and the README."""
+"""The answer in a sentence and three that bear it out, from published runs: for the front page and the README."""
 
 import re
 import textwrap
@@ -42,7 +42,7 @@ def published_pair(preset: str = "overnight") -> dict[str, Run]:
 
 
 def answer(preset: str = "overnight", shown: Shown = as_html) -> list[str]:
-    """Who leads of the paper's pair, and of all, and what is open: a sentence each, numbers as `shown` has them.
+    """Who leads of the paper's pair, by how much, who leads of all, and what is open, numbers as `shown` has them.
 
     Empty where the pair is not published, or not scored alike.
     """
@@ -54,16 +54,18 @@ def answer(preset: str = "overnight", shown: Shown = as_html) -> list[str]:
     if not scored:
         return []
     try:
-        first = _of_the_pair(pair, scored, preset, shown)
+        pairs = _of_the_pair(pair, scored, preset, shown)
     except ScoreError:
         return []
     judge, several = next(iter(scored.items()))
     seeds = {label: len(scores) for label, scores in several.items()}
-    return [first, *_of_all(judge, preset, shown), _open(seeds, preset)]
+    return [*pairs, *_of_all(judge, preset, shown), _open(seeds, preset)]
 
 
-def _of_the_pair(pair: dict[str, Run], scored: dict[str, dict[str, list[Scores]]], preset: str, shown: Shown) -> str:
-    """By the first of the extractors; `scored` are the scores of both models by each."""
+def _of_the_pair(
+    pair: dict[str, Run], scored: dict[str, dict[str, list[Scores]]], preset: str, shown: Shown
+) -> list[str]:
+    """Which is better, and in what numbers, by the first extractor; `scored` are the scores of both models by each."""
     judge, several = next(iter(scored.items()))
     gan, diffusion = several
     one = several[gan][0]
@@ -75,10 +77,14 @@ def _of_the_pair(pair: dict[str, Run], scored: dict[str, dict[str, list[Scores]]
     parts = [_standing(label, run, several[label], preset, shown) for label, run in pair.items()]
     n = f"{one.n_fake:,} images of each against {one.reals} of {pair[gan].record['data']['name']}"
     counted = "; ".join(_counted(rows, gan, diffusion, name) for name, rows in spaces.items())
-    return (
-        f"<strong>At equal counted operations {headline}:</strong> {', and '.join(parts)} ({n}, by {judge}; "
-        f"{_drawn(several[diffusion][0])}; less {one.names[1]} is better). Beyond the noise, {counted}."
-    )
+    called = one.labels["frechet_distance"]
+    far = {label: shown(cell(scores, "frechet_distance")) for label, scores in several.items()}
+    return [
+        f"<strong>At equal counted operations {headline}:</strong> "
+        f"{called} {far[gan]} against {far[diffusion]} of {_named(diffusion)} (less is better).",
+        f"<strong>In numbers:</strong> {', and '.join(parts)} ({n}, by {judge}; "
+        f"{_drawn(several[diffusion][0])}). Beyond the noise, {counted}.",
+    ]
 
 
 def _named(label: str) -> str:

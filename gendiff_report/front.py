@@ -17,12 +17,12 @@ from .printed import TABLE1
 
 
 def front(preset: str = "overnight") -> str:
-    """One figure and the answer in a few sentences, from published runs; where there are none it says so."""
+    """The answer, its figure and its numbers, from published runs; where there are none it says so."""
     pair = published_pair(preset)
     told = answer(preset)
+    first, *others = (f'<p class="answer">{sentence}</p>' for sentence in told or [_no_answer(pair)])
     figure = _figure(pair, preset) if told else ""
-    sentences = "".join(f'<p class="answer">{sentence}</p>' for sentence in told or [_no_answer(pair)])
-    return f"{figure}{sentences}{tally(judged(), 'executed/12_claims.html')}\n"
+    return f"{first}{figure}{''.join(others)}{tally(judged(), 'executed/12_claims.html')}\n"
 
 
 def _no_answer(there: dict[str, Run]) -> str:

@@ -67,11 +67,12 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     text = front.front()
     assert "Not yet answered" not in text
     assert len(re.findall(r"has FID <button[^>]*>[\d.]+", text)) == 2  # Inception's before any other
+    assert re.search(r":</strong> FID <button[^>]*>[\d.]+.* against <button[^>]*>[\d.]+.* of the paper's diff", text)
     assert text.count("precision <button") == text.count("recall <button") == 2
     assert text.count(" GFLOP to draw an image, and its") + text.count(" GFLOP to draw an image (100") == 2
     assert "100 images of each against 500 train images of shapes, by inception" in text
     assert "makes the better images:" in text or "is not decided:" in text
-    assert re.search(r"by inception; the diffusion model's drawn in \d+ steps of \w+; less FID", text)
+    assert re.search(r"by inception; the diffusion model's drawn in \d+ steps of \w+\)", text)
     counted = re.findall(r"of (\d) scores by (\w+) the GAN leads in (\d)(?: \([^)]*\))?, the [a-z ]+ in (\d)", text)
     assert [(n, space) for n, space, *_ in counted] == [("5", "inception"), ("6", "efficientnet")]  # density is none
     assert all(int(gan) + int(diffusion) <= int(n) for n, _, gan, diffusion in counted)
@@ -79,13 +80,15 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     assert "Still open" in text
     assert re.search(r"the best GAN model is dcgan-32 with FID <button[^>]*>[\d.]+", text)
     assert text.count(" GFLOP to draw an image") == 4 + text.count("with as few operations the best ")
-    assert text.count('<p class="answer">') == 3
+    assert text.count('<p class="answer">') == 4
     assert not any(brace in sentence for sentence in answer.answer("overnight", str) for brace in "{}")
     plain = answer.in_readme(f"before {answer.BEGIN}yesterday's {answer.END}after")
     assert "yesterday" not in plain
     assert plain.startswith(f"before {answer.BEGIN}\n**At equal counted operations")
     assert "<" not in plain.removeprefix(f"before {answer.BEGIN}").removesuffix(f"{answer.END}after")
-    assert text.index('<img class="samples"') < text.index('class="answer"')
+    assert [text.index(f"<strong>{words}") > text.index("<figure") for words in ("At equal", "In numb", "Of all")] == [
+        False, True, True,
+    ]  # fmt: skip
     assert text.count('<img class="samples"') == 2
     assert "fd by efficientnet of every model" in text  # whose snapshots are scored, where Inception's are not
 
@@ -154,7 +157,7 @@ def test_better_is_what_both_spaces_put_first_beyond_the_noise(gan, diffusion, h
     monkeypatch.setattr(answer, "_standing", lambda label, *_: label)
     pair = {label: Known(name) for label, name in zip(answer.MODELS, "gd", strict=True)}
     scored = {name: {label: scores(first[run.name][name]) for label, run in pair.items()} for name in SPACES}
-    told = answer._of_the_pair(pair, scored, "overnight", str)
+    told, _ = answer._of_the_pair(pair, scored, "overnight", str)
     assert told.startswith(f"<strong>At equal counted operations {headline}:</strong>")
 
 
