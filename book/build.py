@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,9 +168,9 @@ def write_build_note(preset: str, dataset: str) -> None:
     aside = ("live-", "classifier")
     published = [run for run in all_runs() if run.published and not run.config.name.startswith(aside)]
     for each in ("overnight", "paper"):
-        there = [run for run in published if preset_of(run.config) == each]
-        names = ", ".join(f"`{run.id}`" for run in there)
-        lines.append(f"Published runs of the preset `{each}`: {names or 'none yet'}.")
+        there = Counter(run.config.name for run in published if preset_of(run.config) == each)
+        names = ", ".join(f"`{name}`" + (f" ({n} seeds)" if n > 1 else "") for name, n in there.items())
+        lines.append(f"Published runs of the preset `{each}`: {there.total()}{f', of {names}' if there else ''}.")
     (EXECUTED / "_build.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
     (EXECUTED / "_front.md").write_text(front(), encoding="utf-8")
 
