@@ -163,6 +163,10 @@ def complete(run: Run) -> Iterator[str]:
         yield from _scored(run, early, [judge], real)
         return
     judges = [j for name in EXTRACTORS if (j := _at_hand(name, run))]
+    if told := _for_verdicts_alone(run):
+        for each in told:
+            yield from _scored(each, early, judges, real)
+        return
     offline = [j for j in judges if j.name != "inception"]
     for each, how, famous in to_score(run, asked, early):
         yield from _scored(each, how, judges if famous else offline, real)
@@ -192,6 +196,13 @@ def to_score(run: Run, asked: Sampling, early: Sampling) -> list[tuple[Run, Samp
     """
     brief, ends = run.training_operations < 1.5 * TRIAL * PETA, map(run.at, run.epochs_so_far)
     return [(run, asked, not brief), *((s, early, is_claimed(s) or (brief and s.images == run.images)) for s in ends)]
+
+
+def _for_verdicts_alone(run: Run) -> list[Run]:
+    """The snapshots that verdicts look at, of a fresh seed of which nothing else is shown; of any other run none."""
+    if not run.config.seed or run.config.name in (*PAPER_PAIR, *BEST):
+        return []
+    return [each for each in map(run.at, run.epochs_so_far) if is_claimed(each)]
 
 
 def _ways(run: Run, asked: Sampling) -> list[Sampling]:

@@ -218,6 +218,17 @@ def test_inception_sees_few_samples_of_what_is_no_longer_than_a_trial(night, mon
     assert seen(own / 2)[1:] == [(64, 30, True), (128, 30, False)]
 
 
+def test_of_a_fresh_seed_that_verdicts_alone_look_at_nothing_else_is_made(night, monkeypatch):
+    run = train(night[1].but(seed=1))
+    monkeypatch.setattr(queue, "is_claimed", lambda each: each.images == 64)
+    assert queue._for_verdicts_alone(train(night[1])) == []  # seed 0 is shown
+    (scored,) = queue.complete(run)
+    assert " at 1 epochs, n 30, " in scored
+    assert len(list(run.folder.glob("samples/*"))) == 1
+    monkeypatch.setattr(queue, "BEST", (run.config.name,))
+    assert queue._for_verdicts_alone(run) == []
+
+
 def distance(run, seed):
     """The Fréchet distance of a set of the early n that is kept, None where none is."""
     for path in run.folder.glob(f"samples/{run.images:010}-*/scores-*.json"):
