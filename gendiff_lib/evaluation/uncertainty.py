@@ -49,7 +49,8 @@ class Estimate(NamedTuple):
     """A value's mean and standard deviation over `n` seeds. Where there is one set of samples alone, `source` is
     "groups", n is 1, and std is the standard error that leaving out its groups gives.
 
-    `error` is the standard error of the mean, known from `freedom` differences.
+    `error` is the standard error of the mean, known from `freedom` differences (perhaps not a whole number, of what is
+    made of two estimates).
     """
 
     mean: float
@@ -57,7 +58,7 @@ class Estimate(NamedTuple):
     n: int
     source: str  # "training seeds", "sampling seeds" or "groups"
     error: float
-    freedom: int
+    freedom: float
 
     def __str__(self) -> str:
         """Mean ± std, both to the second digit of std; the mean to five digits at most."""

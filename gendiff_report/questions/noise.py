@@ -2,13 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 
 from gendiff_lib.evaluation.restoration import Restored
 from gendiff_lib.evaluation.scores import Scores
-from gendiff_lib.evaluation.uncertainty import estimate
+from gendiff_lib.evaluation.uncertainty import TAIL, estimate
 from gendiff_lib.experiments.claimed import ENOUGH
 from gendiff_lib.gan.config import GANConfig
 from gendiff_lib.runs.run import Run
@@ -17,7 +18,8 @@ from ..claims.evidence import Missing
 from ..claims.ruling import INCONCLUSIVE, NOT_REPLICATED, REPLICATED, Ruling, exceeds, ruled, united
 from ..number import Number
 from ..provenance import training_protocol
-from .models import Models, distance, number
+from ..tables.rows import apart_in_words
+from .models import Models, number
 from .pictures import Measured, detail, likeness, sharpness
 
 ALIKE = 0.5  # mean correlation from which on two answers to one noise are called nearly the same image
@@ -75,18 +77,24 @@ def _nearer(models: Models, of: Callable[[Tensor, Tensor], Measured], what: str)
 
 
 def steadier(models: Models) -> Ruling:
-    """Over the last quarter of training the DCGAN's distance rises beyond the noise, and the diffusion model's not."""
+    """Over the last quarter of training the DCGAN's distance rises beyond the noise, and the diffusion model's not.
+
+    From the first snapshot of that quarter to the last, so that neither side has more chances to rise.
+    """
     late = {side: _late(models, run) for side, run in models.pair.items()}
-    rises = {side: list(itertools.combinations(several, 2)) for side, several in late.items()}
-    shown = [(f"greatest rise of the distance, {side}", _rise(rises[side], run)) for side, run in models.pair.items()]
-    if not all(rises.values()):
-        return Ruling(INCONCLUSIVE, "Not both keep two scored snapshots of their last quarter.", tuple(shown))
-    worse = {side: any(exceeds(b, a).sign > 0 for a, b in some) for side, some in rises.items()}
-    told = {side: "rises beyond the noise" if up else "does not rise beyond it" for side, up in worse.items()}
-    counts = " and ".join(str(len(several)) for several in late.values())
+    if any(len(several) < 2 for several in late.values()):
+        return Ruling(INCONCLUSIVE, "Not both keep two scored snapshots of their last quarter.")
+    risen = {side: exceeds(several[-1], several[0]) for side, several in late.items()}
+    what = "rise of the distance over the last quarter"
+    shown = [(f"{what}, {side}", _rise(late[side], run, what)) for side, run in models.pair.items()]
+    worse = {side: held.sign > 0 for side, held in risen.items()}
+    told = {
+        side: f"{'rises' if worse[side] else 'does not rise'} beyond the noise{apart_in_words(held)}"
+        for side, held in risen.items()
+    }
     why = (
-        f"Over {counts} snapshots the distance of the DCGAN {told['GAN']}, that of the diffusion model "
-        f"{told['diffusion']}. Steady is not good: a model may be steadily bad."
+        f"From the first snapshot of the last quarter to the end the distance of the DCGAN {told['GAN']}, that of the "
+        f"diffusion model {told['diffusion']}. Steady is not good: a model may be steadily bad."
     )
     if worse["GAN"] == worse["diffusion"]:
         return Ruling(INCONCLUSIVE, why, tuple(shown))
@@ -99,28 +107,52 @@ def _late(models: Models, run: Run) -> list[list[Scores]]:
     return [scores for _, scores in models.scored(late).values()]
 
 
-def _rise(pairs: list[tuple[list[Scores], list[Scores]]], run: Run) -> Number:
-    """The most that the distance rises from a snapshot to a later one; nan where there are no two."""
-    risen = max(((distance(b) - distance(a), a, b) for a, b in pairs), key=lambda rise: rise[0], default=None)
-    if risen is None:
-        return number(math.nan, run, "rise of the distance")
-    value, before, after = risen
-    error = math.hypot(*(estimate(scores, "frechet_distance").error for scores in (before, after)))
-    return number(value, run, "rise of the distance from one snapshot to a later one", error=f"{error:.2g}")
+def _rise(late: Sequence[list[Scores]], run: Run, what: str) -> Number:
+    """How much the distance rises from the first to the last; below zero where it falls."""
+    before, after = (estimate(scores, "frechet_distance") for scores in (late[0], late[-1]))
+    return number(after.mean - before.mean, run, what, error=f"{math.hypot(before.error, after.error):.2g}")
 
 
 def alike_over_seeds(models: Models) -> Ruling:
-    """Trained again, the diffusion model's distance spreads less, as a share of it."""
-    spreads, shown = {}, []
+    """Trained again, the diffusion model's distance spreads less, as a share of it, by every extractor."""
+    return united({space: _alike(models, space) for space in models.spaces})
+
+
+def _alike(models: Models, space: str) -> Ruling:
+    spreads, shown, n = {}, [], 0
     for side, run in models.pair.items():
-        found = estimate(models.scores(run, models.spaces[-1]), "frechet_distance")
+        found = estimate(models.scores(run, space), "frechet_distance")
         if found.source != "training seeds" or found.n < ENOUGH:
             raise Missing(f"It takes {ENOUGH} training seeds of {run.config.name}, scored, and they are not there yet.")
-        spreads[side] = found.std / found.mean
-        shown.append((f"spreads by a share of, {side}", number(spreads[side], run, f"std over mean, {found.n} seeds")))
-    less = spreads["diffusion"] < spreads["GAN"]
-    why = f"It spreads {'less' if less else 'no less'} than the DCGAN's."
-    return Ruling(REPLICATED if less else NOT_REPLICATED, why, tuple(shown))
+        spreads[side], n = Spread(found.std / found.mean, found.freedom), found.n
+        shown.append((f"spreads by a share of, {side}", number(spreads[side].share, run, f"std over mean, {n} seeds")))
+    times, by_chance = spreads["GAN"].beside(spreads["diffusion"])
+    sign = 0 if by_chance is None or max(times, 1 / times) <= by_chance else 1 if times > 1 else -1
+    ruling = ruled({"a smaller spread than the DCGAN's": sign}, shown)
+    if by_chance is None:
+        return ruling
+    why = f"{ruling.why[:-1]} (the DCGAN's is {times:.3g} times it, where chance may give {by_chance:.3g} times)."
+    return ruling._replace(why=why)
+
+
+class Spread(NamedTuple):
+    """A standard deviation as a share of its mean, known from `freedom` differences."""
+
+    share: float
+    freedom: float
+
+    def beside(self, other: "Spread") -> tuple[float, float | None]:
+        """How many times the other's this is, and how many times chance alone may make one of two alike.
+
+        By Fisher's F of the two variances, at the level of three standard deviations; None where either is zero.
+        """
+        from scipy.special import fdtri  # half a second to import
+
+        if not (self.share > 0 and other.share > 0):
+            return math.nan, None
+        times = self.share / other.share
+        most, least = (self, other) if times > 1 else (other, self)
+        return times, math.sqrt(float(fdtri(most.freedom, least.freedom, 1 - TAIL)))
 
 
 def same_noise(models: Models) -> Ruling:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from gendiff_lib.evaluation.scores import Scores
-from gendiff_lib.evaluation.uncertainty import count_error, estimate
+from gendiff_lib.evaluation.uncertainty import Estimate, compared, count_error, estimate
 
 from ..claims.evidence import Missing
 from ..claims.ruling import (
@@ -102,17 +102,18 @@ def holds_for_more_classes(models: Models) -> Ruling:
 def _grows(before: Sides, after: Sides, what: str) -> Ruling:
     factors = {side: _factor(after[side][1], before[side][1]) for side in SIDES}
     shown = [
-        (f"{what}, {side}", number(f.value, after[side][0], what, error=f"{f.error:.2g}"))
-        for side, f in factors.items()
+        (f"{what}, {side}", number(f.mean, after[side][0], what, error=f"{f.error:.2g}")) for side, f in factors.items()
     ]
-    return ruled({"the smaller factor": factors["GAN"].apart(factors["diffusion"])}, shown)
+    return ruled({"the smaller factor": compared(factors["GAN"], factors["diffusion"])}, shown)
 
 
-def _factor(one: Sequence[Scores], other: Sequence[Scores]) -> Measured:
-    """How many times one distance is the other, and the error that those of both make."""
+def _factor(one: Sequence[Scores], other: Sequence[Scores]) -> Estimate:
+    """How many times one distance is the other, and the error that those of both make, to first order."""
     a, b = (estimate(scores, "frechet_distance") for scores in (one, other))
-    factor = a.mean / b.mean
-    return Measured(factor, factor * math.hypot(a.error / a.mean, b.error / b.mean))
+    factor, parts = a.mean / b.mean, [(each.error / each.mean, each.freedom) for each in (a, b)]
+    error = math.hypot(*(share for share, _ in parts))
+    freedom = error**4 / sum(share**4 / n for share, n in parts) if error > 0 else 1.0  # Welch 1947
+    return Estimate(factor, factor * error, 1, "factor", factor * error, freedom)
 
 
 def draws_shapes(models: Models) -> Ruling:

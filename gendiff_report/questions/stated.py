@@ -48,14 +48,14 @@ QUESTIONS = {
             ),
             Part(
                 "best",
-                "And the best diffusion model of this report, beside the best GAN?",
+                "Does the best diffusion model of this report then make better images than its best GAN?",
                 "The same of the model of either side with the least distance after as many operations (1/8 petaFLOP "
                 "overnight), by the offline extractor. Being the least of several, both are a little too low.",
                 rules.best_of_each,
             ),
             Part(
                 "cost",
-                "Does one of its samples cost no more than one of the DCGAN?",
+                "Does a sample of the paper's diffusion model cost no more than one of its DCGAN?",
                 "Yes where drawing it takes no more counted operations, by the protocol of the scores.",
                 rules.cost_of_a_sample,
             ),
@@ -75,7 +75,7 @@ QUESTIONS = {
             ),
             Part(
                 "sharper",
-                "Are its samples sharper?",
+                "Are the samples of the diffusion model sharper than the DCGAN's?",
                 "Yes where the share of their power in the upper half of spatial frequencies is nearer to that of "
                 "test images, in decibels, by more than three standard errors over 40 unpicked samples. Noise is not "
                 "sharpness: too much power counts as much as too little; and a spectrum knows no objects.",
@@ -83,21 +83,22 @@ QUESTIONS = {
             ),
             Part(
                 "detailed",
-                "Are they more detailed?",
+                "Are the samples of the diffusion model more detailed?",
                 "The same of the whole spectrum: the root mean square of the decibels over all frequencies.",
                 noise.more_detailed,
             ),
             Part(
                 "steadier",
-                "Is its training steadier at its end?",
-                "Yes where, over the last quarter of training, the DCGAN's distance rises beyond the noise from some "
-                "snapshot to a later one, and the diffusion model's does not; no the other way round.",
+                "Is the training of the diffusion model steadier at its end?",
+                "Yes where, from the first scored snapshot of the last quarter of training to the last, the DCGAN's "
+                "distance rises beyond the noise, and the diffusion model's does not; no the other way round.",
                 noise.steadier,
             ),
             Part(
                 "seeds",
-                "Does it come out more alike when it is trained again?",
-                "Yes where the standard deviation of the distance over training seeds, as a share of it, is less.",
+                "Does the diffusion model come out more alike when it is trained again?",
+                "Yes where the standard deviation of its distance over training seeds, as a share of it, is less than "
+                "the DCGAN's, by more than chance may give of so few seeds (Fisher's F), by every extractor asked.",
                 noise.alike_over_seeds,
             ),
             Part(
@@ -121,14 +122,14 @@ QUESTIONS = {
             ),
             Part(
                 "classes",
-                "Does it bear more classes better?",
+                "Does the diffusion model bear more classes better than the DCGAN?",
                 "Yes where, at equal operations, its distance on the whole data set over that on the plainest part of "
                 "it is the smaller factor; each part is scored against its own training images.",
                 rules.holds_for_more_classes,
             ),
             Part(
                 "shapes",
-                "Does it draw shapes of 64 pixels better?",
+                "Does the diffusion model draw shapes of 64 pixels better?",
                 "Yes where its distance is lower beyond the noise, by a classifier of such shapes.",
                 rules.draws_shapes,
             ),
@@ -145,13 +146,13 @@ QUESTIONS = {
             ),
             Part(
                 "covering",
-                "Do they reach more of the real images?",
+                "Do the samples of the diffusion model reach more of the real images?",
                 "Yes where their recall is higher beyond the noise, by every extractor asked.",
                 rules.covering,
             ),
             Part(
                 "copies",
-                "Are fewer of them copies?",
+                "Are fewer of the diffusion model's samples copies?",
                 "Yes where fewer lie nearer to a training image, in features, than all but one in a hundred test "
                 "images do, by more than three standard errors of such shares.",
                 rules.copies_less,

@@ -1,5 +1,7 @@
 """The four questions: what pictures tell, the rules on made-up models, and that every answer shows its two numbers."""
 
+import dataclasses
+import math
 import types
 
 import pytest
@@ -159,6 +161,10 @@ def test_what_grows_by_the_smaller_factor_scales(grown, verdict):
     assert rules.draws_shapes(Made(scaled=scaled)).verdict == REPLICATED
 
 
+def of_seeds(*distances):
+    return [dataclasses.replace(one, frechet_distance=float(fd)) for one, fd in zip(scores(), distances, strict=True)]
+
+
 FALLS, RISES, STAYS = (50, 45, 40), (40, 45, 50), (40, 40, 40)
 
 
@@ -182,6 +188,40 @@ def test_unsteady_is_what_gets_worse_beyond_the_noise(gan, diffusion, verdict, m
     assert ruling.verdict == verdict
     if verdict != INCONCLUSIVE:
         assert max(value for _, value in ruling.ours) == pytest.approx(10, rel=0.01)
+
+
+def test_a_snapshot_between_gives_neither_side_another_chance_to_rise(monkeypatch):
+    late = {"gan": [scores(fd) for fd in (45, 40, 50, 45)], "diffusion": [scores(fd) for fd in (40, 40)]}
+    monkeypatch.setattr(noise, "_late", lambda _, run: late[run.config.name])
+    ruling = noise.steadier(Made())
+    assert ruling.verdict == INCONCLUSIVE
+    assert ruling.why.count("does not rise beyond the noise") == 2
+
+
+@pytest.mark.parametrize(
+    ("gan", "diffusion", "verdict"),
+    [
+        ((10, 20, 30), (19.9, 20, 20.1), REPLICATED),  # shares of 0.5 and 0.005: 100 times
+        ((19.9, 20, 20.1), (10, 20, 30), NOT_REPLICATED),
+        ((18, 20, 22), (19.5, 20, 20.5), INCONCLUSIVE),  # four times, where three seeds each may give 27
+        ((20, 20, 20), (19, 20, 21), INCONCLUSIVE),
+    ],
+)
+def test_a_spread_is_less_where_so_few_seeds_can_tell(gan, diffusion, verdict, monkeypatch):
+    seeds = {"gan": gan, "diffusion": diffusion}
+    made = Made()
+    monkeypatch.setattr(made, "scores", lambda run, _: of_seeds(*seeds[run.config.name]), raising=False)
+    ruling = noise.alike_over_seeds(made)
+    assert ruling.verdict == verdict
+    if verdict == INCONCLUSIVE and len(set(gan)) > 1:
+        assert "the DCGAN's is 4 times it, where chance may give 27.2 times" in ruling.why
+
+
+def test_the_noise_of_a_factor_counts_how_few_seeds_it_is_known_from():
+    one = rules._factor(of_seeds(39, 40, 41), of_seeds(19.5, 20, 20.5))
+    assert one.mean == pytest.approx(2)
+    assert one.error == pytest.approx(2 * math.sqrt(2) * 0.025 / math.sqrt(3))
+    assert one.freedom == pytest.approx(4)
 
 
 def test_what_is_not_there_is_named():
