@@ -184,7 +184,7 @@ class Config(Value):
     image_size: int | None = setting(
         None, "side of the images the model sees; none for the data set's own", absent=None, ge=1
     )
-    flip: bool = setting(False, "flip half of each batch left to right", absent=False)
+    flip: bool = setting(False, "whether each image is flipped left to right with probability 1/2", absent=False)
     batch_size: int = setting(128, "samples in one update", absent=128, ge=1)
     epochs: float = setting(
         1.0, "passes over the training samples, rounded to a batch", absent=1.0, gt=0.0, le=1e9, identity=False

@@ -72,7 +72,7 @@ def _of_the_pair(
     spaces = {name: _rows(scored[name]) for name in SPACES if name in scored} or {judge: _rows(several)}
     leads = {rows[0]["better"] for rows in spaces.values()}  # the first is the Fréchet distance
     headline = "which of the paper's two models makes the better images is not decided"
-    if len(leads) == 1 and (leader := leads.pop()) in pair:
+    if len(spaces) == len(SPACES) and len(leads) == 1 and (leader := leads.pop()) in pair:
         headline = f"{_named(leader)} makes the better images"
     parts = [_standing(label, run, several[label], preset, shown) for label, run in pair.items()]
     n = f"{one.n_fake:,} images of each against {one.reals} of {pair[gan].record['data']['name']}"
@@ -144,8 +144,10 @@ def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
     def standing(run: Run, scores: list[Scores]) -> str:
         seeds = speaking(scores, preset)
         fd = shown(cell(seeds, "frechet_distance"))
-        over = "" if scores[0] in seeds else f" over {len(seeds)} trainings that did not choose it"
-        return f"{scores[0].labels['frechet_distance']} {fd}{over} after {_costs(run, preset, shown)}"
+        of = (
+            f"{len(seeds)} {'trainings' if scores[0] in seeds else 'later trainings'}" if len(seeds) > 1 else "that one"
+        )
+        return f"{scores[0].labels['frechet_distance']} {fd} ({of}) after {_costs(run, preset, shown)}"
 
     best = {side: min(entries, key=_first_distance) for side, entries in mine.items()}
     said = [f"the best {side} model is {e[0].config.name} with {standing(*e)}" for side, e in best.items()]
@@ -156,7 +158,7 @@ def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
             rival = min(as_few, key=_first_distance)
             said.append(f"with as few operations the best {side} model is {rival[0].config.name}, {standing(*rival)}")
     said += [f"the DCGAN at the printed 64 pixels has {standing(*e)}" for e in scored if e[0].config.name == PRINTED]
-    return [f"<strong>Of all that is published here</strong> {'; '.join(said)}."]
+    return [f"<strong>Of all that is published here,</strong> judged by the first training of each, {'; '.join(said)}."]
 
 
 def _first_distance(entry: tuple[Run, list[Scores]]) -> float:

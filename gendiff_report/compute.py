@@ -10,15 +10,18 @@ from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.experiments.book import COMPARED, OTHERS
 from gendiff_lib.experiments.cost import PETA
-from gendiff_lib.experiments.queue import FIRST, LATER
+from gendiff_lib.experiments.experiment import TRIAL
+from gendiff_lib.experiments.queue import FIRST, LATER, TRIALS
 from gendiff_lib.runs.run import Run
 
 from . import results
 from .asking import Asking
+from .equal import tried
 from .exhibit import Exhibit
-from .number import Number, score_number
+from .number import Number, score_number, value
 from .provenance import training_protocol
 from .reading import LACKING
+from .tables.rows import told_apart
 from .tables.table import filed
 
 GIGA = 10**9
@@ -160,6 +163,31 @@ def led(several: Curves) -> str:
     seeds = "; each model is one training" if all(once) else "; some models are one training" if any(once) else ""
     how = "whatever the noise: by the least mean that each side has reached, on lines between snapshots"
     return f"{told}, up to {last:.2g} ({how}{seeds}{past})."
+
+
+def of_trials(asked: Asking) -> str:
+    """A sentence on the settings that were only tried, which the curves leave out: the best of as many on either side.
+
+    Nothing where a preset has no trials, or not all of them are scored.
+    """
+    if asked.preset != "overnight":
+        return ""
+    sides = tried(asked)
+    try:
+        found = {
+            side: [results.scores(asked, r, asked.of_snapshots(r)) for r in sides[side].values()] for side in sides
+        }
+    except LACKING:
+        return ""
+    if any(len(found[side]) < len(names) for side, names in TRIALS.items()):
+        return ""
+    gan, diffusion = (min(several, key=lambda s: s.frechet_distance) for several in found.values())
+    fd = "frechet_distance"
+    return (
+        f" Settings tried for {TRIAL:.2g} petaFLOP alone are not among them: of {len(found['GAN'])} on either "
+        f"side the best GAN has {value(gan, fd)}, the best diffusion model {value(diffusion, fd)}, which is "
+        f"{told_apart(gan, diffusion, fd)}; as the best of several, both are a little too low."
+    )
 
 
 def _leaders(several: Curves, petaflop: float) -> list[tuple[str, Sequence[Point]]]:

@@ -60,7 +60,10 @@ def _figure(pair: dict[str, Run], preset: str) -> str:
     points = [point for curve in curves.values() for point in curve]
     alt = "; ".join(f"{p.name}: {fd} {p.fd[0]:.3g} after {p.petaflop:.3g} petaFLOP" for p in points)
     plot = viewers.plot(svg(drawn), alt) if drawn else ""
-    told = f", and {fd} of every model against the operations of its training; {EARLY_N:,} samples of each snapshot. "
+    told = (
+        f", and {fd} of every model, settings that were only tried aside, against the operations of its training; "
+        f"{EARLY_N:,} samples of each snapshot. "
+    )
     caption = "Samples of the paper's two models" + (f"{told}{led(curves)}" if curves else ".")
     inside = f'<div class="beside"><div>{sheets}</div><div>{plot}</div></div>'
     return f'<figure class="front">{inside}<figcaption>{caption}</figcaption></figure>'

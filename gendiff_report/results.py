@@ -72,10 +72,12 @@ def _judged_by_its_own(run: Run) -> bool:
     return offline_name(run.config.dataset) == classifier_name(run.config.dataset)
 
 
-def own_of_several(asked: Asking, run: Run, sampling: Sampling | None = None) -> list[Scores]:
-    """As `own_scores` of all that `several` tells of; empty where there are none."""
+def own_of_several(
+    asked: Asking, run: Run, sampling: Sampling | None = None, ask: Callable[..., list[Scores]] | None = None
+) -> list[Scores]:
+    """As `own_scores` of all that `several` tells of, or that `ask` does; empty where there are none."""
     with suppress(*LACKING):
-        return [] if _judged_by_its_own(run) else several(asked, run, sampling, own=True)
+        return [] if _judged_by_its_own(run) else (ask or several)(asked, run, sampling, own=True)
     return []
 
 
@@ -88,12 +90,7 @@ def several(
     """
     first = sampling or asked.sampling(run)
     hows = [first.but(seed=seed) for seed in range(first.seed, first.seed + asked.protocol(run).seeds)]
-
-    def ask(how: Sampling) -> Callable[[Run], Scores | None]:
-        return lambda each: _scores_or_none(asked, each, how, reference, own=own)
-
-    found, others = [scores(asked, run, how, reference, own=own) for how in hows], seeds_of(asked, run)[1:]
-    found += [s for how in hows for s in found_in_turn(others, ask(how))]
+    found = [s for how in hows for s in of_each_training(asked, run, how, reference, own=own)]
     return speaking(found, asked.preset)
 
 
@@ -105,11 +102,12 @@ def _scores_or_none(
     return None
 
 
-def of_each_training(asked: Asking, run: Run, sampling: Sampling) -> list[Scores]:
+def of_each_training(
+    asked: Asking, run: Run, sampling: Sampling, reference: str = "train", *, own: bool = False
+) -> list[Scores]:
     """Scores by one sampling seed of every training seed that there is a run of; a sibling without them is left out."""
-    found = [scores(asked, run, sampling)]
-    others = seeds_of(asked, run)[1:]
-    return found + found_in_turn(others, lambda each: _scores_or_none(asked, each, sampling))
+    found, others = [scores(asked, run, sampling, reference, own=own)], seeds_of(asked, run)[1:]
+    return found + found_in_turn(others, lambda each: _scores_or_none(asked, each, sampling, reference, own=own))
 
 
 def kept(asked: Asking, run: Run, extractor: str, n: int | None = None, reference: str = "train") -> list[Scores]:

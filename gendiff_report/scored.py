@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from gendiff_lib import paths
 from gendiff_lib.config import Sampling
 from gendiff_lib.evaluation.evaluate import REFERENCE, outdated_parts, read_scores
 from gendiff_lib.evaluation.scores import Scores
@@ -20,7 +19,7 @@ def kept_scores(
     """Scores by an extractor that need not be at hand, if they were computed before by this very protocol."""
     part = layout.samples(run.images, run.resolve(sampling).digest)
     name = layout.scores(extractor, "*", reference, n_real)
-    places = (paths.runs_dir() / run.id / part, run.folder / part)
+    places = (run.made / part, run.folder / part)
     kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
     found = [scores for path in reversed(kept) if (scores := read_scores(path))]
     return next((scores for scores in found if not outdated_parts(scores)), found[0] if found else None)

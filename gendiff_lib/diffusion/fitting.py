@@ -21,7 +21,7 @@ def check_fit(config: DiffusionConfig, schedule: Schedule) -> None:
     if schedule.n_timesteps is None and config.objective != "simple":
         raise ConfigError(
             f"objective {config.objective!r} sums over the steps of a schedule, of which {name!r} has none of its own: "
-            "use linear, cosine or sigmoid"
+            "use linear, respaced, cosine or sigmoid"
         )
     if config.times == "log-normal" and name != "edm":
         raise ConfigError(

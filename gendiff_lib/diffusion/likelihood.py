@@ -93,9 +93,7 @@ def bound(denoise: Denoise, schedule: Schedule, x0: Tensor, rng: torch.Generator
     GendiffError for values that are no bytes; ConfigError for a schedule without steps of its own.
     """
     if schedule.n_timesteps is None:
-        raise ConfigError(
-            "bits per dimension need a schedule with steps of its own, linear or cosine: this one has none"
-        )
+        raise ConfigError("bits per dimension need a schedule with steps of its own, as linear has: this one has none")
     _check_bytes(x0)
     n_steps = schedule.n_timesteps
     steps = torch.zeros(len(x0), n_steps - 1, dtype=torch.float64, device=x0.device)

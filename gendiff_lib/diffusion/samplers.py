@@ -163,7 +163,7 @@ def resolve(sampling: Sampling, schedule: Schedule, *, is_image: bool, has_ema: 
     sampler = SAMPLERS[name]
     n_steps = sampling.n_steps or sampler.n_steps or schedule.n_timesteps or 50
     if sampler.own_steps_only and schedule.n_timesteps is None:
-        raise ConfigError(f"sampler {name!r} needs a schedule with steps of its own, linear or cosine: use ddim")
+        raise ConfigError(f"sampler {name!r} needs a schedule with steps of its own, as linear has: use ddim")
     if sampler.own_steps_only and n_steps != schedule.n_timesteps:
         raise ConfigError(
             f"n_steps={n_steps} does not fit sampler {name!r}: it runs the schedule's own {schedule.n_timesteps}"

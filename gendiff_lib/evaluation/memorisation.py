@@ -20,7 +20,7 @@ from .neighbours import squared_distances
 # of nearest neighbours and what is said of them: raised whenever one of these numbers moves
 VERSION = register("memorisation", 1)
 CHUNK = 250  # images whose distances to the whole training set are held at once
-NEAR = 0.01  # a generated image is suspect if it is nearer than this share of the test images
+NEAR = 0.01  # a generated image is suspect if it is nearer than all but this share of the test images
 
 
 class Nearest(NamedTuple):

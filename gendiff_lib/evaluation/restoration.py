@@ -72,6 +72,8 @@ def _restored(run: Run, extractor: Extractor, n: int) -> Restored:
     test = load(run.config.dataset, "test").choose(n, "checked").samples
     started = time.monotonic()
     level: tuple[float, ...] = (0.0,)
+    if getattr(run.config, "conditional", False):
+        raise ConfigError(f"{run.id} is told classes, which a test image has none of here: name a model that is not")
     if isinstance(learner, GAN):
         several = [projected(learner, sampling, test, run.dataset.bridge)]
     elif isinstance(learner, Diffusion) and learner.diffusion.latent is None and len(learner.shape) == 3:

@@ -45,7 +45,8 @@ def _named(title: str, paper: GANConfig, small: dict[str, Any], tiny: dict[str, 
 
 
 # SNGAN's settings as its authors' code has them for CIFAR-10 without classes: 50,000 updates of the generator, each
-# after five of the critic. There the generator's batch is of 128 fresh fakes; here it is the critic's last.
+# after five of the critic. There the generator's batch is of 128 fresh fakes, here it is the critic's last; and there
+# the critic's last layer has no bias.
 SNGAN = GANConfig(
     name="sngan",
     image_size=32,
@@ -85,7 +86,8 @@ WGAN_GP = SNGAN.but(
     lr_decay=500_000 * 64,
     epochs=640,
 )
-# Huang et al. 2024, but for its augmentation. Each player's update has real images of its own: ours counts both, theirs
+# Huang et al. 2024, but for its augmentation, and for the average's half-life, which theirs brings to its end over the
+# warm-up and ours as EDM does (see ema.py). Each player's update has real images of its own: ours counts both, theirs
 # the one, so that 250 million of theirs are 500 of ours.
 R3GAN = GANConfig(
     name="r3gan",

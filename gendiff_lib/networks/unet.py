@@ -18,7 +18,7 @@ class ResBlock(nn.Module):
         self.norm2, self.conv2 = group_norm(c_out), nn.Conv2d(c_out, c_out, 3, padding=1)
         self.drop = nn.Dropout(dropout)
         self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
-        nn.init.zeros_(self.conv2.weight)  # each block starts as its shortcut
+        nn.init.zeros_(self.conv2.weight)  # each block starts as its shortcut, but for a bias (DDPM's are 0 as well)
 
     def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:
         """(N, c_in, H, W), (N, c_time) to (N, c_out, H, W)."""

@@ -23,7 +23,8 @@ def publish(run: Run, *, weights: bool = False, without: Collection[str] = ()) -
     """Read the light half of `run` and copy it into runs/; what was published of it before is replaced.
 
     `without` are patterns of files that no page shows of this run. `weights` adds the last snapshot's in half
-    precision, the averaged ones alone where there are such; those that were published before stay in any case.
+    precision, the averaged ones alone where there are such; those that were published before stay where the snapshot
+    is the same one.
     Of a run that is a published one itself, what was made of it here since is added. GendiffError where nothing was,
     for a run that lacks a part, or where runs/ would outgrow its budget.
     """
@@ -62,11 +63,10 @@ def _forget_sheets(record: dict[str, Any], without: Collection[str]) -> None:
 
 def _add(run: Run, without: Collection[str]) -> Path:
     """Copy samples' scores, bits and the like of a published run into its folder, where they are not there yet."""
-    made = paths.runs_dir() / run.id
-    there = _light(made, (*without, layout.RECORD, layout.HISTORY))
-    places = {path: run.folder / path.relative_to(made) for path in there}
+    there = _light(run.made, (*without, layout.RECORD, layout.HISTORY))
+    places = {path: run.folder / path.relative_to(run.made) for path in there}
     fresh = {path: target for path, target in places.items() if not target.exists()}
-    if not fresh or (made / layout.RECORD).exists():  # beside a record it is a training of its own
+    if not fresh:
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
     for path in fresh:
         READERS[path.suffix](path)
@@ -78,17 +78,22 @@ def _add(run: Run, without: Collection[str]) -> Path:
 
 
 def _weights(run: Run, draft: Path, record: dict[str, Any], seen: int, *, make: bool) -> None:
-    """Half-precision weights of a snapshot: made anew, or those that were published before."""
-    part = layout.weights(seen)
-    before, full, half = paths.published_dir() / run.id / part, run.folder / part, draft / part
+    """Half-precision weights of a snapshot: made anew, or those of the very same that were published before."""
+    part, published = layout.weights(seen), paths.published_dir() / run.id
+    before, full, half = published / part, run.folder / part, draft / part
     if make:
         if files.sha256(full) != record["snapshots"][str(seen)]["sha256"]:
             raise files.damaged(full, "its SHA-256 is not the one that the record tells")
         files.write_tensors(half, halved(files.read_tensors(full)))
-    elif before.exists():
+    elif before.exists() and _same(read_record(published), record, str(seen)):
         files.copy(before, half)
     if half.exists():
         record["snapshots"][str(seen)]["half_sha256"] = files.sha256(half)
+
+
+def _same(old: dict[str, Any], new: dict[str, Any], seen: str) -> bool:
+    """Whether two records tell of the same full weights of a snapshot."""
+    return seen in old["snapshots"] and bool(old["snapshots"][seen]["sha256"] == new["snapshots"][seen]["sha256"])
 
 
 def halved(full: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -7,8 +7,8 @@ import torch
 
 from ..autoencoder import encoded
 from ..data.dataset import Dataset, check_same
-from ..device import default_device, device_name, packages
-from ..errors import GendiffError
+from ..device import check_precision, default_device, device_name, packages
+from ..errors import ConfigError, GendiffError
 from ..progress import FIRST, TrainingError
 from ..training.build import build, start, training_data
 from ..training.loop import fit
@@ -32,6 +32,10 @@ class Replay(NamedTuple):
     why: str
 
 
+class Refused(GendiffError):
+    """Today's code does not take the configuration of a run."""
+
+
 def replay(run: Run) -> Replay:
     """Train the first updates of `run` again and compare their losses with those recorded.
 
@@ -44,12 +48,14 @@ def replay(run: Run) -> Replay:
         dataset = training_data(run.config, codec_of)
         check_same(dataset, run.record["data"]["digest"], f"run {run.id}")
         found = _first_losses(run, dataset)
-    except TrainingError as error:
+    except (Refused, TrainingError) as error:
         return Replay("differs", str(error))
     except GendiffError as error:  # no data, other data, or no bf16 here
         return Replay("cannot", str(error))
     same = _same_machine(run)
     for update, (then, now) in enumerate(zip(recorded, found, strict=False), 1):
+        if lacking := then.keys() - now.keys():
+            return Replay("differs", f"update {update} has no {', '.join(sorted(lacking))} any more")
         for name, value in then.items():
             off = abs(now[name] - value) / max(abs(value), 1e-6)
             if (same and now[name] != value) or off > tolerance(run.config.kind, update):
@@ -77,7 +83,11 @@ def _first_losses(run: Run, dataset: Dataset) -> list[dict[str, float]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(run.record["segments"][0]["threads"])
     try:
-        learner = build(run.config, dataset)
+        check_precision(run.config, default_device())
+        try:
+            learner = build(run.config, dataset)
+        except ConfigError as error:
+            raise Refused(f"today's code refuses its configuration: {error}") from None
         progress = start(run.config, dataset, learner.device)
         feed = encoded(dataset.to(learner.device), run.config.image_size)
         for _ in islice(fit(learner, feed, run.config, progress), FIRST):

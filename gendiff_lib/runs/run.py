@@ -58,8 +58,7 @@ class Run:
     @property
     def snapshot(self) -> dict[str, Any]:
         """Seconds, images seen, operations and more, up to this snapshot."""
-        entry: dict[str, Any] = self.record["snapshots"][str(self.images)]
-        return entry
+        return dict(self.record["snapshots"][str(self.images)])
 
     @property
     def commit(self) -> str:
@@ -168,8 +167,8 @@ class Run:
 
     def drawing_operations(self, sampling: Sampling) -> int:
         """The operations of drawing a sample; see training.operations."""
-        n_classes = len(self.record["classes"])
-        return drawing_operations(self.config, self._image_shape, n_classes, self.evaluations(sampling))
+        n_classes, n = len(self.record["classes"]), self.evaluations(sampling)
+        return drawing_operations(self.config, self._image_shape, n_classes, n)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -181,12 +180,17 @@ class Run:
         shape, size = tuple(self.record["sample_shape"]), self.config.image_size
         return (shape[0], size, size) if size else shape
 
+    @property
+    def made(self) -> Path:
+        """Where what is made of it is kept: of a published run here, apart from a training of its own that is here."""
+        beside = paths.runs_dir() / self.id if self.published else self.folder
+        own = self.published and (beside / layout.RECORD).exists()
+        return beside.with_name(f"{self.id}-published") if own else beside
+
     def place(self, part: Path) -> tuple[Path, bool]:
         """Where a part, named as layout has it, is kept or will be, and whether it is there: published or made here."""
-        for place in (self.folder, paths.runs_dir() / self.id):
-            if (place / part).exists():
-                return place / part, True
-        return (paths.runs_dir() / self.id if self.published else self.folder) / part, False
+        there = (place / part for place in (self.folder, self.made) if (place / part).exists())
+        return next(((path, True) for path in there), (self.made / part, False))
 
     @staticmethod
     def read(folder: Path) -> "Run":
@@ -198,10 +202,7 @@ class Run:
 
 
 def find(config: Config, *, published: bool = False) -> Run | None:
-    """The run that answers `config` at its epochs, a local one before a published one; None where there is none.
-
-    `published` looks at published ones alone.
-    """
+    """The run that answers `config` at its epochs, a local one before a published one (`published`: of those alone)."""
     runs = (Run(folder, read_record(folder), config) for folder in folders(config, published=published))
     return next((run for run in runs if run.keeps_snapshot(config.epochs)), None)
 
@@ -231,10 +232,9 @@ def siblings(config: Config, *, published: bool = False) -> list[Run]:
     """The runs that answer `config` whatever their training seed, one of each; `published` looks at those alone."""
     found: dict[int, Run] = {}
     for run in all_runs():
-        seed = run.config.seed
-        alike = config.but(seed=seed).digest == run.config.digest
+        alike = config.but(seed=run.config.seed).digest == run.config.digest
         if alike and run.keeps_snapshot(config.epochs) and (run.published or not published):
-            found.setdefault(seed, run.at(config.epochs))
+            found.setdefault(run.config.seed, run.at(config.epochs))
     return list(found.values())
 
 

@@ -154,6 +154,8 @@ def _batches(run: Run, sampling: Sampling, first: int) -> Iterator[tuple[Tensor,
         if batch < n_batches:
             n = min(sampling.batch_size, sampling.n - batch * sampling.batch_size)
             last = deque(_states(run, n, sampling, batch), maxlen=1).pop()
+            if not last.x.isfinite().all():  # as bytes they would be black, and scored
+                raise GendiffError(f"samples of {run.id} are not finite: draw them by another sampler or in more steps")
             mine = bridge.decode(last.x).cpu()
         drawn = [found for found in ranks.gathered(mine) if found is not None]
         seconds = (time.monotonic() - started) / len(drawn)

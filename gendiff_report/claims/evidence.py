@@ -110,7 +110,7 @@ class Recorded:
             told = f"{work:,.0f}" if work > 9.5 else f"{work:.2f}"
             raise Missing(
                 f"It takes {_seeds(place)} of {place.name} {called(self.preset)} after {place.epochs:.4g} epochs, and "
-                f"{len(found) or 'none'} of them {'is' if len(found) == 1 else 'are'} published: {told} petaFLOP more.",
+                f"{_there(len(found), wanted)} published: {told} petaFLOP more.",
                 place,
             )
         if unfit := [run.id for run in found if run.stale or run.record["dirty"]]:
@@ -157,6 +157,12 @@ def _seeds(place: Place) -> str:
     if place.seeds is None:
         return f"{ENOUGH} training seeds"
     return f"training seed{'s' * (len(place.seeds) > 1)} {', '.join(map(str, place.seeds))}"
+
+
+def _there(n: int, of: int) -> str:
+    if of == 1:
+        return "it is not"
+    return f"{n or 'none'} of them {'is' if n == 1 else 'are'}"
 
 
 def called(preset: str) -> str:

@@ -41,7 +41,10 @@ def one_pass(models: Models) -> str:
 
 def early_and_late(models: Models) -> str:
     """Which side leads after how many operations, of all models."""
-    return f"<strong>Who leads depends on the budget.</strong> {compute.led(compute.curves(models.asked, models.runs))}"
+    curves = compute.curves(models.asked, models.runs)
+    depends = len(compute.crossings(curves)) > 1
+    said = "Who leads depends on the budget" if depends else "No budget here changes who leads"
+    return f"<strong>{said}.</strong> {compute.led(curves)}{compute.of_trials(models.asked)}"
 
 
 def likelihood(models: Models) -> str:

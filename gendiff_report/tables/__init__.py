@@ -6,7 +6,7 @@ from .memorisation import memorisation
 from .paper import printed, table1
 from .points import POINT_COLUMNS, points
 from .rows import drawing_alone, ranked, told_apart
-from .scores import SEEDS_NOTE, famous, leads, scores, seeds
+from .scores import SEEDS_NOTE, famous, leads, scores, seeds, trained
 from .speed import measured, processes, scoring, speed
 from .table import of_rows
 from .trust import agreement, errors, unlike
@@ -40,6 +40,7 @@ __all__ = [
     "splits",
     "table1",
     "told_apart",
+    "trained",
     "unlike",
     "validation",
 ]

@@ -101,31 +101,40 @@ def lead_rows(one: tuple[str, Sequence[Scores]], other: tuple[str, Sequence[Scor
     return rows
 
 
-def ranked(found: Mapping[str, Scores], name: str) -> str:
+def ranked(found: Mapping[str, Scores | Sequence[Scores]], name: str) -> str:
     """A sentence: the lowest and the highest of a value by model, and whether the lowest is beyond the noise."""
     if not found:
         return "There is nothing to compare yet."
-    order = sorted(found, key=lambda label: getattr(found[label], name))
-    told = [f"{value(found[label], name)} of {html.escape(label)}" for label in order]
-    title = found[order[0]].labels[name]
+    several = {label: _several(scores) for label, scores in found.items()}
+    order = sorted(several, key=lambda label: estimate(several[label], name).mean)
+    told = [f"{value(several[label], name)} of {html.escape(label)}" for label in order]
+    title = several[order[0]][0].labels[name]
     if len(order) == 1:
         return f"Nothing can be compared yet: there is one {title}, {told[0]}."
-    two = found[order[0]], found[order[1]]
-    apart = told_apart(*two, name) + _samplers(*two)
+    two = several[order[0]], several[order[1]]
+    apart = told_apart(*two, name) + _samplers(two[0][0], two[1][0])
     worst = f" The highest is {told[-1]}." if len(order) > 2 else ""
     return f"The lowest {title} is {told[0]}, then {told[1]}, which is {apart}.{worst}"
 
 
-def drawing_alone(*tables: Mapping[str, Scores]) -> str:
-    """What the noise of `ranked` leaves out, as the end of a finding; nothing where no table compares two models."""
-    if all(len(found) < 2 for found in tables):
+def _several(scores: Scores | Sequence[Scores]) -> Sequence[Scores]:
+    return [scores] if isinstance(scores, Scores) else scores
+
+
+def drawing_alone(*tables: Mapping[str, Scores | Sequence[Scores]]) -> str:
+    """What the noise of `ranked` leaves out, as the end of a finding; nothing where no table compares such models."""
+    beside = [_several(scores) for found in tables if len(found) > 1 for scores in found.values()]
+    alone = [len(several) == 1 for several in beside]
+    if not any(alone):
         return ""
-    return " The noise is that of drawing samples: with one training seed of each, a difference may be a seed's."
+    if all(alone):
+        return " The noise is that of drawing samples: with one training seed of each, a difference may be a seed's."
+    return " Of what has one training seed the noise is that of drawing samples: there a difference may be a seed's."
 
 
-def told_apart(a: Scores, b: Scores, name: str) -> str:
-    """What may be said of the difference of a value between two sets of samples."""
-    held = compared(estimate([a], name), estimate([b], name))
+def told_apart(a: Scores | Sequence[Scores], b: Scores | Sequence[Scores], name: str) -> str:
+    """What may be said of the difference of a value between two sets of samples, or two models."""
+    held = compared(estimate(_several(a), name), estimate(_several(b), name))
     return f"{'beyond' if held.sign else 'inside'} the noise{apart_in_words(held)}"
 
 

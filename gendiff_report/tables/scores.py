@@ -54,6 +54,15 @@ def seeds(asked: Asking, entries: Mapping[str, Entry]) -> Exhibit[dict[str, list
     return Exhibit(missing + _shown(found, own), {label: train for label, (train, _) in found.items()})
 
 
+def trained(asked: Asking, runs: Mapping[str, Run]) -> Exhibit[dict[str, list[Scores]]]:
+    """A row a model on its way, over every training seed that came so far, otherwise as `scores` with its `cost`."""
+    entries = {label: (run, asked.of_snapshots(run)) for label, run in runs.items()}
+    found, missing = _both_splits(asked, entries, lambda *entry: results.of_each_training(asked, *entry))
+    own = {label: results.own_of_several(asked, *entries[label], results.of_each_training) for label in found}
+    more = {label: _cost(runs[label], train[0]) for label, (train, _) in found.items()}
+    return Exhibit(missing + _shown(found, own, more), {label: train for label, (train, _) in found.items()})
+
+
 def famous(asked: Asking, runs: Mapping[str, Run]) -> Exhibit[dict[str, dict[str, list[Scores]]]]:
     """Scores by the networks of the literature, where somebody who has their weights has computed them.
 

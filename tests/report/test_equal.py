@@ -9,6 +9,7 @@ from gendiff_report import equal, figures, tables
 from gendiff_report.asking import Asking
 from gendiff_report.equal import at_equal_operations, tried
 from gendiff_report.figures import plots
+from gendiff_report.number import value
 from gendiff_report.verdict import said
 from tests.evaluation.test_metrics import gaussian, scored
 
@@ -100,6 +101,21 @@ def test_ranks_are_told_with_their_noise():
     assert tables.drawing_alone(alone, {}) == ""
     assert "a difference may be a seed's" in tables.drawing_alone(alone, found)
     assert "The highest" not in tables.ranked({name: found[name] for name in order[:2]}, "frechet_distance")
+
+
+def test_a_model_on_its_way_is_told_by_all_its_training_seeds():
+    asked = Asking(preset="smoke")
+    many = asked.train_several("dcgan", "dcgan-32")
+    train(many["dcgan"].config.but(seed=7))
+    table = tables.trained(asked, many)
+    assert [s.made["training_seed"] for s in table.found["dcgan"]] == [0, 7]
+    assert len(table.found["dcgan-32"]) == 1
+    assert "2 training seeds" in table.html
+    mean = sum(s.frechet_distance for s in table.found["dcgan"]) / 2
+    assert value(table.found["dcgan"], "frechet_distance") in tables.ranked(table.found, "frechet_distance")
+    assert f"{mean:.0f}" in value(table.found["dcgan"], "frechet_distance")
+    assert "Of what has one training seed the noise is" in tables.drawing_alone(table.found)
+    assert tables.drawing_alone(dict.fromkeys("ab", table.found["dcgan"])) == ""
 
 
 def test_ranks_of_diffusion_models_tell_where_samplers_are_unlike():

@@ -119,7 +119,8 @@ def test_fresh_seeds_answer_once_all_of_them_are_published(night):
     assert of == {"0", "1, 2, 3"}
     text, of = answered(3, PAPER_PAIR[1])
     assert text.count("has, over 3 trainings, FID") == 2
-    assert text.count("over 3 trainings that did not choose it") == 2
+    assert text.count("(3 later trainings) after") == 2
+    assert first.count("(that one) after") == 2 + first.count("with as few operations the best ")
     assert "by one training" not in text
     assert of == {"1, 2, 3"}
 

@@ -63,7 +63,7 @@ def test_several_scores_are_over_sampling_seeds_and_every_training_seed_that_the
     asked = Asking(preset="smoke", epochs=1)
     run, other = asked.train("dcgan", n_train=100), asked.train("dcgan", n_train=100, seed=5)
     scores = results.several(asked, run)
-    assert [(s.made["training_seed"], s.made["sampling_seed"]) for s in scores] == [(0, 0), (0, 1), (5, 0), (5, 1)]
+    assert [(s.made["training_seed"], s.made["sampling_seed"]) for s in scores] == [(0, 0), (5, 0), (0, 1), (5, 1)]
     assert {s.made["run"] for s in scores} == {run.id, other.id}
     table = tables.seeds(asked, {"GAN": run})
     assert table.found["GAN"] == scores

@@ -102,6 +102,21 @@ def test_what_is_made_of_a_published_run_is_added_to_it(published, monkeypatch, 
         publish.publish(light)
 
 
+def test_what_is_made_of_a_published_run_stays_apart_from_a_training_of_its_own_here(published, monkeypatch, tmp_path):
+    config = get("ddpm-conv", "smoke", n_train=100, epochs=1)
+    light = Run.read(publish.publish(train(config), weights=True))
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
+    own = train(config, again=True)
+    theirs = own.folder / layout.bits(light.images, "raw", "test", 10, 0)
+    bits_of(own, 10)
+    assert light.place(theirs.relative_to(own.folder)) == (light.made / theirs.relative_to(own.folder), False)
+    before = theirs.read_bytes()
+    bits_of(light, 10)
+    assert theirs.read_bytes() == before
+    publish.publish(light)
+    assert (light.folder / theirs.relative_to(own.folder)).exists()
+
+
 @pytest.mark.parametrize("name", ["samples/*/sampling.json", "sheets/*.png", "samples/*/trajectory-21.safetensors"])
 def test_what_cannot_be_read_back_is_not_published(published, name):
     run = train(get("ddpm-conv", "smoke", n_train=100, epochs=1))
@@ -194,6 +209,21 @@ def test_weights_of_earlier_snapshots_that_were_published_stay(published):
     again = Run.read(publish.publish(longer))  # without weights: those that were there are not lost
     assert sorted(p.name for p in (again.folder / "weights").iterdir()) == [layout.weights(n).name for n in (32, 64)]
     assert again.at(1).learner
+
+
+def test_weights_of_another_training_do_not_stay(published, monkeypatch, tmp_path):
+    first = train(TINY)
+    publish.publish(first, weights=True)
+    monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
+    again = train(TINY, again=True)
+    path = again.folder / layout.weights(again.images)
+    files.write_tensors(path, {name: w + 1 for name, w in files.read_tensors(path).items()})
+    record = files.read_json(again.folder / layout.RECORD)
+    record["snapshots"][str(again.images)]["sha256"] = files.sha256(path)  # as of another processor
+    files.write_json(again.folder / layout.RECORD, record)
+    light = Run.read(publish.publish(Run.read(again.folder)))
+    assert not (light.folder / "weights").exists()
+    assert "half_sha256" not in light.snapshot
 
 
 def test_a_changed_published_weight_is_refused(published, monkeypatch, tmp_path):

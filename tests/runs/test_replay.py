@@ -3,7 +3,7 @@ import torch
 
 from gendiff_lib.classifier import ClassifierConfig
 from gendiff_lib.cli import main
-from gendiff_lib.errors import MissingDataError
+from gendiff_lib.errors import ConfigError, MissingDataError
 from gendiff_lib.runs import files
 from gendiff_lib.runs import replay as replay_module
 from gendiff_lib.runs.publish import publish
@@ -75,6 +75,18 @@ def test_what_cannot_be_replayed_says_why(conv, monkeypatch):
 
     monkeypatch.setattr(replay_module, "training_data", missing)
     assert replay(other) == ("cannot", "it is not there")
+
+
+def test_a_configuration_that_todays_code_refuses_and_a_loss_that_it_no_longer_has_are_noticed(conv, monkeypatch):
+    run = train(conv)
+    run.record["first_losses"][0]["loss_vlb"] = 1.0
+    assert replay(run) == ("differs", "update 1 has no loss_vlb any more")
+
+    def refused(*_):
+        raise ConfigError("network=conv is no network")
+
+    monkeypatch.setattr(replay_module, "build", refused)
+    assert replay(run) == ("differs", "today's code refuses its configuration: network=conv is no network")
 
 
 def test_the_threads_are_those_of_the_run_and_are_given_back(conv):
