@@ -10,7 +10,7 @@ from .. import paths
 from ..errors import GendiffError
 from . import drafts, files, layout
 from .prune import size
-from .record import read_record
+from .record import read_record, same_weights
 from .run import Run
 
 READERS: dict[str, Callable[[Path], Any]] = {
@@ -66,7 +66,7 @@ def _add(run: Run, without: Collection[str]) -> Path:
     there = _light(run.made, (*without, layout.RECORD, layout.HISTORY))
     places = {path: run.folder / path.relative_to(run.made) for path in there}
     fresh = {path: target for path, target in places.items() if not target.exists()}
-    if not fresh:
+    if not fresh or (run.made / layout.RECORD).exists():  # a training of the same weights is published as a whole
         raise GendiffError(f"{run.id} is published already: delete {run.folder} first to publish it anew")
     for path in fresh:
         READERS[path.suffix](path)
@@ -85,15 +85,10 @@ def _weights(run: Run, draft: Path, record: dict[str, Any], seen: int, *, make: 
         if files.sha256(full) != record["snapshots"][str(seen)]["sha256"]:
             raise files.damaged(full, "its SHA-256 is not the one that the record tells")
         files.write_tensors(half, halved(files.read_tensors(full)))
-    elif before.exists() and _same(read_record(published), record, str(seen)):
+    elif before.exists() and same_weights(read_record(published), record, seen):
         files.copy(before, half)
     if half.exists():
         record["snapshots"][str(seen)]["half_sha256"] = files.sha256(half)
-
-
-def _same(old: dict[str, Any], new: dict[str, Any], seen: str) -> bool:
-    """Whether two records tell of the same full weights of a snapshot."""
-    return seen in old["snapshots"] and bool(old["snapshots"][seen]["sha256"] == new["snapshots"][seen]["sha256"])
 
 
 def halved(full: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -14,6 +14,12 @@ def stretches(record: dict[str, Any], images: int) -> list[dict[str, Any]]:
     return [s for s in record["segments"] if s["first_image"] < images] or [record]
 
 
+def same_weights(one: dict[str, Any], other: dict[str, Any], images: int) -> bool:
+    """Whether two records tell of the same weights after so many images."""
+    mine, theirs = (record["snapshots"].get(str(images), {}).get("sha256") for record in (one, other))
+    return bool(mine == theirs)
+
+
 def images_seen(record: dict[str, Any], epochs: float) -> int:
     """The images that the training of this record had seen after so many epochs."""
     return images_at(epochs, record["steps_per_epoch"], record["config"]["batch_size"])

@@ -21,7 +21,7 @@ from ..training.build import bridged, evaluations, from_dict, make, resolve, see
 from ..training.operations import drawing_operations
 from ..versions import outdated
 from . import files, layout
-from .record import images_seen, read_record, stretches
+from .record import images_seen, read_record, same_weights, stretches
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ class Run:
 
     def drawing_operations(self, sampling: Sampling) -> int:
         """The operations of drawing a sample; see training.operations."""
-        n_classes, n = len(self.record["classes"]), self.evaluations(sampling)
-        return drawing_operations(self.config, self._image_shape, n_classes, n)
+        n = self.evaluations(sampling)
+        return drawing_operations(self.config, self._image_shape, len(self.record["classes"]), n)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -182,10 +182,10 @@ class Run:
 
     @property
     def made(self) -> Path:
-        """Where what is made of it is kept: of a published run here, apart from a training of its own that is here."""
+        """Where what is made of it is kept: of a published run here, apart from a training that made other weights."""
         beside = paths.runs_dir() / self.id if self.published else self.folder
-        own = self.published and (beside / layout.RECORD).exists()
-        return beside.with_name(f"{self.id}-published") if own else beside
+        there = read_record(beside) if beside != self.folder and (beside / layout.RECORD).exists() else self.record
+        return beside if same_weights(there, self.record, self.images) else beside.with_name(f"{self.id}-published")
 
     def place(self, part: Path) -> tuple[Path, bool]:
         """Where a part, named as layout has it, is kept or will be, and whether it is there: published or made here."""

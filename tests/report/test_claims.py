@@ -415,7 +415,7 @@ def test_runs_and_scores_of_changed_code_are_no_evidence(recorded, monkeypatch):
 
 def test_a_run_that_is_not_published_is_no_evidence(recorded, monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "published_dir", lambda: tmp_path / "none")
-    with pytest.raises(Missing, match="and none of them are published"):
+    with pytest.raises(Missing, match="and it is not published"):
         Recorded("smoke").runs("one")
     assert siblings(recorded)
 

@@ -20,6 +20,16 @@ from gendiff_lib.runs.train import train
 CONFIG = get("dcgan", "smoke", n_train=100, epochs=1)
 
 
+def other_weights(run):
+    """The same run as another processor would have trained it."""
+    path = run.folder / layout.weights(run.images)
+    files.write_tensors(path, {name: w + 1 for name, w in files.read_tensors(path).items()})
+    record = files.read_json(run.folder / layout.RECORD)
+    record["snapshots"][str(run.images)]["sha256"] = files.sha256(path)
+    files.write_json(run.folder / layout.RECORD, record)
+    return Run.read(run.folder)
+
+
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     monkeypatch.setattr(paths_module, "published_dir", lambda: tmp_path / "published")
@@ -106,7 +116,7 @@ def test_what_is_made_of_a_published_run_stays_apart_from_a_training_of_its_own_
     config = get("ddpm-conv", "smoke", n_train=100, epochs=1)
     light = Run.read(publish.publish(train(config), weights=True))
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
-    own = train(config, again=True)
+    own = other_weights(train(config, again=True))
     theirs = own.folder / layout.bits(light.images, "raw", "test", 10, 0)
     bits_of(own, 10)
     assert light.place(theirs.relative_to(own.folder)) == (light.made / theirs.relative_to(own.folder), False)
@@ -215,13 +225,7 @@ def test_weights_of_another_training_do_not_stay(published, monkeypatch, tmp_pat
     first = train(TINY)
     publish.publish(first, weights=True)
     monkeypatch.setenv("GENDIFF_RUNS", str(tmp_path / "elsewhere"))
-    again = train(TINY, again=True)
-    path = again.folder / layout.weights(again.images)
-    files.write_tensors(path, {name: w + 1 for name, w in files.read_tensors(path).items()})
-    record = files.read_json(again.folder / layout.RECORD)
-    record["snapshots"][str(again.images)]["sha256"] = files.sha256(path)  # as of another processor
-    files.write_json(again.folder / layout.RECORD, record)
-    light = Run.read(publish.publish(Run.read(again.folder)))
+    light = Run.read(publish.publish(other_weights(train(TINY, again=True))))
     assert not (light.folder / "weights").exists()
     assert "half_sha256" not in light.snapshot
 
