@@ -108,6 +108,15 @@ def _by_seed(scores: Sequence[Scores], name: str) -> list[list[float]]:
     return [list(mine.values()) for mine in seeds.values()]
 
 
+def joint_error(*parts: tuple[float, float]) -> tuple[float, float]:
+    """The error of a sum, and how many differences it is known from, by the same two of its parts (Welch 1947).
+
+    NaN differences where no part has an error.
+    """
+    error = math.hypot(*(part for part, _ in parts))
+    return error, error**4 / sum(part**4 / n for part, n in parts if part > 0) if error > 0 else math.nan
+
+
 def noise(a: Estimate, b: Estimate) -> float:
     """How far apart a and b may be by chance: Student's t times the error of their difference (Welch 1947).
 
@@ -116,10 +125,9 @@ def noise(a: Estimate, b: Estimate) -> float:
     """
     from scipy.special import stdtrit  # half a second to import
 
-    error = math.hypot(a.error, b.error)
+    error, freedom = joint_error((a.error, a.freedom), (b.error, b.freedom))
     if not error > 0:
         return math.nan
-    freedom = error**4 / sum(e.error**4 / e.freedom for e in (a, b) if e.error > 0)
     return -float(stdtrit(freedom, TAIL)) * error
 
 

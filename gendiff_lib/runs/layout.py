@@ -9,6 +9,7 @@ SAMPLES = "samples.safetensors"
 SAMPLING = "sampling.json"
 SHEET = "sheet.png"
 WHOLE = "whole.txt"  # when the training ended of which the study has made all that it makes; not published
+APART = "-published"  # ends the folder of what is made of a published run beside a training that made other weights
 DRAWING = "drawing"  # batches of an unfinished drawing; its counts are in the file of this name and .json
 WEIGHTS, SHEETS, SAMPLE_SETS, BITS, RESTORED = "weights", "sheets", "samples", "bits", "restored"  # folders
 FRAMES = 21  # of a trajectory

@@ -60,6 +60,6 @@ def lock_of(kind: str, path: Path) -> str:
     """The lock that whoever writes there holds."""
     if kind == "samples":
         images, _, sampling = path.parent.name.partition("-")
-        return f"samples-{path.parents[2].name}-{images.lstrip('0')}-{sampling}"
+        return f"samples-{path.parents[2].name.removesuffix(layout.APART)}-{images.lstrip('0')}-{sampling}"
     digest = path.name.removeprefix(layout.training("")) if kind == "trainings" else path.parent.name.rpartition("-")[2]
     return f"training-{digest.partition('-')[0]}" if kind != "features" else "features"

@@ -185,7 +185,7 @@ class Run:
         """Where what is made of it is kept: of a published run here, apart from a training that made other weights."""
         beside = paths.runs_dir() / self.id if self.published else self.folder
         there = read_record(beside) if beside != self.folder and (beside / layout.RECORD).exists() else self.record
-        return beside if same_weights(there, self.record, self.images) else beside.with_name(f"{self.id}-published")
+        return beside if same_weights(there, self.record, self.images) else beside.with_name(self.id + layout.APART)
 
     def place(self, part: Path) -> tuple[Path, bool]:
         """Where a part, named as layout has it, is kept or will be, and whether it is there: published or made here."""

@@ -1,10 +1,9 @@
 """The rules about cost, quality and scale: each a function from models to a ruling, by two numbers."""
 
-import math
 from collections.abc import Sequence
 
 from gendiff_lib.evaluation.scores import Scores
-from gendiff_lib.evaluation.uncertainty import Estimate, compared, count_error, estimate
+from gendiff_lib.evaluation.uncertainty import Estimate, compared, count_error, estimate, joint_error
 
 from ..claims.evidence import Missing
 from ..claims.ruling import (
@@ -110,10 +109,9 @@ def _grows(before: Sides, after: Sides, what: str) -> Ruling:
 def _factor(one: Sequence[Scores], other: Sequence[Scores]) -> Estimate:
     """How many times one distance is the other, and the error that those of both make, to first order."""
     a, b = (estimate(scores, "frechet_distance") for scores in (one, other))
-    factor, parts = a.mean / b.mean, [(each.error / each.mean, each.freedom) for each in (a, b)]
-    error = math.hypot(*(share for share, _ in parts))
-    freedom = error**4 / sum(share**4 / n for share, n in parts) if error > 0 else 1.0  # Welch 1947
-    return Estimate(factor, factor * error, 1, "factor", factor * error, freedom)
+    share, freedom = joint_error((a.error / a.mean, a.freedom), (b.error / b.mean, b.freedom))
+    factor = a.mean / b.mean
+    return Estimate(factor, factor * share, 1, "factor", factor * share, freedom)
 
 
 def draws_shapes(models: Models) -> Ruling:

@@ -49,17 +49,22 @@ def scores(asked: Asking, entries: Mapping[str, Entry], *, cost: bool = False) -
 
 def seeds(asked: Asking, entries: Mapping[str, Entry]) -> Exhibit[dict[str, list[Scores]]]:
     """A row an entry over its sampling seeds and the training seeds that speak of it, otherwise as `scores`."""
-    found, missing = _both_splits(asked, entries, lambda *entry: results.several(asked, *entry))
-    own = {label: results.own_of_several(asked, *_whole(entries[label])) for label in found}
-    return Exhibit(missing + _shown(found, own), {label: train for label, (train, _) in found.items()})
+    return _over_seeds(asked, entries, results.several)
 
 
 def trained(asked: Asking, runs: Mapping[str, Run]) -> Exhibit[dict[str, list[Scores]]]:
     """A row a model on its way, over every training seed that came so far, otherwise as `scores` with its `cost`."""
     entries = {label: (run, asked.of_snapshots(run)) for label, run in runs.items()}
-    found, missing = _both_splits(asked, entries, lambda *entry: results.of_each_training(asked, *entry))
-    own = {label: results.own_of_several(asked, *entries[label], results.of_each_training) for label in found}
-    more = {label: _cost(runs[label], train[0]) for label, (train, _) in found.items()}
+    return _over_seeds(asked, entries, results.of_each_training, cost=True)
+
+
+def _over_seeds(
+    asked: Asking, entries: Mapping[str, Entry], ask: Callable[..., list[Scores]], *, cost: bool = False
+) -> Exhibit[dict[str, list[Scores]]]:
+    """A row an entry over the seeds that `ask`, of `results`, tells of."""
+    found, missing = _both_splits(asked, entries, lambda *entry: ask(asked, *entry))
+    own = {label: results.own_of_several(asked, *_whole(entries[label]), ask) for label in found}
+    more = {label: _cost(entries[label], train[0]) for label, (train, _) in found.items()} if cost else {}
     return Exhibit(missing + _shown(found, own, more), {label: train for label, (train, _) in found.items()})
 
 
