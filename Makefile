@@ -10,8 +10,9 @@ EPOCHS ?=
 DATASET ?=
 TRAIN ?=
 YES ?=
-NAME ?=
+NAME =
 PORT ?= 8000
+# NAME is read from the command line alone: some systems call the computer so in the environment.
 export PRESET EPOCHS DATASET NAME PORT  # recipes read them as "$$NAME", so that no word becomes a command
 
 # ---- what a variable may not be: refused here, in one sentence, before anything is made
@@ -70,18 +71,19 @@ YES_WORD = $(if $(filter 1 yes true,$(YES)), --yes)
 help: ## List the targets
 	@echo "make TARGET [VENV=path] [PYTHON=python3.12]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "for train, book and runs: PRESET=smoke|laptop|overnight|paper (book: paper once its two models are published, else laptop) EPOCHS=n DATASET=name; for book: TRAIN=1; for train: NAME=experiment; for both: YES=1 (though a training takes more than 20 minutes); for serve: PORT=n"
+	@echo "for train, book and runs: PRESET=smoke|laptop|overnight|paper (book: overnight once the paper's pair is published, else laptop; train and runs: laptop) DATASET=name; for book: TRAIN=1; for train: NAME=experiment; for both: EPOCHS=n YES=1 (though a training takes more than 20 minutes); for serve: PORT=n"
 
 env: $(STAMP) ## Set up the virtual environment
 
-# A folder that holds something else is never written to, and a failed attempt leaves none behind.
+# A folder that holds something else is never written to. A failed attempt leaves none behind, and what one that was
+# interrupted has left, an environment without its Python, is made anew.
 $(PY):
-	@test ! -e "$(VENV)" || { test -d "$(VENV)" && test -z "$$(ls -A "$(VENV)")"; } || \
+	@test ! -e "$(VENV)" || test -e "$(VENV)/pyvenv.cfg" || { test -d "$(VENV)" && test -z "$$(ls -A "$(VENV)")"; } || \
 	  { echo "[env] VENV=$(VENV) is there and no virtual environment: name another folder" >&2; exit 2; }
 	@$(PYTHON) -c '$(KNOWN)' 2>/dev/null || \
 	  { echo "[env] $(PYTHON) is no Python 3.11, 3.12 or 3.13: name one with PYTHON=path" >&2; exit 2; }
 	@echo "[env] making $(VENV)"
-	@$(PYTHON) -m venv "$(VENV)" || \
+	@$(PYTHON) -m venv --clear "$(VENV)" || \
 	  { rm -rf "$(VENV)"; echo "[env] $(PYTHON) could not make $(VENV): see above, then run make env again" >&2; exit 2; }
 
 $(STAMP): pyproject.toml constraints.txt | $(PY)
@@ -108,7 +110,7 @@ $(HOOKS): $(STAMP)
 	@$(PIP) -e '.[hooks]'
 	@touch "$(HOOKS)"
 
-train: $(STAMP) ## Train what the book needs and is missing, or one experiment (NAME=dcgan)
+train: $(STAMP) ## Train what a book of PRESET needs and is missing, or one experiment (NAME=dcgan)
 	@$(LIBRARY) train $(if $(NAME),"$$NAME",--all) --preset "$${PRESET:-laptop}" --dataset "$$DATASET" $(if $(EPOCHS),--epochs "$$EPOCHS")$(YES_WORD)
 
 book: $(STAMP) ## Train what is missing and build book/_build/html/index.html
@@ -162,7 +164,7 @@ lint: $(STAMP) ## Check format, lint, types and that notebooks are stripped
 	@"$(PY)" -m mypy
 	@"$(VENV)/bin/nbstripout" --verify notebooks/*.ipynb
 
-runs: $(STAMP) ## Show which runs exist, are published, missing or stale
+runs: $(STAMP) ## Show which runs exist, are published, stale, or missing for a book of PRESET
 	@$(LIBRARY) runs --preset "$${PRESET:-laptop}" --dataset "$$DATASET"
 
 replay: $(STAMP) ## Train the first updates of published runs again, where their data are at hand, for five minutes

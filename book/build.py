@@ -34,8 +34,8 @@ def say(text: str) -> None:
 def choose_preset(wanted: str, *, dataset: str = "", epochs: float | None = None) -> str:
     """The preset of this build, one for all pages.
 
-    Where none is asked for, and no other data: `overnight` once the runs of the paper's pair are published, with
-    snapshots at `epochs` where that is given.
+    Where none is asked for, and no data but that preset's own: `overnight` once the runs of the paper's pair are
+    published, with snapshots at `epochs` where that is given.
     """
     from gendiff_lib.errors import ConfigError
     from gendiff_lib.experiments import PAPER_PAIR
@@ -46,17 +46,19 @@ def choose_preset(wanted: str, *, dataset: str = "", epochs: float | None = None
         raise ConfigError(f"PRESET={wanted} is unknown: there are {', '.join(PRESETS)}")
     pair = published_pair().values()
     there = len(pair) == len(PAPER_PAIR) and all(epochs is None or run.keeps_snapshot(epochs) for run in pair)
-    return wanted or ("overnight" if there and not dataset else "laptop")
+    return wanted or ("overnight" if there and dataset in ("", "cifar10") else "laptop")
 
 
 def choose_dataset(wanted: str, preset: str, reads: bool) -> str:
     """The data set of this build; "" for the preset's own. Falls back on shapes only where none was asked for.
 
-    A build that reads published runs needs none.
+    A build that reads published runs needs none, and theirs is CIFAR-10.
     """
     from gendiff_lib import data
     from gendiff_lib.errors import DataError, MissingDataError
 
+    if reads and wanted == "cifar10":
+        return ""
     if wanted:
         if not data.load(wanted).is_image:  # fails with the remedy
             raise DataError(f"the book is about images, and {wanted} are points: give DATASET images, or leave it")
@@ -214,6 +216,7 @@ def main() -> None:
 
     from gendiff_lib.config import Config
     from gendiff_lib.errors import GendiffError
+    from gendiff_lib.runs.locks import lock
     from gendiff_report import READ
     from gendiff_report.asking import Asking
 
@@ -234,13 +237,16 @@ def main() -> None:
         raise SystemExit(f"[book] {error}") from None
     say(f"samples and scores are there after {time.monotonic() - started:.0f} s; running the notebooks")
     parameters = {"preset": preset, "epochs": epochs, "dataset": dataset or None}
-    execute_all(parameters, args.jobs)
-    write_build_note(preset, dataset)
-    say(f"notebooks done after {time.monotonic() - started:.0f} s; rendering")
-    page = render()
-    (BOOK / "_build" / "build.json").write_text(json.dumps(parameters) + "\n", encoding="utf-8")
+    with lock("book", "building the book"):
+        execute_all(parameters, args.jobs)
+        write_build_note(preset, dataset)
+        say(f"notebooks done after {time.monotonic() - started:.0f} s; rendering")
+        page = render()
+        (BOOK / "_build" / "build.json").write_text(json.dumps(parameters) + "\n", encoding="utf-8")
     say(f"{page} after {time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":
-    main()
+    from gendiff_lib.cli.ending import exit_code
+
+    sys.exit(exit_code("make book", main, "the same command goes on"))

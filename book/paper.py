@@ -58,13 +58,15 @@ def pdf() -> Path:
 
 
 def preview() -> Path:
-    """Photograph the top of the front page in 256 colours; returns the picture's path."""
-    chromium(FRONT, PREVIEW, "--hide-scrollbars", "--window-size=1200,800", f"--screenshot={PREVIEW}")
-    with Image.open(PREVIEW) as picture:
+    """Photograph the top of the front page in 256 colours; returns the picture's path, which is replaced when made."""
+    shot = BUILD / PREVIEW.name
+    chromium(FRONT, shot, "--hide-scrollbars", "--window-size=1200,800", f"--screenshot={shot}")
+    with Image.open(shot) as picture:
         small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    small.save(PREVIEW, optimize=True)
-    if PREVIEW.stat().st_size > LARGEST:
-        raise SystemExit(f"[book] {PREVIEW} has more than {LARGEST:,} bytes: show less of the page")
+    small.save(shot, optimize=True)
+    if shot.stat().st_size > LARGEST:
+        raise SystemExit(f"[book] {shot} has more than {LARGEST:,} bytes: show less of the page")
+    os.replace(shot, PREVIEW)
     return PREVIEW
 
 

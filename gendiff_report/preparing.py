@@ -2,11 +2,12 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from functools import lru_cache, partial
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 from typing import TypeVar
 
 import torch
@@ -51,9 +52,16 @@ def side_by_side(work: Callable[[T], str], items: Sequence[T], jobs: int) -> Non
 
 
 def _begin(threads: int) -> None:
-    """In each process: so many threads, and an interrupt ends it at once."""
+    """In each process: so many threads; an interrupt ends it at once, and so does the end of its parent."""
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)  # else it would go on with its work, and then wait for more of it for ever
 
 
 def prepare(preset: str, *, dataset: str | None = None, epochs: float | None = None, jobs: int = 1) -> None:

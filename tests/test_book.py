@@ -227,6 +227,7 @@ def test_the_book_shows_a_night_once_the_papers_pair_is_published(published, mon
             record["snapshots"][str(images)] = snapshot | {"epochs": epochs, "images": images}
         files.write_json(published / f"{name}-{config.digest}" / "run.json", record)
     assert choose_preset("") == "overnight"
+    assert choose_preset("", dataset="cifar10") == "overnight"
     assert choose_preset("", dataset="shapes") == "laptop"  # other data are of no published run
     assert choose_preset("", epochs=20.0) == "overnight"  # where both keep a snapshot
     assert choose_preset("", epochs=20.0, dataset="shapes") == "laptop"
@@ -247,9 +248,9 @@ def test_the_readme_tells_the_answer_that_the_published_runs_give():
     assert text.count("**Still open:**") == 1
 
 
-def paper(folder, **environment):
-    """`make pdf` of the book in another folder, with what is on standard error."""
-    words = [sys.executable, str(folder / "paper.py"), "pdf"]
+def paper(folder, what="pdf", **environment):
+    """`make pdf`, or another, of the book in another folder, with what is on standard error."""
+    words = [sys.executable, str(folder / "paper.py"), what]
     done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True, text=True)
     assert done.returncode != 0
     assert done.stderr.count("\n") == 1
@@ -265,6 +266,11 @@ def test_paper_says_in_one_sentence_what_it_lacks(tmp_path):
         (tmp_path / name).touch()
     assert "CHROMIUM=no-such-browser" in paper(tmp_path, CHROMIUM="no-such-browser")
     assert "apt-get install chromium" in paper(tmp_path, PATH=str(tmp_path))
+    picture = tmp_path / "_static" / "preview.png"
+    picture.parent.mkdir()
+    picture.write_text("as it was")
+    assert "left no preview.png" in paper(tmp_path, "preview", CHROMIUM="false")
+    assert picture.read_text() == "as it was"
 
 
 @pytest.fixture

@@ -511,6 +511,14 @@ def test_runs_tells_of_jobs_and_of_their_whole_logs(trained, capsys):
     assert rows["queued"] == [f"dcgan-{config.but(seed=7).digest}", "2", "queued", log]
 
 
+@pytest.mark.parametrize("preset", ["laptop", "overnight"])
+def test_all_that_is_too_long_is_refused_before_the_first_is_trained(preset, monkeypatch, capsys):
+    monkeypatch.setattr(budget, "seconds_of_image", lambda config: 60.0)
+    assert main(["train", "--all", "--preset", preset, "--dataset", "shapes"]) == 2
+    assert "hours here: add --yes" in capsys.readouterr().err.splitlines()[-1]
+    assert not paths.runs_dir().exists()
+
+
 @pytest.mark.parametrize("preset", [p for p in PRESETS if p != "overnight"])
 def test_publishing_a_study_is_for_the_preset_that_has_its_protocol(preset, capsys):
     assert main(["train", "--all", "--preset", preset, "--publish"]) == 2

@@ -103,6 +103,17 @@ def test_a_failed_attempt_leaves_no_environment(checkout):
     assert not (checkout / ".venv").exists()
 
 
+def test_what_an_interrupted_attempt_has_left_is_made_anew(checkout):
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    (checkout / ".venv" / "pyvenv.cfg").touch()
+    python = checkout / "telling"
+    python.write_text('#!/bin/sh\ncase "$1" in -c) exit 0;; esac\necho "$@"; exit 1\n')
+    python.chmod(0o755)
+    code, out, _ = make(checkout, "env", "PYTHON=./telling")
+    assert code == 2
+    assert "-m venv --clear .venv" in out
+
+
 def test_a_tilde_in_venv_is_the_users_home(made):
     (made / ".venv").rename(made / "mine")
     code, out, _ = make(made, "test", "VENV=~/mine", HOME=str(made))
@@ -137,6 +148,11 @@ def test_targets_hand_their_words_on_as_they_are(words, given, made):
     assert (code, err) == (0, "")
     assert [w[1:-1] for w in out.splitlines()] == ["" if w == "|" else w.replace("|", " ") for w in given.split(" ")]
     assert not (made / "x").exists()
+
+
+def test_a_name_in_the_environment_is_the_computers_own(made):
+    _, out, _ = make(made, "train", NAME="DESKTOP")
+    assert "<--all>" in out.splitlines()
 
 
 @pytest.mark.parametrize("target", ["serve", "linkcheck"])

@@ -81,12 +81,20 @@ def train_command(args: argparse.Namespace) -> None:
 
 
 def _whole_book(args: argparse.Namespace) -> list[Config]:
-    """What --all asks for, in order of worth; of the preset overnight, the study."""
+    """What --all asks for, in order of worth; of the preset overnight, the study.
+
+    TooLong before the first, where one is longer than may be waited, unless nights are meant.
+    """
     refuse(args, ("seed", "set", "again"), "is for what is named: name experiments instead of --all")
     epochs = Config().told({"epochs": args.epochs}).epochs if args.epochs is not None else None
     if args.preset == "overnight" and not args.dataset and epochs is None:
-        return study()
-    return by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), args.seeds or 1)
+        configs = study()
+    else:
+        configs = by_worth(book_configs(args.preset, dataset=args.dataset, epochs=epochs), args.seeds or 1)
+    if not (args.yes or args.publish or args.cluster or args.budget is not None):
+        for config in configs:
+            check_patience(config, None, "add --yes, or say by --budget how long all may take")
+    return configs
 
 
 def _named(args: argparse.Namespace) -> list[Config]:

@@ -285,7 +285,5 @@ def test_fields_that_do_not_apply_are_refused(conv, fields, told):
 
 @pytest.mark.parametrize("schedule", ["flow", "edm"])
 def test_the_bound_needs_steps(points, schedule):
-    with pytest.raises(
-        ConfigError, match=f"objective 'vlb' sums over the steps .* '{schedule}' .*: use linear, "
-    ):
+    with pytest.raises(ConfigError, match=f"objective 'vlb' sums over the steps .* '{schedule}' .*: use linear, "):
         make(points.but(schedule=schedule, objective="vlb"), (2,), 25)

@@ -48,8 +48,15 @@ def gone(group):
     return False
 
 
-@pytest.mark.parametrize(("items", "interrupted"), [("[900.0] * 3", True), ("[900.0, -1.0, 900.0]", False)])
-def test_all_end_at_once_where_one_fails_or_all_are_interrupted(items, interrupted):
+@pytest.mark.parametrize(
+    ("items", "end", "told"),
+    [
+        ("[900.0] * 3", lambda process: os.killpg(process.pid, signal.SIGINT), "KeyboardInterrupt"),
+        ("[900.0] * 3", lambda process: process.kill(), ""),  # the parent alone
+        ("[900.0, -1.0, 900.0]", None, "must be non-negative"),
+    ],
+)
+def test_all_end_at_once_where_one_fails_or_all_are_interrupted_or_their_parent_is_killed(items, end, told):
     code = f"""
 import signal, time
 from gendiff_report.preparing import side_by_side
@@ -61,10 +68,10 @@ if __name__ == "__main__":
     words = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     with subprocess.Popen([sys.executable, "-c", code], **words) as process:
         assert process.stdout.readline() == "begun\n"
-        if interrupted:
+        if end:
             time.sleep(5.0)
-            os.killpg(process.pid, signal.SIGINT)
+            end(process)
         _, err = process.communicate(timeout=300)
     assert process.returncode != 0
-    assert ("KeyboardInterrupt" if interrupted else "must be non-negative") in err
+    assert told in err
     assert gone(process.pid)
