@@ -11,8 +11,9 @@ from gendiff_lib.runs import train as recorder
 
 # Files of tests that take long, the longest first: a process that began one last would end long after all others.
 LONGEST = (
-    "test_notebooks", "test_benchmarks", "test_cli", "test_score_tables", "test_distributed", "test_survival",
-    "test_questions", "test_engine", "test_claims", "test_train", "test_queue", "test_preparing", "test_inception",
+    "test_notebooks", "test_cli", "test_distributed", "test_benchmarks", "test_survival", "test_score_tables",
+    "test_engine", "test_front", "test_equal", "test_processes", "test_claims", "test_train", "test_queue",
+    "test_preparing", "test_inception", "test_questions",
 )  # fmt: skip
 
 

@@ -13,14 +13,15 @@ from ..data.dataset import Dataset
 from ..device import conditions
 from ..learner import Learner
 from ..progress import Progress
-from ..training.operations import operations_per_image
 from ..versions import result_versions
 
 FORMAT = 2  # of run.json
 
 
-def new_record(config: Config, dataset: Dataset, learner: Learner, steps_per_epoch: int) -> dict[str, Any]:
-    """What run.json tells before the first update."""
+def new_record(
+    config: Config, dataset: Dataset, learner: Learner, steps_per_epoch: int, operations: int
+) -> dict[str, Any]:
+    """What run.json tells before the first update, which takes so many operations an image."""
     return {
         "format": FORMAT,
         "kind": config.kind,
@@ -35,7 +36,7 @@ def new_record(config: Config, dataset: Dataset, learner: Learner, steps_per_epo
         "sample_shape": list(dataset.samples.shape[1:]),
         "classes": list(dataset.classes),
         "parameters": {k: sum(p.numel() for p in m.parameters()) for k, m in learner.modules.items()},
-        "operations_per_image": operations_per_image(config, dataset),
+        "operations_per_image": operations,
         "steps_per_epoch": steps_per_epoch,
         "versions": result_versions(config.kind),
     }

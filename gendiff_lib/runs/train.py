@@ -23,7 +23,7 @@ from ..progress import Progress, TrainingError, check_state
 from ..training.build import build, images_at, start, training_data
 from ..training.engine import accelerate, engine_for, fitting_threads
 from ..training.loop import check_losses, fit
-from ..training.operations import encoding_operations
+from ..training.operations import encoding_operations, operations_counter
 from . import drafts, files, handover, layout, locks
 from .claims import Claim
 from .merge import merge
@@ -81,7 +81,9 @@ class _Training:
         self.hidden = self._hidden()
         self.checkpoint = self.hidden / layout.CHECKPOINT
         self.engine = engine_for(learner, self.target)
-        self.record = new_record(config, dataset, learner, self.progress.steps_per_epoch)
+        self.cost = operations_counter(config, dataset)
+        first = self.cost(learner.phase(self.progress), self.progress)
+        self.record = new_record(config, dataset, learner, self.progress.steps_per_epoch, first)
         self._count_what_it_needs()
         self.saved_at = time.monotonic()
 
@@ -123,7 +125,7 @@ class _Training:
         try:
             with bar:
                 feed = encoded(self.dataset, self.config.image_size)
-                for progress in fit(self.learner, feed, self.config, self.progress, step):
+                for progress in fit(self.learner, feed, self.config, self.progress, step, self.cost):
                     bar.update(progress.images - bar.n)
                     now, wanted = time.monotonic(), progress.images in self.wanted
                     until = deadline() if callable(deadline) else deadline

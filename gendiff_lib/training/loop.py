@@ -11,7 +11,7 @@ from ..learner import Learner
 from ..progress import Progress, TrainingError
 from .build import images_at
 from .engine import Step
-from .operations import operations_counter
+from .operations import Cost, operations_counter
 
 ROWS_PER_EPOCH = 10
 RATES = ("lr", "lrG", "lrD")  # fields that a diverging loss is blamed on
@@ -23,16 +23,17 @@ def fit(
     config: Config,
     progress: Progress,
     step: Step | None = None,
+    cost: Cost | None = None,
 ) -> Iterator[Progress]:
     """Train until config.epochs are done, yielding `progress` after every step; no step waits for the GPU.
 
-    `step` stands in for learner.step where an engine makes it faster.
+    `step` stands in for learner.step where an engine makes it faster, `cost` for a counter of its own.
     Losses are checked at the end of each row: TrainingError names the first that is not finite and the likely cause.
     """
     steps, step = progress.steps_per_epoch, step or learner.step
     target = images_at(config.epochs, steps, config.batch_size)
     edges = set(torch.linspace(0, steps, min(ROWS_PER_EPOCH, steps) + 1).round().long().tolist())
-    cost = operations_counter(config, dataset)
+    cost = cost or operations_counter(config, dataset)
     while progress.images < target:
         feed = batches(
             dataset,

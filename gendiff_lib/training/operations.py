@@ -19,6 +19,7 @@ from ..progress import Progress
 from .build import build, make, seen_shape, start
 
 Shape = Sequence[int]
+Cost = Callable[[str, Progress], int]  # (phase, progress) to the operations of an image trained there
 aten = torch.ops.aten
 
 
@@ -37,8 +38,8 @@ def counting() -> FlopCounterMode:
     return FlopCounterMode(display=False, custom_mapping={aten.convolution_backward: _of_convolution_backward})
 
 
-def operations_counter(config: Config, dataset: Dataset) -> Callable[[str, Progress], int]:
-    """(phase, progress) to the operations of an image trained there, each phase counted once."""
+def operations_counter(config: Config, dataset: Dataset) -> Cost:
+    """What counts the operations of each phase of a training once."""
     known: dict[str, int] = {}
 
     def cost(phase: str, progress: Progress) -> int:

@@ -254,6 +254,8 @@ def test_one_that_fails_is_told_and_what_needs_it_is_left_out(latent, points, be
     begun.fail, news = ("first",), []
     with pytest.raises(GendiffError, match=r"^2 of 3 runs are not there: the logs of their jobs tell why$"):
         news.extend(submit([latent, points], "local", gpus=0, at_once=1))
+    assert any(line.endswith(": left out, since first failed, which it needs") for line in news)
+    assert any(line.startswith("first") and "failed (job 1, log)" in line for line in news)
     begun.fail = ()
     assert find(points)
     assert [name for name, _ in begun.seen] == ["first", "points"]

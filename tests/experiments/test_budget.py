@@ -3,6 +3,7 @@ import time
 import pytest
 
 from gendiff_lib.classifier import ClassifierConfig
+from gendiff_lib.diffusion.model import Diffusion
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.experiments import budget
 from gendiff_lib.experiments.book import WORTH, book_configs
@@ -38,8 +39,15 @@ def test_a_classifier_has_one_seed():
 
 
 def test_the_speed_of_a_training_is_measured_by_its_own_steps(conv, monkeypatch):
-    monkeypatch.setattr(budget, "PROBE_SECONDS", 0.01)
-    assert 0 < seconds_of_image(conv.but(epochs=100)) < 1
+    now, step = [0.0], Diffusion.step
+
+    def slow(*words):
+        now[0] += 2.0
+        return step(*words)
+
+    monkeypatch.setattr(Diffusion, "step", slow)
+    monkeypatch.setattr(budget.time, "monotonic", lambda: now[0])
+    assert seconds_of_image(conv.but(epochs=100)) == pytest.approx(2.0 / conv.batch_size)
 
 
 def test_a_long_training_is_told_and_refused_with_a_remedy_that_works(conv, capsys, monkeypatch):

@@ -254,6 +254,7 @@ def test_both_players_are_told_the_class(network):
     assert {name for name, _ in told} == {"Generator", "Discriminator"}
     told.clear()
     list(learner.sample(400, Sampling(), rng()))
+    assert set(told[-1][1]) == set(range(10))
     assert make(config, SHAPE, 3).generator.state_dict().keys() == learner.generator.state_dict().keys()
 
 

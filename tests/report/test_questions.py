@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from gendiff_lib.data import load
+from gendiff_lib.evaluation import restoration
 from gendiff_lib.evaluation.restoration import LEVELS, Restored
 from gendiff_lib.evaluation.spectrum import radial_power
 from gendiff_lib.experiments import get
+from gendiff_lib.gan import model as gan_model
 from gendiff_lib.runs.train import train
 from gendiff_report.asking import Asking
 from gendiff_report.claims.evidence import Missing
@@ -247,16 +249,19 @@ def test_a_part_that_lacks_something_says_what_it_takes():
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """The pair of the preset `smoke`, which page and rules find by themselves."""
+    """The folder of the pair of the preset `smoke`, which page and rules find by themselves."""
+    folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GENDIFF_RUNS", str(tmp_path_factory.mktemp("runs")))
+        patch.setenv("GENDIFF_RUNS", str(folder))
         for name in ("dcgan", "ddpm-conv"):
             train(get(name, "smoke", epochs=1))
-        yield patch
+    return folder
 
 
-def test_every_part_is_answered_with_its_numbers_or_says_why_not(trained, tmp_path_factory, monkeypatch):
-    monkeypatch.undo()
+def test_every_part_is_answered_with_its_numbers_or_says_why_not(trained, monkeypatch):
+    monkeypatch.setenv("GENDIFF_RUNS", str(trained))
+    monkeypatch.setattr(restoration, "SEARCH_STEPS", 3)  # of a latent: what is found is another test's
+    monkeypatch.setattr(gan_model, "STATISTICS_BATCHES", 2)
     asked = Asking(preset="smoke", epochs=1)
     models = Models(asked, asked.train_several("dcgan", "ddpm-conv"))
     monkeypatch.setattr(Models, "scaled", {})

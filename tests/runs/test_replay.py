@@ -9,6 +9,7 @@ from gendiff_lib.runs import replay as replay_module
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.replay import replay, tolerance
 from gendiff_lib.runs.train import train
+from gendiff_lib.versions import VERSIONS
 
 
 @pytest.mark.parametrize("kind", ["gan", "conv", "points", "classifier"])
@@ -28,10 +29,11 @@ def test_a_run_that_went_on_is_replayed_from_its_start(conv):
 
 
 def test_another_number_that_decides_a_loss_is_noticed_with_its_update(conv, monkeypatch):
-    run = train(conv.but(epochs=6))
-    monkeypatch.setattr("gendiff_lib.ema.EMA.update", lambda self, source, batch: None)
+    run, updates = train(conv.but(epochs=6, ema=200.0)), []
+    monkeypatch.setattr("gendiff_lib.ema.EMA.update", lambda *_: updates.append(1))
     assert replay(run).verdict == "bit-equal"  # averaged weights decide no loss
-    monkeypatch.setattr("gendiff_lib.diffusion.samplers.VERSION", 2)
+    assert len(updates) == 1 + 20  # the first is the one whose operations are counted
+    monkeypatch.setitem(VERSIONS, "sampling", 99)
     assert replay(run).verdict == "bit-equal"
     inner = torch.optim.Adam.step
     monkeypatch.setattr(torch.optim.Adam, "step", lambda self, *a, **k: [inner(self, *a, **k) for _ in range(2)][-1])
@@ -89,12 +91,14 @@ def test_a_configuration_that_todays_code_refuses_and_a_loss_that_it_no_longer_h
     assert replay(run) == ("differs", "today's code refuses its configuration: network=conv is no network")
 
 
-def test_the_threads_are_those_of_the_run_and_are_given_back(conv):
-    run = train(conv)
+def test_the_threads_are_those_of_the_run_and_are_given_back(conv, monkeypatch):
+    run, seen = train(conv), []
     run.record["segments"][0]["threads"] = 2
-    before = torch.get_num_threads()
+    before, build = torch.get_num_threads(), replay_module.build
+    monkeypatch.setattr(replay_module, "build", lambda *a: seen.append(torch.get_num_threads()) or build(*a))
     replay(run)
-    assert torch.get_num_threads() == before
+    assert seen == [2]
+    assert torch.get_num_threads() == before == 1
 
 
 def test_the_command_names_the_run_that_todays_code_does_not_make(conv, capsys):

@@ -25,6 +25,7 @@ from gendiff_lib.runs.files import StoreError
 from gendiff_lib.runs.run import find
 from gendiff_lib.runs.samples import sample
 from gendiff_lib.runs.train import OutOfTime, train
+from gendiff_lib.streams import stream
 from gendiff_lib.training import build, engine
 from gendiff_lib.training.operations import operations_per_image
 
@@ -160,6 +161,24 @@ def test_contact_sheets_are_of_the_same_noise_at_every_epoch(conv, gan):
     assert run.snapshot["sheet"]["sampler"] == "generator"
     sheet = train(conv).snapshot["sheet"]
     assert (sheet["sampler"], sheet["n_steps"], sheet["n"]) == ("ddim", 50, 40)
+
+
+@pytest.mark.parametrize("made_by", ["gan", "conv"])
+def test_samples_and_sheets_are_of_noise_that_no_training_saw(made_by, request, monkeypatch):
+    """Each batch of samples begins a stream of its own, and so does the sheet: the numbers kept rest on it."""
+    config, begun = request.getfixturevalue(made_by), []
+    method = type(build.build(config, load(config.dataset)))
+    inner = method.sample
+
+    def told(self, n, sampling, rng):
+        begun.append(rng.get_state())
+        return inner(self, n, sampling, rng)
+
+    monkeypatch.setattr(method, "sample", told)
+    run = train(config)
+    sample(run, Sampling(n=4, batch_size=2, seed=3))
+    wanted = stream("sheet", 0), stream("samples", 3, 0), stream("samples", 3, 1)
+    assert all(torch.equal(a, b.get_state()) for a, b in zip(begun, wanted, strict=True))
 
 
 def test_points_have_no_contact_sheet(points):
