@@ -36,10 +36,10 @@ def test_a_study_changes_one_thing_of_the_u_net_at_every_size_and_trains_as_long
         }.get(name, {"lr"} if "-lr-" in name else {"batch_size"} if "-batch-" in name else None)  # fmt: skip
         if allowed is None:
             assert "depth" in name
-            allowed = {"schedule", "n_timesteps", "beta_minmax"}
-        if preset in ("paper", "overnight") and name.startswith(("study-ddpm-batch", "study-ddpm-lr")):
-            assert changed == allowed
+            allowed = {"schedule", "n_timesteps"} | ({"beta_minmax"} if preset in ("smoke", "laptop") else set())
         assert changed <= allowed
+        if preset in ("paper", "overnight"):  # smaller sizes have some of these values themselves
+            assert changed == allowed
         assert get(name, preset).epochs == base["epochs"] or preset == "overnight"
     assert EXPERIMENTS[name].petaflops == (1 / 8 if name == "ddpm-hybrid" else 1 / 32)
 
