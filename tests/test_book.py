@@ -208,6 +208,13 @@ def test_explicit_cifar10_fails_with_the_remedy_where_it_is_missing(refused, tmp
     assert "GENDIFF_DATA_DIR" in refused("--preset", "smoke", "--dataset", "cifar10")
 
 
+def test_published_runs_are_of_cifar10_and_need_no_image_of_it(builder, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENDIFF_DATA_DIR", str(tmp_path))
+    assert builder.choose_dataset("cifar10", "overnight", reads=True) == ""
+    with pytest.raises(GendiffError, match="GENDIFF_DATA_DIR"):
+        builder.choose_dataset("cifar10", "overnight", reads=False)
+
+
 def test_the_book_shows_a_night_once_the_papers_pair_is_published(published, monkeypatch):
     sys.path.insert(0, str(BOOK))
     from build import choose_preset

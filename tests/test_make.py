@@ -46,6 +46,14 @@ def made(checkout):
     return checkout
 
 
+def interpreter(checkout, then):
+    """A Python that is new enough, and does `then` in place of all else that it is asked for."""
+    python = checkout / "interpreter"
+    python.write_text(f'#!/bin/sh\ncase "$1" in -c) exit 0;; esac\n{then}\n')
+    python.chmod(0o755)
+    return "PYTHON=./interpreter"
+
+
 @pytest.mark.parametrize("target", ["help", "env", "train", "clean"])
 @pytest.mark.parametrize(
     "word",
@@ -94,10 +102,8 @@ def test_what_is_no_environment_is_not_written_to(kind, checkout):
 
 
 def test_a_failed_attempt_leaves_no_environment(checkout):
-    python = checkout / "half"
-    python.write_text('#!/bin/sh\ncase "$1" in -c) exit 0;; esac\nmkdir -p .venv/bin; touch .venv/bin/python; exit 1\n')
-    python.chmod(0o755)
-    code, _, err = make(checkout, "env", "PYTHON=./half")
+    half = interpreter(checkout, "mkdir -p .venv/bin; touch .venv/bin/python; exit 1")
+    code, _, err = make(checkout, "env", half)
     assert code == 2
     assert "could not make .venv" in err
     assert not (checkout / ".venv").exists()
@@ -106,10 +112,7 @@ def test_a_failed_attempt_leaves_no_environment(checkout):
 def test_what_an_interrupted_attempt_has_left_is_made_anew(checkout):
     (checkout / ".venv" / "bin").mkdir(parents=True)
     (checkout / ".venv" / "pyvenv.cfg").touch()
-    python = checkout / "telling"
-    python.write_text('#!/bin/sh\ncase "$1" in -c) exit 0;; esac\necho "$@"; exit 1\n')
-    python.chmod(0o755)
-    code, out, _ = make(checkout, "env", "PYTHON=./telling")
+    code, out, _ = make(checkout, "env", interpreter(checkout, 'echo "$@"; exit 1'))
     assert code == 2
     assert "-m venv --clear .venv" in out
 

@@ -22,7 +22,7 @@ from ..progress import Progress
 from ..runs import files
 from ..runs.files import StoreError
 from ..training.build import bridged, build, images_at, start
-from ..training.operations import encoding_operations, operations_counter
+from ..training.operations import Cost, encoding_operations, operations_counter
 
 N = TypeVar("N", int, float, int | None)
 PETA = 10**15
@@ -124,7 +124,7 @@ class Prices:
         return cost(learner.phase(progress), progress)
 
     @cached_property
-    def _begun(self) -> tuple[Learner, Progress, Callable[[str, Progress], int]]:
+    def _begun(self) -> tuple[Learner, Progress, Cost]:
         whole, cpu = self.config.but(n_train=None), torch.device("cpu")
         dataset = bridged(self.config, _blank(self.config.dataset, self.config.batch_size))
         progress = start(whole, dataset, cpu)

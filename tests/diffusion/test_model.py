@@ -11,6 +11,7 @@ from gendiff_lib.diffusion.objectives import PREDICTIONS, TIMES, WEIGHTINGS
 from gendiff_lib.diffusion.samplers import SAMPLERS
 from gendiff_lib.errors import ConfigError
 from gendiff_lib.progress import Progress
+from gendiff_lib.streams import stream
 from gendiff_lib.training.build import make
 
 SHAPE = (3, 8, 8)
@@ -250,3 +251,17 @@ def test_a_rate_falls_to_zero_over_the_images_that_it_is_given_and_is_not_captur
 def test_batch_statistics_are_not_a_diffusion_models(conv, batchnorm):
     with pytest.raises(ConfigError, match=f"batchnorm={batchnorm} does not apply to a diffusion model: leave it out"):
         make(conv, SHAPE, 10).resolve(Sampling(batchnorm=batchnorm))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_noise_of_samples_is_not_that_of_the_training(conv, seed):
+    learner = make(conv, SHAPE, 10)
+    drawn = torch.randn(4, *SHAPE, generator=stream("samples", seed))
+    start = next(iter(learner.sample(4, learner.resolve(Sampling()), stream("samples", seed)))).x
+    assert torch.equal(start, drawn)
+    g = stream("training", seed)
+    torch.rand(4, generator=g, dtype=torch.float64)
+    eps = torch.randn(4, *SHAPE, generator=g)
+    table = torch.corrcoef(torch.cat([start.flatten(1), eps.flatten(1)]))[:4, 4:]
+    assert table.abs().max() < 0.25  # single images of 192 values: 0.07 is a standard deviation
+    assert torch.corrcoef(torch.stack([start.flatten(), eps.flatten()]))[0, 1].abs() < 0.1

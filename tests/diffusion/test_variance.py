@@ -285,5 +285,6 @@ def test_fields_that_do_not_apply_are_refused(conv, fields, told):
 
 @pytest.mark.parametrize("schedule", ["flow", "edm"])
 def test_the_bound_needs_steps(points, schedule):
-    with pytest.raises(ConfigError, match=f"objective 'vlb' sums over the steps .* '{schedule}' .*: use linear, "):
+    told = f"objective 'vlb' sums over the steps .* '{schedule}' .*: use linear, respaced, cosine or sigmoid"
+    with pytest.raises(ConfigError, match=told):
         make(points.but(schedule=schedule, objective="vlb"), (2,), 25)

@@ -346,3 +346,11 @@ def test_clipping_bounds_the_gradients_of_both_players(gan):
     assert min(told["grad_norm_g"], told["grad_norm_d"]) > 1e-3
     for module in learner.modules.values():
         assert torch.cat([p.grad.flatten() for p in module.parameters()]).norm().item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_a_gan_is_not_judged_on_the_latents_it_was_trained_with(gan):
+    drawn = {
+        p: torch.randn(64, gan.nz, 1, 1, generator=stream(p, 0)).flatten() for p in ("training", "samples", "sheet")
+    }
+    assert len({float(z[0]) for z in drawn.values()}) == 3
+    assert torch.corrcoef(torch.stack(list(drawn.values()))).triu(1).abs().max() < 0.25
