@@ -158,10 +158,10 @@ def execute_all(parameters: dict[str, object], jobs: int) -> None:
 
 
 def write_build_note(preset: str, dataset: str) -> None:
-    """What the front page includes: its answer, and the size and the data set of this build."""
+    """What the front page includes: its answer, Table 1, and the size and the data set of this build."""
     from gendiff_lib.experiments import preset_of
     from gendiff_lib.runs.run import all_runs
-    from gendiff_report.front import front
+    from gendiff_report.front import front, table1
 
     shown = dataset or ("shapes" if preset == "smoke" else "cifar10")
     lines = [f"This build shows runs of the preset **{preset}** on the data set **{shown}**."]
@@ -175,6 +175,7 @@ def write_build_note(preset: str, dataset: str) -> None:
         lines.append(f"Published runs of the preset `{each}`: {there.total()}{f', of {names}' if there else ''}.")
     (EXECUTED / "_build.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
     (EXECUTED / "_front.md").write_text(front(), encoding="utf-8")
+    (EXECUTED / "_table.md").write_text(table1(), encoding="utf-8")
 
 
 def jupyter_book(*words: str) -> None:

@@ -1,19 +1,24 @@
-"""What the front page says of published runs, as HTML; where there are none they say so."""
+"""What the front page says of published runs, as HTML and MyST; where there are none it says so."""
 
 import html
 from collections.abc import Sequence
 
+from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.experiments import protocol
 from gendiff_lib.experiments.claimed import EARLY_N
 from gendiff_lib.runs.run import Run
 
 from . import viewers
-from .answer import MODELS, answer, extractors, kept, published_models, published_pair
+from .answer import MODELS, answer, as_html, extractors, kept, published_models, published_pair
 from .claims.html import judged, tally
 from .compute import Point, led, lines
 from .figures.against import against
 from .figures.style import svg
+from .number import over
 from .printed import TABLE1
+from .scored import speaking
+from .tables.paper import METRICS, MISSING
+from .tables.rows import cell
 
 
 def front(preset: str = "overnight") -> str:
@@ -23,6 +28,31 @@ def front(preset: str = "overnight") -> str:
     first, *others = (f'<p class="answer">{sentence}</p>' for sentence in told or [_no_answer(pair)])
     figure = _figure(pair, preset) if told else ""
     return f"{first}{figure}{''.join(others)}{tally(judged(), 'executed/12_claims.html')}\n"
+
+
+def table1(preset: str = "overnight") -> str:
+    """The paper's Table 1, and beside it ours as Inception-v3 sees them, as MyST; cells that there are not say so."""
+    pair = published_pair(preset)
+    ours = [speaking(kept(pair[k], "inception", preset), preset) if k in pair else [] for k in MODELS]
+    caption = "What the paper prints as its Table 1 (its Fig. 5)"
+    if all(ours):
+        one, noise = ours[0][0], " and ".join(dict.fromkeys(map(over, ours)))
+        caption += (
+            f", and ours: by {one.extractor}, {one.n_fake:,} images of each model against {one.reals}, mean ± "
+            f"deviation over {noise} each, at equal operations"
+        )
+    rows = [["score", "DCGAN, paper", "diffusion, paper", "DCGAN, ours", "diffusion, ours"]]
+    for name, label in METRICS:
+        if label in TABLE1:
+            better = "lower" if label == "FID" else "higher"
+            rows.append([f"{label} ({better} is better)", *TABLE1[label], *(_ours(scores, name) for scores in ours)])
+    body = "\n".join(f"{'  ' if i else '* '}- {text}" for row in rows for i, text in enumerate(row))
+    return f"```{{list-table}} {caption}.\n:name: tbl-paper\n:header-rows: 1\n\n{body}\n```\n"
+
+
+def _ours(scores: Sequence[Scores], name: str) -> str:
+    """A cell of our own, which opens to its protocol."""
+    return as_html(cell(scores, name)) if scores and getattr(scores[0], name) is not None else MISSING
 
 
 def _no_answer(there: dict[str, Run]) -> str:

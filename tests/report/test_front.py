@@ -14,6 +14,9 @@ from gendiff_lib.runs.train import train
 from gendiff_report import answer, front
 from gendiff_report.claims import html
 from gendiff_report.claims.stated import CLAIMS, SPACES, audit
+from gendiff_report.number import without_cards
+from gendiff_report.printed import TABLE1
+from gendiff_report.tables.paper import MISSING
 from tests.report.test_claims import FAR, Found, scores
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -28,6 +31,9 @@ def test_without_published_runs_the_front_page_says_so_and_shows_no_number_of_ou
     assert f"<p>at overnight size: {told}</p>" in text
     assert f"<p>at the paper's size: {told}</p>" in text
     assert 'class="number"' not in text
+    table = front.table1()
+    assert "as its Table 1 (its Fig. 5).\n" in table
+    assert table.count(MISSING) == 2 * len(TABLE1)
 
 
 @pytest.fixture
@@ -91,6 +97,10 @@ def test_with_the_pair_published_it_answers_in_numbers_that_open_and_says_what_i
     ]  # fmt: skip
     assert text.count('<img class="samples"') == 2
     assert "fd by efficientnet of every model" in text  # whose snapshots are scored, where Inception's are not
+    table = without_cards(front.table1())
+    assert "and ours: by inception, 100 images of each model against 500 train images" in table
+    assert re.search(r"FID \(lower is better\)\n  - 20\n  - 30\n  - [\d.]+\s±\s[\d.]+\n", table)
+    assert table.count(MISSING) == 2  # the Inception Score of both: these features come without logits
 
 
 def test_fresh_seeds_answer_once_all_of_them_are_published(night):
