@@ -19,8 +19,8 @@ from .compute import GIGA, MODELLED, SIDES
 from .number import Number
 from .provenance import training_protocol
 from .reading import FAMOUS
-from .scored import family, found_in_turn, kept_scores, speaking
-from .tables.rows import NO_BETTER, cell, lead_rows, operations
+from .scored import family, found_in_turn, kept_scores, published_run, speaking
+from .tables.rows import NO_BETTER, cell, lead_rows, operations, told_apart
 
 MODELS = ("the paper's DCGAN at 32 pixels", "its diffusion model")
 PRINTED = "dcgan"  # the paper's networks at the size that it prints; the pair has 32 pixels
@@ -59,7 +59,7 @@ def answer(preset: str = "overnight", shown: Shown = as_html) -> list[str]:
         return []
     judge, several = next(iter(scored.items()))
     seeds = {label: len(scores) for label, scores in several.items()}
-    return [*pairs, *_of_all(judge, preset, shown), _open(seeds, preset)]
+    return [*pairs, *_of_all(judge, preset, shown), _open(pair, seeds, preset)]
 
 
 def _of_the_pair(
@@ -151,12 +151,16 @@ def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
 
     best = {side: min(entries, key=_first_distance) for side, entries in mine.items()}
     said = [f"the best {side} model is {e[0].config.name} with {standing(*e)}" for side, e in best.items()]
-    least = min(run.training_operations for run, _ in best.values())
+    least, equal = min(run.training_operations for run, _ in best.values()), dict(best)
     for side, (run, _) in best.items():
         as_few = [entry for entry in mine[side] if entry[0].training_operations < 1.01 * least]
         if run.training_operations > 1.01 * least and as_few:
-            rival = min(as_few, key=_first_distance)
+            equal[side] = rival = min(as_few, key=_first_distance)
             said.append(f"with as few operations the best {side} model is {rival[0].config.name}, {standing(*rival)}")
+    if max(run.training_operations for run, _ in equal.values()) <= 1.01 * least:
+        a, b = (speaking(scores, preset) for _, scores in equal.values())
+        names = " and ".join(run.config.name for run, _ in equal.values())
+        said.append(f"at equal operations the difference of {names} is {told_apart(a, b, 'frechet_distance')}")
     said += [f"the DCGAN at the printed 64 pixels has {standing(*e)}" for e in scored if e[0].config.name == PRINTED]
     return [f"<strong>Of all that is published here,</strong> judged by the first training of each, {'; '.join(said)}."]
 
@@ -168,21 +172,22 @@ def _first_distance(entry: tuple[Run, list[Scores]]) -> float:
 
 def published_models(preset: str) -> list[Run]:
     """The published runs of all models that stand beside each other."""
-    return [run for name in MODELLED if (run := find(get(name, preset, snapshots=()), published=True))]
+    return [run for name in MODELLED if (run := published_run(get(name, preset, snapshots=()), preset))]
 
 
-def _open(seeds: dict[str, int], preset: str) -> str:
-    """What this answer does not tell; `seeds` are how many trainings speak of either model."""
+def _open(pair: dict[str, Run], seeds: dict[str, int], preset: str) -> str:
+    """What this answer does not tell; `seeds` are how many trainings speak of either model of the pair."""
     alone = [_named(label) for label, n in seeds.items() if n == 1]
     one = "either is told by one training, so this speaks of two runs, not of two methods; " if alone else ""
     if len(alone) == 1:
         one = f"{alone[0]} is told by one training, so there this speaks of a run, not of a method; "
     missing = [name for name in COMPARED if find(get(name, preset, snapshots=()), published=True) is None]
     training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not published yet" if missing else ""
+    parameters = " and ".join(f"{sum(run.record['parameters'].values()):,}" for run in pair.values())
     return (
-        f"<strong>Still open:</strong> {one}both networks are narrower than the paper's ({_narrower(preset)}), "
-        f"whose trainings take {_printed_costs()} petaFLOP by our count, and at that size nothing is decided; and a "
-        f"fraction of a petaFLOP says nothing of where either ends{training}."
+        f"<strong>Still open:</strong> {one}both networks are narrower than the paper's ({_narrower(preset)}; they "
+        f"have {parameters} parameters), whose trainings take {_printed_costs()} petaFLOP by our count, and at that "
+        f"size nothing is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
     )
 
 

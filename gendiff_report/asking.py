@@ -33,6 +33,7 @@ from gendiff_lib.runs.train import train
 from . import READ
 from .reading import PLANE, Unpublished, epochs_there, has_weights, is_there, longest, training_allowed
 from .reals import Reals, reals
+from .scored import published_run
 
 WAIT = "set patience = {hours} in the parameters cell (papermill: -p patience {hours})"
 
@@ -103,6 +104,8 @@ class Asking:
 
     def _read(self, config: Config) -> Run:
         run = find(config, published=True) or find(config)  # scores of its samples are published with it
+        if run is None and self.seed is None:
+            run = published_run(config, self.preset)
         if run is None:
             more = "" if epochs_there(config) else f": no run of it in the preset {self.preset} is published"
             raise Unpublished(f"{config.name} is {self.lacking(config)}{more}")
@@ -161,7 +164,8 @@ class Asking:
     def _one_of_several(self, name: str) -> Run:
         """A run for which nothing is downloaded, where the page's preset is one whose runs are published."""
         config = self.config(name)
-        if self.preset in READ and find(config) is None and not is_there(config.dataset):
+        trains = self.preset in READ and not self.reads(name)
+        if trains and find(config) is None and not is_there(config.dataset):
             raise Unpublished(f"{name} is {self.lacking(config)}, and {config.dataset} is not here to train it on")
         return self.train(name)
 

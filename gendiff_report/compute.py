@@ -154,15 +154,19 @@ def led(several: Curves) -> str:
     if not found:
         return "One side alone is here, so nobody leads."
     (first, side), *rest = found
-    told = f"From {first:.2g} petaFLOP on, where snapshots begin, the best {side} model leads"
-    told += "".join(f", from {x:.2g} on the best {leader} one" for x, leader in rest)
     last = max(p.petaflop for curve in several.values() for p in curve)
-    ended = [f"{name} at {curve[-1].petaflop:.3g}" for name, curve in _leaders(several, last) if _over(curve, last)]
-    past = f"; trainings that ended before that: {', '.join(ended)}" if ended else ""
+    told = f"Noise not counted, the best {side} model is ahead from {first:.2g} petaFLOP on, where snapshots begin"
+    told += "".join(f", the best {leader} one from {x:.2g} on" for x, leader in rest)
+    ended = [
+        f"{name}, the best {curve[0].side} model, was trained for no more than {curve[-1].petaflop:.3g}"
+        for name, curve in _leaders(several, last)
+        if _over(curve, last)
+    ]
+    past = f"; {' and '.join(ended)}, so beyond that it cannot answer" if ended else ""
     once = [len(p.scores) == 1 for curve in several.values() for p in curve]
     seeds = "; each model is one training" if all(once) else "; some models are one training" if any(once) else ""
-    how = "whatever the noise: by the least mean that each side has reached, on lines between snapshots"
-    return f"{told}, up to {last:.2g} ({how}{seeds}{past})."
+    how = f"the least mean that a side has reached, on lines between snapshots{seeds}"
+    return f"{told}, up to {last:.2g} ({how}){past}."
 
 
 def of_trials(asked: Asking) -> str:

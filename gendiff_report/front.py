@@ -86,13 +86,13 @@ def _figure(pair: dict[str, Run], preset: str) -> str:
     )
     fd = "FID" if extractor == "inception" else f"fd by {extractor}"
     compute = "training compute (petaFLOP)"
-    drawn = against(lines(curves), xlabel=compute, ylabel=fd, size=(5.6, 3.7)) if curves else None
+    drawn = against(lines(curves), xlabel=compute, ylabel=f"{fd} (less is better)", size=(5.6, 3.7)) if curves else None
     points = [point for curve in curves.values() for point in curve]
     alt = "; ".join(f"{p.name}: {fd} {p.fd[0]:.3g} after {p.petaflop:.3g} petaFLOP" for p in points)
     plot = viewers.plot(svg(drawn), alt) if drawn else ""
     told = (
         f", and {fd} of every model, settings that were only tried aside, against the operations of its training; "
-        f"{EARLY_N:,} samples of each snapshot. "
+        f"{EARLY_N:,} samples of each snapshot, bands from the least to the greatest of several trainings. "
     )
     caption = "Samples of the paper's two models" + (f"{told}{led(curves)}" if curves else ".")
     inside = f'<div class="beside"><div>{sheets}</div><div>{plot}</div></div>'

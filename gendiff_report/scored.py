@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from gendiff_lib.config import Sampling
+from gendiff_lib.config import Config, Sampling
 from gendiff_lib.evaluation.evaluate import REFERENCE, outdated_parts, read_scores
 from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.experiments.claimed import FRESH
 from gendiff_lib.runs import layout
-from gendiff_lib.runs.run import Run, siblings
+from gendiff_lib.runs.run import Run, find, siblings
 
 T = TypeVar("T")
 
@@ -23,6 +23,12 @@ def kept_scores(
     kept = [p for place in places for p in sorted(place.glob(name)) if p.name.count("-") == name.count("-")]
     found = [scores for path in reversed(kept) if (scores := read_scores(path))]
     return next((scores for scores in found if not outdated_parts(scores)), found[0] if found else None)
+
+
+def published_run(config: Config, preset: str) -> Run | None:
+    """The published run of a configuration; overnight, where its seed was not trained, of the first fresh one there."""
+    seeds = (config.seed, *FRESH) if preset == "overnight" else (config.seed,)
+    return next((run for seed in seeds if (run := find(config.but(seed=seed), published=True))), None)
 
 
 def family(run: Run, *, published: bool = False) -> list[list[Run]]:

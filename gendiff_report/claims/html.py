@@ -117,9 +117,10 @@ def block(name: str, title: str, rows: Mapping[str, str]) -> str:
 
 
 def ours(ruling: Ruling) -> str:
-    """The numbers that a verdict rests on, on a line of their own; nothing where there are none."""
+    """The numbers that a verdict rests on, and of how many samples, on a line of their own; nothing where none are."""
     told = "; ".join(f"{html.escape(label)} {number.html}" for label, number in ruling.ours)
-    return f"<br>Ours: {told}." if told else ""
+    n = " and ".join(dict.fromkeys(n for _, number in ruling.ours if (n := number.protocol.get("n"))))
+    return f"<br>Ours{f', of {n} samples' if n else ''}: {told}." if told else ""
 
 
 def _places(claim: Claim, rulings: Mapping[str, Ruling]) -> list[str]:

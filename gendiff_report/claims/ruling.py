@@ -62,7 +62,7 @@ def exactly(value: float) -> Estimate:
 
 def ruled(parts: Mapping[str, Comparison | int], ours: Sequence[tuple[str, Number]]) -> Ruling:
     """Replicated where all parts of a claim hold beyond the noise; not where the opposite of one does."""
-    said = {1: "holds beyond the noise", 0: "is inside the noise", -1: "is the other way round, beyond the noise"}
+    said = {1: "holds beyond the noise", 0: "is inside the noise", -1: "fails: the opposite holds beyond the noise"}
     found = {part: c if isinstance(c, Comparison) else Comparison(c, math.nan, math.nan) for part, c in parts.items()}
     why = "; ".join(f"{part} {said[c.sign]}{apart_in_words(c)}" for part, c in found.items()) + "."
     least = min(c.sign for c in found.values())

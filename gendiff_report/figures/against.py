@@ -23,7 +23,7 @@ def against(
     """Curves of two sides, a colour each: by name the side, x, and (mean, least, greatest) of y. Both axes logarithmic.
 
     Bands lie where several seeds differ; names stand at the right, led to the ends of their curves. `marks` are faint:
-    by name the side and points (x, y).
+    by name the side and points (x, y); they are of larger trainings, so with them names stand at the left.
     """
     figure, axes = plt.subplots(figsize=size)
     for side, colour in SIDES.items():
@@ -41,14 +41,15 @@ def against(
         logarithmic(axes, axis)
     axes.margins(x=0.05 if marks is None else 0.2)
     axes.legend(fontsize=8)
-    _named(axes, {name: (side, x[-1], y[-1][0]) for name, (side, x, y) in lines.items()}, size[1])
+    _named(axes, {name: (side, x[-1], y[-1][0]) for name, (side, x, y) in lines.items()}, size[1], marks is None)
     return figure
 
 
-def _named(axes: Axes, ends: Mapping[str, tuple[str, float, float]], inches: float) -> None:
-    """The names of curves in a column right of them, in the order of their ends, each with a thin line to its own."""
+def _named(axes: Axes, ends: Mapping[str, tuple[str, float, float]], inches: float, right: bool) -> None:
+    """The names of curves in a column beside them, in the order of their ends, each with a thin line to its own."""
     order = sorted(ends, key=lambda name: ends[name][2])
-    column = max(_share(axes.get_xlim(), x) for _, x, _ in ends.values()) + 0.04
+    across = [_share(axes.get_xlim(), x) for _, x, _ in ends.values()]
+    column, ha = (max(across) + 0.04, "left") if right else (min(across) - 0.04, "right")
     heights = [_share(axes.get_ylim(), ends[name][2]) for name in order]
     places = _apart(heights, least=9 / (72 * inches * 0.8))  # a label's height of the axes', which fill most of it
     for name, place in zip(order, places, strict=True):
@@ -60,10 +61,10 @@ def _named(axes: Axes, ends: Mapping[str, tuple[str, float, float]], inches: flo
             "alpha": 0.6,
             "shrinkA": 0,
             "shrinkB": 2,
-            "relpos": (0, 0.5),
+            "relpos": (0 if right else 1, 0.5),
         }
         at: dict[str, Any] = {"xytext": (column, place), "textcoords": "axes fraction", "arrowprops": line}
-        axes.annotate(name, (x, y), fontsize=7, va="center", color=SIDES[side], **at)
+        axes.annotate(name, (x, y), fontsize=7, ha=ha, va="center", color=SIDES[side], **at)
 
 
 def _share(limits: tuple[float, float], value: float) -> float:

@@ -44,7 +44,7 @@ def loss_curves(
     if collapse is not None:
         axes.axvspan(collapse, history["epoch"][-1], color="tab:red", alpha=0.12, linewidth=0, label="collapsed")
     axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None) if min(map(min, lines.values())) >= 0 else None)
-    axes.legend()
+    legend(figure)
     return figure
 
 
@@ -59,7 +59,7 @@ def traces(
     axes.set(xlabel=xlabel, ylabel=ylabel)
     for axis in log or ():
         logarithmic(axes, axis)
-    axes.legend(fontsize=8)
+    legend(figure)
     return figure
 
 
@@ -84,8 +84,16 @@ def curves(
     axes.set(xlabel=xlabel, ylabel=ylabel)
     for axis in log or ():
         logarithmic(axes, axis)
-    axes.legend()
+    legend(figure)
     return figure
+
+
+def legend(figure: Figure) -> None:
+    """Above the axes, where it covers no line, in as many columns as fit beside each other."""
+    labels = [label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]]
+    if labels:
+        longest = max(map(len, labels)) + 8  # with its handle, of some 90 letters in a line
+        figure.legend(loc="outside upper center", ncols=max(1, min(4, 90 // longest)), fontsize=9)
 
 
 def logarithmic(axes: Axes, name: str) -> None:
@@ -169,5 +177,5 @@ def bars(
     axes.set_yticks(place, ticks)
     axes.invert_yaxis()
     axes.set_xlabel(xlabel)
-    axes.legend()
+    legend(figure)
     return figure

@@ -1,13 +1,14 @@
 """Labelled points, in the colours of their sides."""
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import logarithmic
+from .plots import legend, logarithmic
 from .style import CYCLE, SIDES
 
 Labelled = Sequence[tuple[str, str, float, float]]  # series, label, x, y
@@ -18,7 +19,7 @@ LINE = 0.05  # of a label, as a share of the axes' height
 def scatter(points: Labelled, *, xlabel: str, ylabel: str, joined: bool = False) -> Figure:
     """Labelled points (series, label, x, y) over a logarithmic x: one colour a series, joined where asked.
 
-    GAN and diffusion have the colours of these sides. Of labels at one x, those too near to another are moved up.
+    GAN and diffusion have the colours of these sides. Labels at nearly one x are moved up from each other.
     """
     figure, axes = plt.subplots()
     names = sorted({p[0] for p in points})  # a method has one colour, whichever of its points comes first
@@ -32,7 +33,7 @@ def scatter(points: Labelled, *, xlabel: str, ylabel: str, joined: bool = False)
     logarithmic(axes, "x")
     axes.margins(x=0.15)
     _label(axes, points)
-    figure.legend(loc="outside upper center", ncols=4)
+    legend(figure)
     return figure
 
 
@@ -40,7 +41,8 @@ def _label(axes: Axes, points: Labelled) -> None:
     low, high = axes.get_ylim()
     taken: dict[float, float] = {}  # by x, how high its labels reach, as a share of the axis
     for _, label, x, y in sorted(points, key=lambda p: p[3]):
-        place = max((y - low) / (high - low), taken.get(x, -1.0) + LINE)
+        column = next((other for other in taken if math.isclose(other, x, rel_tol=0.05)), x)
+        place = max((y - low) / (high - low), taken.get(column, -1.0) + LINE)
         lift = (place - (y - low) / (high - low)) * HEIGHT
         axes.annotate(label, (x, y), textcoords="offset points", xytext=(4, 4 + lift), fontsize=8)
-        taken[x] = place
+        taken[column] = place

@@ -125,13 +125,15 @@ def _alike(models: Models, space: str) -> Ruling:
         if found.source != "training seeds" or found.n < ENOUGH:
             raise Missing(f"It takes {ENOUGH} training seeds of {run.config.name}, scored, and they are not there yet.")
         spreads[side], n = Spread(found.std / found.mean, found.freedom), found.n
-        shown.append((f"spreads by a share of, {side}", number(spreads[side].share, run, f"std over mean, {n} seeds")))
+        spread = number(spreads[side].share, run, f"std over mean, {n} seeds")
+        shown.append((f"spread over seeds as a share of the mean, {side}", spread))
     times, by_chance = spreads["GAN"].beside(spreads["diffusion"])
     sign = 0 if by_chance is None or max(times, 1 / times) <= by_chance else 1 if times > 1 else -1
     ruling = ruled({"a smaller spread than the DCGAN's": sign}, shown)
     if by_chance is None:
         return ruling
-    why = f"{ruling.why[:-1]} (the DCGAN's is {times:.3g} times it, where chance may give {by_chance:.3g} times)."
+    chance = f"where chance may give {by_chance:.3g} times"
+    why = f"{ruling.why[:-1]} (the DCGAN's spread is {times:.3g} times the diffusion model's, {chance})."
     return ruling._replace(why=why)
 
 

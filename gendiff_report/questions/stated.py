@@ -104,8 +104,8 @@ QUESTIONS = {
             Part(
                 "same",
                 "Does the same noise mean the same image to diffusion models that were trained apart, and not to GANs?",
-                f"Yes where the mean correlation of images from the same noise is above {noise.ALIKE:g} over all "
-                "pairs of diffusion models that are there, and below it over all pairs of GANs.",
+                f"Yes where the correlation of images from the same noise, as a mean over all pairs of trainings (of "
+                f"one model or of two), is above {noise.ALIKE:g} for diffusion models, and below it for GANs.",
                 noise.same_noise,
             ),
         ),

@@ -110,7 +110,7 @@ def test_a_verdict_takes_both_feature_spaces(space):
     split = garbage.judge(Found(FAR, other={space: NEAR}))
     assert split.verdict == INCONCLUSIVE
     assert split.why.startswith("The two feature spaces do not agree. By inception: twice the fd ")
-    assert f"By {space}: twice the fd is the other way round" in split.why
+    assert f"By {space}: twice the fd fails: the opposite holds beyond the noise" in split.why
     assert len(split.ours) == 4
     assert garbage.judge(Found(FAR, other={space: {}})).verdict == NOT_REACHED  # one alone is not enough
     silent = garbage.judge(Found(FAR, other={space: {"GAN, before": scores(10), "GAN, after": scores(20)}}))
