@@ -2,7 +2,8 @@
 
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from statistics import fmean
 from typing import Any
 
 from gendiff_lib.data import count
@@ -16,11 +17,10 @@ from gendiff_lib.runs.run import Run, find
 
 from .claims.stated import SPACES
 from .compute import GIGA, MODELLED, SIDES
-from .number import Number
-from .provenance import training_protocol
+from .number import Number, trainings
 from .reading import FAMOUS
 from .scored import family, found_in_turn, kept_scores, published_run, speaking
-from .tables.rows import NO_BETTER, cell, lead_rows, operations, told_apart
+from .tables.rows import NO_BETTER, TRAINED, cell, lead_rows, told_apart
 
 MODELS = ("the paper's DCGAN at 32 pixels", "its diffusion model")
 PRINTED = "dcgan"  # the paper's networks at the size that it prints; the pair has 32 pixels
@@ -59,7 +59,7 @@ def answer(preset: str = "overnight", shown: Shown = as_html) -> list[str]:
         return []
     judge, several = next(iter(scored.items()))
     seeds = {label: len(scores) for label, scores in several.items()}
-    return [*pairs, *_of_all(judge, preset, shown), _open(pair, seeds, preset)]
+    return [*pairs, *_of_all(judge, preset, shown), _open(seeds, preset)]
 
 
 def _of_the_pair(
@@ -119,15 +119,17 @@ def _standing(label: str, run: Run, scores: list[Scores], preset: str, shown: Sh
     fd, precision, recall = (shown(cell(scores, name)) for name in ("frechet_distance", "precision", "recall"))
     has = f"has, over {len(scores)} trainings," if len(scores) > 1 else "has"
     scored = f"{called} {fd}, precision {precision} and recall {recall}"
-    return f"{label} {has} {scored} after {_costs(run, preset, shown)}"
+    parameters = f"{sum(run.record['parameters'].values()):,} parameters"
+    return f"{label}, of {parameters}, {has} {scored} after {_costs(run, scores, preset, shown)}"
 
 
-def _costs(run: Run, preset: str, shown: Shown) -> str:
-    """What training it took, and what an image of it costs."""
-    how = training_protocol(run)
+def _costs(run: Run, scores: Sequence[Scores], preset: str, shown: Shown) -> str:
+    """What training took, as a mean over those that the scores are of, and what an image costs."""
+    how, counted = trainings(scores), [s.made["training_operations"] for s in scores]
+    work = Number(f"{fmean(counted) / PETA:.2g}", fmean(counted) / PETA, {"what": TRAINED} | how)
     drawn = run.drawing_operations(protocol(run.config.name, preset).sampling) / GIGA
     image = Number(f"{drawn:.2g}", drawn, {"what": "operations of drawing an image"} | how)
-    return f"{shown(operations(run.training_operations, how))} petaFLOP, at {shown(image)} GFLOP to draw an image"
+    return f"{shown(work)} petaFLOP, at {shown(image)} GFLOP to draw an image"
 
 
 def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
@@ -147,7 +149,7 @@ def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:
         of = (
             f"{len(seeds)} {'trainings' if scores[0] in seeds else 'later trainings'}" if len(seeds) > 1 else "that one"
         )
-        return f"{scores[0].labels['frechet_distance']} {fd} ({of}) after {_costs(run, preset, shown)}"
+        return f"{scores[0].labels['frechet_distance']} {fd} ({of}) after {_costs(run, seeds, preset, shown)}"
 
     best = {side: min(entries, key=_first_distance) for side, entries in mine.items()}
     said = [f"the best {side} model is {e[0].config.name} with {standing(*e)}" for side, e in best.items()]
@@ -175,18 +177,17 @@ def published_models(preset: str) -> list[Run]:
     return [run for name in MODELLED if (run := published_run(get(name, preset, snapshots=()), preset))]
 
 
-def _open(pair: dict[str, Run], seeds: dict[str, int], preset: str) -> str:
-    """What this answer does not tell; `seeds` are how many trainings speak of either model of the pair."""
+def _open(seeds: dict[str, int], preset: str) -> str:
+    """What this answer does not tell; `seeds` are how many trainings speak of either model."""
     alone = [_named(label) for label, n in seeds.items() if n == 1]
     one = "either is told by one training, so this speaks of two runs, not of two methods; " if alone else ""
     if len(alone) == 1:
         one = f"{alone[0]} is told by one training, so there this speaks of a run, not of a method; "
     missing = [name for name in COMPARED if find(get(name, preset, snapshots=()), published=True) is None]
     training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not published yet" if missing else ""
-    parameters = " and ".join(f"{sum(run.record['parameters'].values()):,}" for run in pair.values())
     return (
-        f"<strong>Still open:</strong> {one}both networks are narrower than the paper's ({_narrower(preset)}; they "
-        f"have {parameters} parameters), whose trainings take {_printed_costs()} petaFLOP by our count, and at that "
+        f"<strong>Still open:</strong> {one}both networks are narrower than the paper's ({_narrower(preset)}), "
+        f"whose trainings take {_printed_costs()} petaFLOP by our count, and at that "
         f"size nothing is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
     )
 

@@ -117,7 +117,8 @@ def score_protocol(scores: Sequence[Scores]) -> dict[str, str]:
 
     def seconds(key: str) -> str:
         found = [s.made[key] for s in scores if key in s.made]
-        return f"{sum(found) / len(found):.1f}" if found else "none"
+        of = f", mean of {len(found)}" if len(set(found)) > 1 else ""
+        return f"{sum(found) / len(found):.1f}{of}" if found else "none"
 
     work = one.made.get("training_operations")
     return {
@@ -153,12 +154,30 @@ def score_number(scores: Sequence[Scores], name: str) -> Number:
     found = estimate(scores, name)
     deviation = "standard error" if found.source == "groups" else "std"
     spread = {"what": scores[0].labels[name], "± is": f"the {deviation} over {over(scores)}"}
-    again = numbered("train", [s.made.get("training_command", "") for s in scores])
+    again = _trained_again(scores)
     commands = [_command(s) for s in scores if "run" in s.made]
     if commands:
         again["score" if len(commands) == 1 else "score the first (then each run and seed)"] = commands[0]
-    known = {k: v for k, v in score_protocol(scores).items() if not v.startswith("none")}
-    return Number(str(found), found.mean, spread | known | again, found.std)
+    return Number(str(found), found.mean, spread | _known(scores) | again, found.std)
+
+
+def made_of(value: float, what: str, scores: Sequence[Scores], form: str = ".3g", **more: str) -> Number:
+    """A number that is made of several scores (a ratio, a spread), which opens to all of these."""
+    return Number(format(value, form), value, {"what": what, **more} | _known(scores) | _trained_again(scores))
+
+
+def trainings(scores: Sequence[Scores]) -> dict[str, str]:
+    """How the trainings went whose samples these scores are of, label by label, and the commands that repeat them."""
+    labels = ("run", "epochs", "training seeds", "training s", "training TFLOP", "trained on", "trained at commit")
+    return {k: v for k, v in _known(scores).items() if k in labels} | _trained_again(scores)
+
+
+def _known(scores: Sequence[Scores]) -> dict[str, str]:
+    return {k: v for k, v in score_protocol(scores).items() if not v.startswith("none")}
+
+
+def _trained_again(scores: Sequence[Scores]) -> dict[str, str]:
+    return numbered("train", [s.made.get("training_command", "") for s in scores])
 
 
 def value(scores: Scores | Sequence[Scores], name: str) -> str:

@@ -554,7 +554,7 @@ def test_what_a_sentence_tells_to_do_works(bad, remedy, capsys, monkeypatch):
         raise GendiffError("begun")
 
     monkeypatch.setattr("gendiff_lib.cli.training.train", begin)
-    monkeypatch.setattr(budget, "seconds_left", lambda config: 3600.0)  # so that nothing may be told before
+    monkeypatch.setattr(budget, "seconds_left", lambda *_: 3600.0)  # so that nothing may be told before
     changed = {word.partition("=")[0] for word in remedy}
     kept = [w for w in bad[1:] if w.partition("=")[0] not in changed and w != "--set"]
     assert main(["train", bad[0], *SMOKE, *bad[1:]]) == 2
@@ -564,7 +564,7 @@ def test_what_a_sentence_tells_to_do_works(bad, remedy, capsys, monkeypatch):
 
 
 def test_a_long_training_wants_yes(capsys, monkeypatch):
-    monkeypatch.setattr(budget, "seconds_left", lambda config: 7200.0)
+    monkeypatch.setattr(budget, "seconds_left", lambda *_: 7200.0)
     assert main(TRAIN) == 2
     assert "dcgan to 1 epochs takes about 2.0 hours here: add --yes, or lower --epochs" in one_sentence(capsys)
     assert not paths.runs_dir().exists()

@@ -107,9 +107,9 @@ def _named(args: argparse.Namespace) -> list[Config]:
     ]
     configs = list(dict.fromkeys(base.told(words) for base in bases))
     if not args.cluster and args.budget is None:
-        hours = math.inf if args.yes or args.again else None
+        hours = math.inf if args.yes else None
         for config in configs:
-            ranks.lead(partial(check_patience, config, hours, "add --yes, or lower --epochs"))
+            ranks.lead(partial(check_patience, config, hours, "add --yes, or lower --epochs", again=args.again))
     return configs
 
 

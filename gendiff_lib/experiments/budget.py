@@ -42,9 +42,15 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
-def seconds_left(config: Config) -> float:
-    """How long this machine will train, from the furthest checkpoint on; 0 for a run that is there."""
-    if find(config):
+def is_done(config: Config, again: bool = False) -> bool:
+    """Whether its run is there; with `again` a published one does not count."""
+    run = find(config)
+    return run is not None and not (again and run.published)
+
+
+def seconds_left(config: Config, again: bool = False) -> float:
+    """How long this machine will train, from the furthest checkpoint on; 0 for a run that is there (see `is_done`)."""
+    if is_done(config, again):
         return 0.0
     target = images_at(config.epochs, steps_of(config), config.batch_size)
     places = (paths.runs_dir() / layout.training(config.digest), *folders(config))
@@ -55,24 +61,26 @@ def seconds_left(config: Config) -> float:
     return images * seconds_of_image(config)
 
 
-def check_patience(config: Config, hours: float | None, remedy: str) -> None:
-    """Say how long a training will take, where that is long.
+def check_patience(config: Config, hours: float | None, remedy: str, *, again: bool = False) -> None:
+    """Say how long a training will take, where that is long; with `again` of one that is published too.
 
     TooLong where it is longer than `hours`, or than PATIENCE where that is None, with the remedy, which may name the
     {hours} that would be enough.
     """
-    check_patience_of([config], f"{config.name} to {config.epochs:.5g} epochs takes", hours, remedy)
+    check_patience_of([config], f"{config.name} to {config.epochs:.5g} epochs takes", hours, remedy, again=again)
 
 
-def check_patience_of(configs: Sequence[Config], what: str, hours: float | None, remedy: str) -> None:
+def check_patience_of(
+    configs: Sequence[Config], what: str, hours: float | None, remedy: str, *, again: bool = False
+) -> None:
     """The same of several trainings together, of which those of other seeds take equally long; `what` begins it."""
     alike: dict[Config, list[Config]] = {}
-    for config in (each for each in configs if not find(each)):
+    for config in (each for each in configs if not is_done(each, again)):
         build(config, training_data(config))  # what is refused is refused before anything is measured or told
         alike.setdefault(config.but(seed=0), []).append(config)
     if not alike:
         return
-    seconds = sum(len(several) * seconds_left(several[0]) for several in alike.values())
+    seconds = sum(len(several) * seconds_left(several[0], again) for several in alike.values())
     allowed = PATIENCE if hours is None else hours * 3600
     span = f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.0f} minutes"
     told = f"{what} about {span} here"

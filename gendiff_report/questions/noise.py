@@ -16,10 +16,10 @@ from gendiff_lib.runs.run import Run
 
 from ..claims.evidence import Missing
 from ..claims.ruling import INCONCLUSIVE, NOT_REPLICATED, REPLICATED, Ruling, exceeds, ruled, united
-from ..number import Number
+from ..number import Number, made_of
 from ..provenance import training_protocol
 from ..tables.rows import apart_in_words
-from .models import Models, number
+from .models import Models
 from .pictures import Measured, detail, likeness, sharpness
 
 ALIKE = 0.5  # mean correlation from which on two answers to one noise are called nearly the same image
@@ -86,7 +86,7 @@ def steadier(models: Models) -> Ruling:
         return Ruling(INCONCLUSIVE, "Not both keep two scored snapshots of their last quarter.")
     risen = {side: exceeds(several[-1], several[0]) for side, several in late.items()}
     what = "rise of the distance over the last quarter"
-    shown = [(f"{what}, {side}", _rise(late[side], run, what)) for side, run in models.pair.items()]
+    shown = [(f"{what}, {side}", _rise(late[side], what)) for side in models.pair]
     worse = {side: held.sign > 0 for side, held in risen.items()}
     told = {
         side: f"{'rises' if worse[side] else 'does not rise'} beyond the noise{apart_in_words(held)}"
@@ -107,10 +107,11 @@ def _late(models: Models, run: Run) -> list[list[Scores]]:
     return [scores for _, scores in models.scored(late).values()]
 
 
-def _rise(late: Sequence[list[Scores]], run: Run, what: str) -> Number:
+def _rise(late: Sequence[list[Scores]], what: str) -> Number:
     """How much the distance rises from the first to the last; below zero where it falls."""
     before, after = (estimate(scores, "frechet_distance") for scores in (late[0], late[-1]))
-    return number(after.mean - before.mean, run, what, error=f"{math.hypot(before.error, after.error):.2g}")
+    error = f"{math.hypot(before.error, after.error):.2g}"
+    return made_of(after.mean - before.mean, what, [*late[-1], *late[0]], error=error)
 
 
 def alike_over_seeds(models: Models) -> Ruling:
@@ -121,11 +122,12 @@ def alike_over_seeds(models: Models) -> Ruling:
 def _alike(models: Models, space: str) -> Ruling:
     spreads, shown, n = {}, [], 0
     for side, run in models.pair.items():
-        found = estimate(models.scores(run, space), "frechet_distance")
+        scores = models.scores(run, space)
+        found = estimate(scores, "frechet_distance")
         if found.source != "training seeds" or found.n < ENOUGH:
             raise Missing(f"It takes {ENOUGH} training seeds of {run.config.name}, scored, and they are not there yet.")
         spreads[side], n = Spread(found.std / found.mean, found.freedom), found.n
-        spread = number(spreads[side].share, run, f"std over mean, {n} seeds")
+        spread = made_of(spreads[side].share, f"std of the distance over its mean, {n} seeds", scores)
         shown.append((f"spread over seeds as a share of the mean, {side}", spread))
     times, by_chance = spreads["GAN"].beside(spreads["diffusion"])
     sign = 0 if by_chance is None or max(times, 1 / times) <= by_chance else 1 if times > 1 else -1

@@ -15,6 +15,7 @@ from ..claims.ruling import (
     ruled,
     united,
 )
+from ..number import made_of
 from .models import SIDES, Models, Sides, distance, number
 from .pictures import Measured
 
@@ -101,7 +102,8 @@ def holds_for_more_classes(models: Models) -> Ruling:
 def _grows(before: Sides, after: Sides, what: str) -> Ruling:
     factors = {side: _factor(after[side][1], before[side][1]) for side in SIDES}
     shown = [
-        (f"{what}, {side}", number(f.mean, after[side][0], what, error=f"{f.error:.2g}")) for side, f in factors.items()
+        (f"{what}, {side}", made_of(f.mean, what, [*after[side][1], *before[side][1]], error=f"{f.error:.2g}"))
+        for side, f in factors.items()
     ]
     return ruled({"the smaller factor": compared(factors["GAN"], factors["diffusion"])}, shown)
 

@@ -15,6 +15,7 @@ NOT_COMPUTED = "not computed"
 NO_LOGITS = "none: no logits"  # of an extractor whose file holds features alone
 LACKING_SAID = {NO_LOGITS: " No {}: the extractor gives no logits.", NOT_COMPUTED: " Not computed here: {}."}
 MADE_WITH = ("n", "over", "petaFLOP", "weights")  # columns that are no results
+TRAINED = "operations of the training, forward and backward, counted, in 10^15"
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
 NOISE_NOTE = "± is the standard deviation over seeds; where there is one set, the error that its groups tell."
 
@@ -64,8 +65,7 @@ def cell(scores: Sequence[Scores], name: str) -> Number | str:
 
 def operations(run_operations: int, protocol: Mapping[str, str]) -> Number:
     """The operations of a training, in 10^15."""
-    what = {"what": "operations of the training, forward and backward, counted, in 10^15"}
-    return Number(f"{run_operations / 1e15:.3g}", run_operations / 1e15, what | dict(protocol))
+    return Number(f"{run_operations / 1e15:.3g}", run_operations / 1e15, {"what": TRAINED, **protocol})
 
 
 def check_alike(one: Sequence[Scores], other: Sequence[Scores]) -> None:

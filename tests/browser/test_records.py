@@ -108,8 +108,9 @@ def test_the_front_page_answers_with_scores_and_operations_of_published_runs():
     assert {card["what"] for card in scores} >= {"FID", "precision", "recall"}
     for text, card in told:
         if card.get("what", "").startswith("operations of the training"):
-            run = card["run"].removesuffix(" (published)")
-            record = json.loads((PLACES[0] / run / "run.json").read_text(encoding="utf-8"))
-            spent = [snapshot["operations"] / 1e15 for snapshot in record["snapshots"].values()]
+            runs = [word.removesuffix(" (published)") for word in card["run"].split(", ")]
+            several = [json.loads((PLACES[0] / run / "run.json").read_text(encoding="utf-8")) for run in runs]
+            spent = [[s["operations"] / 1e15 for s in record["snapshots"].values()] for record in several]
             mean, half = rounded(text)
-            assert any(abs(each - mean) <= half * 1.001 for each in spent), (text, run, spent)
+            near = [min(each, key=lambda value: abs(value - mean)) for each in spent]
+            assert abs(sum(near) / len(near) - mean) <= half * 1.001, (text, runs, spent)

@@ -1,4 +1,6 @@
 import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,6 +62,18 @@ def test_a_long_training_is_told_and_refused_with_a_remedy_that_works(conv, caps
     assert "takes about 177777.8 hours" in capsys.readouterr().err
     check_patience(conv, None, "do this")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("published", "again", "refused"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_a_published_run_takes_its_time_again(published, again, refused, conv, monkeypatch):
+    monkeypatch.setattr(budget, "seconds_of_image", lambda config: 1.0)
+    monkeypatch.setattr(budget, "find", lambda config: SimpleNamespace(published=published))
+    long = conv.but(epochs=10.0**7)
+    assert (seconds_left(long, again) > 0) == refused
+    with pytest.raises(TooLong) if refused else nullcontext():
+        check_patience(long, None, "wait", again=again)
 
 
 def test_what_an_interrupted_training_has_done_is_not_counted_again(conv):

@@ -10,7 +10,7 @@ from gendiff_lib.evaluation.evaluate import evaluate
 from gendiff_lib.evaluation.memorisation import neighbours_of
 from gendiff_lib.experiments import budget
 from gendiff_lib.experiments.budget import TooLong
-from gendiff_lib.experiments.claimed import EARLY_N
+from gendiff_lib.experiments.claimed import EARLY_N, FRESH
 from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import find
 from gendiff_lib.runs.samples import sample, trajectory
@@ -202,3 +202,11 @@ def test_nothing_is_downloaded_for_one_model_of_several(fresh_clone, monkeypatch
     monkeypatch.setattr(data, "_kept", lambda *words: asked.append(words))
     assert list(Asking(preset="overnight", epochs=20).train_several("dcgan", "ddpm-unet", "dcgan-32")) == ["dcgan-32"]
     assert asked == []
+
+
+def test_a_model_of_fresh_seeds_alone_is_read_by_one_of_them_unless_a_seed_is_asked_for(fresh_clone):
+    run = Asking(preset="overnight").train("ddpm-unet-64")
+    assert run.published
+    assert run.config.seed in (0, *FRESH)
+    with pytest.raises(Unpublished):
+        Asking(preset="overnight", seed=7).train("ddpm-unet-64")

@@ -251,8 +251,8 @@ def test_the_reason_names_the_parts_of_a_claim():
     pair, names = (PAIR["GAN"], scores(5, recall=0.3)), ("frechet_distance", "recall")
     fd, recall = (noise(*(estimate(s, name) for s in pair)) for name in names)
     why = (
-        f"lower fd holds beyond the noise (5 apart, where chance may give {fd:.3g}); higher recall is the other way "
-        f"round, beyond the noise (0.2 apart, where chance may give {recall:.3g})."
+        f"lower fd holds beyond the noise (5 apart, where chance may give {fd:.3g}); higher recall fails: "
+        f"the opposite holds beyond the noise (0.2 apart, where chance may give {recall:.3g})."
     )
     assert found.why == f"By inception: {why} By efficientnet: {why}"
 

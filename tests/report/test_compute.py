@@ -61,7 +61,10 @@ def test_a_line_has_its_side_and_the_spread_of_its_seeds():
     (side, x, y) = compute.lines(curve("g", "gan", (1, 30), (4, 10)))["g"]
     assert (side, x) == ("GAN", [1, 4])
     assert [band[1] < band[0] < band[2] for band in y] == [True, True]
-    assert against(compute.lines(curve("g", "gan", (1, 30), (4, 10))), xlabel="x", ylabel="y").axes
+    drawn = compute.lines(curve("g", "gan", (1, 30), (4, 10)))
+    for marks, side in ((None, "left"), ({"larger": ("GAN", [(90, 2)])}, "right")):
+        (axes,) = against(drawn, xlabel="x", ylabel="y", marks=marks).axes
+        assert next(text for text in axes.texts if text.get_text() == "g").get_ha() == side  # right of it, or left
 
 
 def test_labels_at_one_place_are_moved_apart():

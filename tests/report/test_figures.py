@@ -167,3 +167,27 @@ def test_convergence_is_measured_at_the_orders_of_the_solvers():
     assert lines["heun"].get_xdata().tolist() == [9, 19, 39, 79, 159]  # two evaluations a step, one in the last
     assert min(lines["unipc"].get_ydata()) < min(lines["ddim"].get_ydata()) / 20
     assert [a.get_yscale() for a in axes] == ["log", "log"]
+
+
+def test_labels_of_points_at_nearly_one_place_are_apart():
+    many = [("GAN", str(i), 0.125 * (1 + i / 1000), 50.0) for i in range(5)]
+    axes = figures.scatter([*many, ("diffusion", "far", 0.25, 500.0)], xlabel="x", ylabel="y").axes[0]
+    lifts = sorted(text.xyann[1] for text in axes.texts if text.get_text() != "far")
+    assert all(b - a >= 8 for a, b in itertools.pairwise(lifts))  # the height of a letter, in points
+
+
+def test_legends_stand_above_the_axes():
+    lines = {"precision": [1.0, 2.0], "recall": [2.0, 1.0]}
+    history = {"epoch": [1.0, 2.0], "step": [1, 2], "images": [5, 9], "loss_d": [1.0, 0.5], "loss_g": [2.0, 3.0]}
+    drawn = [
+        plots.loss_curves(history),
+        plots.curves([1, 2], lines, xlabel="x", ylabel="y"),
+        plots.traces({name: ([1, 2], y) for name, y in lines.items()}, xlabel="x", ylabel="y"),
+        plots.bars(lines, ["one", "two"], xlabel="x"),
+    ]
+    for figure in drawn:
+        (legend,) = figure.legends
+        assert len(legend.get_texts()) == 2
+        figure.draw_without_rendering()
+        assert legend.get_window_extent().y0 >= figure.axes[0].get_window_extent().y1
+    plots.curves([1, 2], {}, xlabel="x", ylabel="y")  # nothing to tell apart

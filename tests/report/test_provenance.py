@@ -37,7 +37,7 @@ def test_the_command_that_trains_a_configuration_gives_it_again(name, preset, ch
         raise GendiffError("seen")
 
     monkeypatch.setattr(training, "find", find)
-    monkeypatch.setattr(training, "check_patience", lambda *_: None)
+    monkeypatch.setattr(training, "check_patience", lambda *_, **__: None)
     program, *words = shlex.split(train_command(config))
     assert (program, cli.main(words)) == ("gendiff", 2)
     assert [(c.digest, c.epochs) for c in asked] == [(config.digest, config.epochs)]

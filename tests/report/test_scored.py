@@ -10,7 +10,7 @@ from gendiff_lib.runs.publish import publish
 from gendiff_lib.runs.run import find
 from gendiff_lib.runs.train import train
 from gendiff_report import scored
-from gendiff_report.scored import kept_scores
+from gendiff_report.scored import kept_scores, published_run
 
 
 def pixels(images):
@@ -83,3 +83,12 @@ def test_a_sibling_that_ends_a_little_later_is_looked_at_there_too(monkeypatch):
     assert scored.found_in_turn(family, ask) == ["a", "b", "c"]
     known[2, 4.0] = None
     assert scored.found_in_turn(family, ask) == ["a", "b", "d"]
+
+
+def test_a_fresh_seed_stands_in_overnight_where_the_first_is_not_published(gan, published):
+    assert published_run(gan, "overnight") is None
+    publish(train(gan.but(seed=2)))
+    assert published_run(gan, "overnight").config.seed == 2
+    assert published_run(gan, "laptop") is None
+    publish(train(gan))
+    assert published_run(gan, "overnight").config.seed == gan.seed == 0
