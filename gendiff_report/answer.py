@@ -3,7 +3,6 @@
 import re
 import textwrap
 from collections.abc import Callable, Sequence
-from statistics import fmean
 from typing import Any
 
 from gendiff_lib.data import count
@@ -17,10 +16,10 @@ from gendiff_lib.runs.run import Run, find
 
 from .claims.stated import SPACES
 from .compute import GIGA, MODELLED, SIDES
-from .number import Number, trainings
+from .number import Number, spent, trainings
 from .reading import FAMOUS
 from .scored import family, found_in_turn, kept_scores, published_run, speaking
-from .tables.rows import NO_BETTER, TRAINED, cell, lead_rows, told_apart
+from .tables.rows import NO_BETTER, cell, lead_rows, told_apart
 
 MODELS = ("the paper's DCGAN at 32 pixels", "its diffusion model")
 PRINTED = "dcgan"  # the paper's networks at the size that it prints; the pair has 32 pixels
@@ -125,11 +124,9 @@ def _standing(label: str, run: Run, scores: list[Scores], preset: str, shown: Sh
 
 def _costs(run: Run, scores: Sequence[Scores], preset: str, shown: Shown) -> str:
     """What training took, as a mean over those that the scores are of, and what an image costs."""
-    how, counted = trainings(scores), [s.made["training_operations"] for s in scores]
-    work = Number(f"{fmean(counted) / PETA:.2g}", fmean(counted) / PETA, {"what": TRAINED} | how)
     drawn = run.drawing_operations(protocol(run.config.name, preset).sampling) / GIGA
-    image = Number(f"{drawn:.2g}", drawn, {"what": "operations of drawing an image"} | how)
-    return f"{shown(work)} petaFLOP, at {shown(image)} GFLOP to draw an image"
+    image = Number(f"{drawn:.2g}", drawn, {"what": "operations of drawing an image"} | trainings(scores))
+    return f"{shown(spent(scores, '.2g'))} petaFLOP, at {shown(image)} GFLOP to draw an image"
 
 
 def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:

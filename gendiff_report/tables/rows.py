@@ -8,14 +8,13 @@ from typing import Any
 from gendiff_lib.evaluation.scores import VALUES, ScoreError, Scores, protocol_of
 from gendiff_lib.evaluation.uncertainty import Comparison, compared, estimate
 
-from ..number import Number, over, plain, score_number, score_protocol, value
+from ..number import TRAINED, Number, over, plain, score_number, score_protocol, value
 
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
 NOT_COMPUTED = "not computed"
 NO_LOGITS = "none: no logits"  # of an extractor whose file holds features alone
 LACKING_SAID = {NO_LOGITS: " No {}: the extractor gives no logits.", NOT_COMPUTED: " Not computed here: {}."}
 MADE_WITH = ("n", "over", "petaFLOP", "weights")  # columns that are no results
-TRAINED = "operations of the training, forward and backward, counted, in 10^15"
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
 NOISE_NOTE = "± is the standard deviation over seeds; where there is one set, the error that its groups tell."
 

@@ -52,10 +52,13 @@ def seeds(asked: Asking, entries: Mapping[str, Entry]) -> Exhibit[dict[str, list
     return _over_seeds(asked, entries, results.several)
 
 
-def trained(asked: Asking, runs: Mapping[str, Run]) -> Exhibit[dict[str, list[Scores]]]:
-    """A row a model on its way, over every training seed that came so far, otherwise as `scores` with its `cost`."""
-    entries = {label: (run, asked.of_snapshots(run)) for label, run in runs.items()}
-    return _over_seeds(asked, entries, results.of_each_training, cost=True)
+def trained(asked: Asking, entries: Mapping[str, Entry]) -> Exhibit[dict[str, list[Scores]]]:
+    """A row a model on its way, over every training seed that came so far, otherwise as `scores` with its `cost`.
+
+    A run without a sampling is sampled as snapshots are.
+    """
+    wholes = {label: e if isinstance(e, tuple) else (e, asked.of_snapshots(e)) for label, e in entries.items()}
+    return _over_seeds(asked, wholes, results.of_each_training, cost=True)
 
 
 def _over_seeds(
