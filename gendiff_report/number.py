@@ -159,6 +159,8 @@ def score_number(scores: Sequence[Scores], name: str) -> Number:
     commands = [_command(s) for s in scores if "run" in s.made]
     if commands:
         again["score" if len(commands) == 1 else "score the first (then each run and seed)"] = commands[0]
+    made = scores[0].made  # of real images, which no run has drawn
+    again |= {label: made[key] for label, key in (("kept in", "kept"), ("made again by", "again")) if key in made}
     return Number(str(found), found.mean, spread | _known(scores) | again, found.std)
 
 

@@ -52,7 +52,7 @@ def replay(run: Run) -> Replay:
         return Replay("differs", str(error))
     except GendiffError as error:  # no data, other data, or no bf16 here
         return Replay("cannot", str(error))
-    same = _same_machine(run)
+    same, farthest = _same_machine(run), 0.0
     for update, (then, now) in enumerate(zip(recorded, found, strict=False), 1):
         if lacking := then.keys() - now.keys():
             return Replay("differs", f"update {update} has no {', '.join(sorted(lacking))} any more")
@@ -60,11 +60,13 @@ def replay(run: Run) -> Replay:
             off = abs(now[name] - value) / max(abs(value), 1e-6)
             if (same and now[name] != value) or off > tolerance(run.config.kind, update):
                 return Replay("differs", f"{name} of update {update} is {now[name]!r}, recorded is {value!r}")
+            farthest = max(farthest, off)
     n = f"{min(len(recorded), len(found))} updates"
+    elsewhere = "on another machine or torch, or more processes"
     return (
         Replay("bit-equal", n)
         if same
-        else Replay("close", f"{n} within {_told(run.config.kind)}, on another machine or torch, or more processes")
+        else Replay("close", f"{n}, at most {farthest:.1g} off, {elsewhere}: allowed is {_told(run.config.kind)}")
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from gendiff_lib.diffusion.likelihood import Bits
 from gendiff_lib.gan.collapse import collapsed
+from gendiff_lib.runs.run import Run
 
 from .. import compute, results
 from ..claims.evidence import Missing
@@ -42,21 +43,27 @@ def one_pass(models: Models) -> str:
 def early_and_late(models: Models) -> str:
     """Which side leads after how many operations, of all models."""
     curves = compute.curves(models.asked, models.runs)
-    depends = len(compute.crossings(curves)) > 1
-    said = "Who leads depends on the budget" if depends else "No budget here changes who leads"
-    return f"<strong>{said}.</strong> {compute.led(curves)}{compute.of_trials(models.asked)}"
+    return f"<strong>Who is ahead, by the means.</strong> {compute.led(curves)}{compute.of_trials(models.asked)}"
 
 
 def likelihood(models: Models) -> str:
     """The diffusion model's strength: it codes images it has not seen."""
     run = models.pair["diffusion"]
     test, train = (_bits(models, split) for split in ("test", "train"))
-    shown = number(test.total, run, f"bits per dimension of {test.n} test images", ".3f").html
-    beside = number(train.total, run, f"bits per dimension of {train.n} training images", ".3f").html
+    shown, beside = (_coded(run, found, split) for found, split in ((test, "test"), (train, "train")))
     return (
         f"<strong>A diffusion model can be asked about an image.</strong> It codes test images with {shown} bits per "
         f"dimension, training images with {beside}; a GAN gives no such number."
     )
+
+
+def _coded(run: Run, found: Bits, split: str) -> str:
+    how = {
+        "standard error": f"{found.error:.3f}",
+        "made again by": f"gendiff bits {run.id} --n {found.n} --split {split}",
+    }
+    what = f"bits per dimension of {found.n} images, {split}"
+    return number(found.total, run, what, ".3f", **how).html
 
 
 def _bits(models: Models, split: str) -> Bits:

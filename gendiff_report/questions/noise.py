@@ -23,6 +23,7 @@ from .models import Models
 from .pictures import Measured, detail, likeness, sharpness
 
 ALIKE = 0.5  # mean correlation from which on two answers to one noise are called nearly the same image
+SHEETS = "runs/RUN/sheets, the last one of each of these runs"
 HALF_WAY = 0.5  # of the way to noise
 LAST = 0.25  # of a training, over which it is asked whether it is steady
 
@@ -55,6 +56,7 @@ def _error(values: Tensor) -> float:
 
 def _over_images(values: Tensor, run: Run, what: str) -> Number:
     told = {"what": what, "± is": f"the standard error over {len(values)} test images"}
+    told["kept in"] = f"runs/{run.id}/restored, which gendiff train --publish makes with the run"
     text = f"{values.mean():.3g} ± {_error(values):.1g}"
     return Number(text, values.mean().item(), told | training_protocol(run), _error(values))
 
@@ -171,7 +173,12 @@ def same_noise(models: Models) -> Ruling:
         what = f"mean correlation over {len(some)} pairs of models (least to greatest); of unlike noise "
         what += f"{sum(other for _, other in some.values()) / len(some):.2f}"
         text = f"{means[side]:.2f} ({min(values):.2f} to {max(values):.2f})"
-        shown.append((f"correlation, {side}", Number(text, means[side], {"what": what, "pairs": ", ".join(some)})))
+        shown.append(
+            (
+                f"correlation, {side}",
+                Number(text, means[side], {"what": what, "pairs": ", ".join(some), "made of": SHEETS}),
+            )
+        )
     stand = {side: "above" if mean > ALIKE else "not above" for side, mean in means.items()}
     why = (
         f"The mean over pairs of diffusion models is {stand['diffusion']} {ALIKE:g}, that over GANs {stand['GAN']} it."
