@@ -126,7 +126,7 @@ def _costs(run: Run, scores: Sequence[Scores], preset: str, shown: Shown) -> str
     """What training took, as a mean over those that the scores are of, and what an image costs."""
     drawn = run.drawing_operations(protocol(run.config.name, preset).sampling) / GIGA
     image = Number(f"{drawn:.2g}", drawn, {"what": "operations of drawing an image"} | trainings(scores))
-    return f"{shown(spent(scores, '.2g'))} petaFLOP, at {shown(image)} GFLOP to draw an image"
+    return f"{shown(spent(scores))} petaFLOP, at {shown(image)} GFLOP to draw an image"
 
 
 def _of_all(judge: str, preset: str, shown: Shown) -> list[str]:

@@ -175,10 +175,10 @@ def trainings(scores: Sequence[Scores]) -> dict[str, str]:
     return {k: v for k, v in _known(scores).items() if k in labels} | _trained_again(scores)
 
 
-def spent(scores: Sequence[Scores], form: str = ".3g") -> Number:
+def spent(scores: Sequence[Scores]) -> Number:
     """The operations of the trainings whose samples these scores are of, in 10^15: their mean."""
     work = sum(s.made["training_operations"] for s in scores) / len(scores) / 1e15
-    return Number(format(work, form), work, {"what": TRAINED} | trainings(scores))
+    return Number(f"{work:.3g}", work, {"what": TRAINED} | trainings(scores))
 
 
 def _known(scores: Sequence[Scores]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from gendiff_lib.cli.parser import parser
 from gendiff_lib.evaluation.scores import VALUES
 from gendiff_report import downloads
-from gendiff_report.number import Number, score_number
+from gendiff_report.number import TRAINED, Number, made_of, score_number, spent, trainings
 from tests.report.test_tables import made
 
 
@@ -74,6 +74,32 @@ def test_commands_of_several_seeds_can_each_be_copied():
     assert len(commands) == 3  # two trainings, and the scoring of the first
     for command in commands:
         parser().parse_args(shlex.split(command)[1:])
+
+
+def test_what_is_made_of_several_trainings_opens_to_all_of_them():
+    several = [made(1.0, s, 0) for s in (0, 1)]
+    works = (2e15, 4e15)
+    several = [
+        dataclasses.replace(
+            s, made=s.made | {"training_command": f"gendiff train x --seed {i}", "training_operations": w}
+        )
+        for i, (s, w) in enumerate(zip(several, works, strict=True))
+    ]
+    both = {"run": "r-0, r-1", "training seeds": "0, 1", "train 1": "gendiff train x --seed 0"}
+    for number in (spent(several), made_of(0.5, "a ratio", several, error="0.1")):
+        assert both.items() <= number.protocol.items()
+    assert (str(spent(several)), spent(several).protocol["what"]) == ("3", TRAINED)
+    assert "sampler" not in trainings(several)
+    ratio = made_of(0.5, "a ratio", several, error="0.1")
+    assert (str(ratio), ratio.protocol["error"], ratio.protocol["n"]) == ("0.5", "0.1", "60")
+
+
+def test_scores_of_real_images_tell_where_they_are_kept_and_what_makes_them_again():
+    kept = {"kept": "runs/real/shapes.json", "again": "gendiff publish --real --dataset shapes"}
+    scores = dataclasses.replace(made(1.0), made={"images": "real"} | kept)
+    shown = score_number([scores], "precision").protocol
+    assert (shown["kept in"], shown["made again by"]) == tuple(kept.values())
+    parser().parse_args(shlex.split(shown["made again by"])[1:])
 
 
 def test_every_value_of_scores_becomes_a_number():
