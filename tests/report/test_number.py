@@ -81,7 +81,9 @@ def test_what_is_made_of_several_trainings_opens_to_all_of_them():
     works = (2e15, 4e15)
     several = [
         dataclasses.replace(
-            s, made=s.made | {"training_command": f"gendiff train x --seed {i}", "training_operations": w}
+            s,
+            made=s.made
+            | {"run": f"r-{i}", "training_command": f"gendiff train x --seed {i}", "training_operations": w},
         )
         for i, (s, w) in enumerate(zip(several, works, strict=True))
     ]
