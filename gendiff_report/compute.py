@@ -12,6 +12,7 @@ from gendiff_lib.experiments.book import COMPARED, OTHERS
 from gendiff_lib.experiments.cost import PETA
 from gendiff_lib.experiments.experiment import TRIAL
 from gendiff_lib.experiments.queue import FIRST, LATER, TRIALS
+from gendiff_lib.experiments.scaling import SCALED
 from gendiff_lib.runs.run import Run
 
 from . import results
@@ -27,7 +28,8 @@ from .tables.table import filed
 GIGA = 10**9
 SIDES = {"gan": "GAN", "diffusion": "diffusion"}
 # Every model that the study trains by itself, which an autoencoder is not.
-MODELLED = tuple(n for n in dict.fromkeys((*COMPARED, *OTHERS, *FIRST, *LATER)) if n != "autoencoder")
+LARGE = tuple(large for _, large in SCALED.values())  # at 64 pixels
+MODELLED = tuple(n for n in dict.fromkeys((*COMPARED, *OTHERS, *FIRST, *LATER, *LARGE)) if n != "autoencoder")
 COLUMNS = ("frechet_distance", "precision", "recall", "coverage")
 
 
