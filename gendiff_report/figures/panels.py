@@ -21,7 +21,7 @@ def points(panels: Mapping[str, Tensor], truth: Tensor, columns: int = 4) -> Fig
     for ax in axes.flat:
         ax.axis("off")
     for ax, (name, cloud) in zip(axes.flat, panels.items(), strict=False):
-        ax.scatter(*truth[:2000].T, s=1, color="0.8", rasterized=True)
+        ax.scatter(*truth[:2000].T, s=1, color="0.6", rasterized=True)
         ax.scatter(*cloud[:1500].T, s=1, color=CYCLE[0], rasterized=True)
         ax.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin), aspect="equal")
         ax.set_title(name, fontsize=9)

@@ -40,7 +40,7 @@ def table1(asked: Asking, gan: Run, diffusion: Run) -> Exhibit[dict[str, list[Sc
     famous = {k: results.kept(asked, run, "inception", n) for k, run in runs.items()}
     rows = [_metric_row(name, metric, ours, famous) for name, metric in METRICS]
     work = {f"{k}, offline": operations(run.training_operations, training_protocol(run)) for k, run in runs.items()}
-    rows.append(dict.fromkeys(rows[0], "") | {"": "operations of the training, 10^15"} | work)
+    rows.append(dict.fromkeys(rows[0], "") | {"": "petaFLOP of the training"} | work)
     caption = (
         f"n = {n:,} each. Offline: {ours['DCGAN'][0].extractor}, whose scores are no IS, FID and KID; "
         f"mean ± std over {over(ours['DCGAN'])} and {over(ours['diffusion'])}. {NOISE_NOTE}"

@@ -21,6 +21,12 @@ EXTRACT = """(page) => {
   const cards = [...new DOMParser().parseFromString(page, "text/html").querySelectorAll(".number-card")];
   return [found, cards.length, cards.filter((card) => found.includes(card.textContent)).length];
 }"""
+CARDS = """() => [...document.querySelectorAll(".number-card")].filter((card) => {
+  card.showPopover();
+  const wide = card.scrollWidth > card.clientWidth + 1;
+  card.hidePopover();
+  return wide;
+}).map((card) => card.textContent)"""
 ON_TOP = "e => (({ x, y }) => document.elementFromPoint(x + 9, y + 9) === e)(e.getBoundingClientRect())"
 
 
@@ -56,6 +62,11 @@ def test_a_link_in_the_menu_of_the_page_leads_there(phone):
     link.tap()
     expect(tab.locator("#pst-secondary-sidebar-modal")).to_be_hidden()
     expect(tab.locator(place)).to_be_in_viewport()
+    tab.locator(".secondary-toggle:visible").tap()
+    early = tab.locator("#pst-secondary-sidebar-modal a[href^='#']").nth(2)
+    early.tap()
+    near = "place => document.querySelector(place).getBoundingClientRect().y < 100"  # below the bar
+    tab.wait_for_function(near, arg=early.get_attribute("href"))
 
 
 def light(tab, clip):
@@ -98,6 +109,24 @@ def test_plots_are_large_enough_to_be_read_and_scroll(phone, page):
     shown = phone(page).evaluate(LEGIBLE)
     assert shown
     assert all(plot["of_its_size"] > 0.85 and plot["reached"] for plot in shown)  # so that 8 points are 9 pixels
+
+
+@pytest.mark.parametrize("page", ["index.html", "executed/02_dcgan.html"])
+def test_a_plot_that_is_cut_says_that_it_goes_on(phone, page):
+    told = "all => all.map((image) => getComputedStyle(image.parentElement, '::before').content)"
+    for said in phone(page).locator("img.plot:visible").evaluate_all(told):
+        assert "goes on to the right" in said
+
+
+@pytest.mark.parametrize("page", [COMPARISON, "executed/02_dcgan.html"])
+def test_no_card_is_wider_than_the_screen(phone, page):
+    assert phone(page).evaluate(CARDS) == []
+
+
+@pytest.mark.parametrize("page", ["executed/02_dcgan.html", "executed/05_diffusion.html"])
+def test_names_of_rows_stay_in_their_cells(phone, page):
+    over = "all => all.filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent)"
+    assert phone(page).locator(".wide > table > tbody > tr > :first-child").evaluate_all(over) == []
 
 
 def test_long_words_of_search_results_do_not_widen_the_page(phone):
