@@ -110,7 +110,7 @@ def test_with_yes_a_long_training_is_told_and_waited_for(builder, monkeypatch, c
         trained.append(config.name)
         raise GendiffError("begun")
 
-    monkeypatch.setattr(budget, "seconds_left", lambda config: 6000.0 if config.name == "ddpm-conv" else 0.0)
+    monkeypatch.setattr(budget, "seconds_left", lambda config, _: 6000.0 if config.name == "ddpm-conv" else 0.0)
     monkeypatch.setattr(recorder, "train", train)
     asked = Asking(preset="smoke", epochs=2.0)
     with pytest.raises(budget.TooLong, match=r"ddpm-conv to 2 epochs takes about 1.7 hours here: add YES=1"):

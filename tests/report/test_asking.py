@@ -26,7 +26,7 @@ def slow(monkeypatch):
     """Names of experiments, or none for all: those that are not done take 5,000 seconds on this machine."""
     names = []
 
-    def seconds(config):
+    def seconds(config, _again):
         return 5000.0 if find(config) is None and config.name in (names or [config.name]) else 0.0
 
     monkeypatch.setattr(budget, "seconds_left", seconds)

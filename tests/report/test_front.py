@@ -123,8 +123,8 @@ def test_fresh_seeds_answer_once_all_of_them_are_published(night):
     assert of == {"0"}
     assert answered(1) == answered(2) == (first, of)
     text, of = answered(3, PAPER_PAIR[0])
-    assert "the paper's DCGAN at 32 pixels has, over 3 trainings, FID" in text
-    assert "its diffusion model has FID" in text
+    assert re.search(r"the paper's DCGAN at 32 pixels, of [\d,]+ parameters, has, over 3 trainings, FID", text)
+    assert re.search(r"its diffusion model, of [\d,]+ parameters, has FID", text)
     assert "the paper's diffusion model is told by one training, so there this speaks of a run" in text
     assert of == {"0", "1, 2, 3"}
     text, of = answered(3, PAPER_PAIR[1])
