@@ -204,7 +204,8 @@ def test_nothing_is_downloaded_for_one_model_of_several(fresh_clone, monkeypatch
     assert asked == []
 
 
-def test_a_model_of_fresh_seeds_alone_is_read_by_one_of_them_unless_a_seed_is_asked_for(fresh_clone):
+def test_a_model_of_fresh_seeds_alone_is_read_by_one_of_them_unless_a_seed_is_asked_for(fresh_clone, monkeypatch):
+    monkeypatch.setenv("GENDIFF_TRAIN", "0")
     run = Asking(preset="overnight").train("ddpm-unet-64")
     assert run.published
     assert run.config.seed in (0, *FRESH)
