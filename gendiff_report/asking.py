@@ -10,7 +10,6 @@ from typing import Any
 
 from gendiff_lib.config import Config, Sampling
 from gendiff_lib.data import check_name
-from gendiff_lib.errors import ConfigError
 from gendiff_lib.evaluation.features import Extractor
 from gendiff_lib.experiments import classifier_for, get, paper_pair, protocol
 from gendiff_lib.experiments.book import (
@@ -31,7 +30,7 @@ from gendiff_lib.runs.run import Run, find
 from gendiff_lib.runs.train import train
 
 from . import READ
-from .reading import PLANE, Unpublished, epochs_there, has_weights, is_there, longest, training_allowed
+from .reading import PLANE, Unpublished, check_hours, epochs_there, has_weights, is_there, longest, training_allowed
 from .reals import Reals, reals
 from .scored import published_run
 
@@ -104,8 +103,7 @@ class Asking:
 
     def _read(self, config: Config) -> Run:
         run = find(config, published=True) or find(config)  # scores of its samples are published with it
-        if run is None and self.seed is None:
-            run = published_run(config, self.preset)
+        run = run or (published_run(config, self.preset) if self.seed is None else None)
         if run is None:
             more = "" if epochs_there(config) else f": no run of it in the preset {self.preset} is published"
             raise Unpublished(f"{config.name} is {self.lacking(config)}{more}")
@@ -164,8 +162,8 @@ class Asking:
     def _one_of_several(self, name: str) -> Run:
         """A run for which nothing is downloaded, where the page's preset is one whose runs are published."""
         config = self.config(name)
-        trains = self.preset in READ and not self.reads(name)
-        if trains and find(config) is None and not is_there(config.dataset):
+        trains = self.preset in READ and not self.reads(name) and find(config) is None
+        if trains and not is_there(config.dataset):
             raise Unpublished(f"{name} is {self.lacking(config)}, and {config.dataset} is not here to train it on")
         return self.train(name)
 
@@ -225,8 +223,8 @@ class Asking:
 
     def faithful(self, run: Run) -> Sampling:
         """Four samples by the tutorial's sampler, in all the steps of the run's schedule."""
-        tutorial = next(s for label, s in sampler_grid(self.preset).items() if label.startswith("tutorial "))
-        return tutorial.but(n=4, batch_size=4)
+        grid = sampler_grid(self.preset)
+        return next(s for label, s in grid.items() if label.startswith("tutorial ")).but(n=4, batch_size=4)
 
     def plane(self) -> dict[str, list[Run]]:
         """The runs in the plane by method and data set, one of each seed."""
@@ -244,11 +242,3 @@ class Asking:
     def equal_n(self, *runs: Run) -> int:
         """The greatest number of samples that all of these runs' protocols draw: values of unlike n do not compare."""
         return min(self.sampling(run).n for run in runs)
-
-
-def check_hours(patience: object) -> None:
-    """ConfigError for a patience that is no number of hours."""
-    if patience is None:
-        return
-    if isinstance(patience, bool) or not isinstance(patience, (int, float)) or not patience > 0:
-        raise ConfigError(f"patience must be a number of hours, more than 0, or None, not {patience!r}")

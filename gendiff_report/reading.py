@@ -61,3 +61,10 @@ def longest(config: Config) -> Run | None:
     runs = map(Run.read, (*folders(config, published=True), *folders(config)))
     ends = [run.at(max(earlier)) for run in runs if (earlier := [e for e in run.epochs if e <= config.epochs])]
     return max(ends, key=lambda run: run.config.epochs, default=None)
+
+
+def check_hours(patience: object) -> None:
+    """ConfigError for a patience that is no number of hours."""
+    number = isinstance(patience, (int, float)) and not isinstance(patience, bool)
+    if patience is not None and not (number and patience > 0):
+        raise ConfigError(f"patience must be a number of hours, more than 0, or None, not {patience!r}")

@@ -185,11 +185,10 @@ def test_unsteady_is_what_gets_worse_beyond_the_noise(gan, diffusion, verdict, m
     late = {"GAN": [scores(fd) for fd in gan], "diffusion": [scores(fd) for fd in diffusion]}
     models = Made()
     monkeypatch.setattr(noise, "_late", lambda _, run: late["GAN" if run is models.pair["GAN"] else "diffusion"])
-    monkeypatch.setattr(noise, "number", lambda value, *_, **__: value)
     ruling = noise.steadier(models)
     assert ruling.verdict == verdict
     if verdict != INCONCLUSIVE:
-        assert max(value for _, value in ruling.ours) == pytest.approx(10, rel=0.01)
+        assert max(number.value for _, number in ruling.ours) == pytest.approx(10, rel=0.01)
 
 
 def test_a_snapshot_between_gives_neither_side_another_chance_to_rise(monkeypatch):
@@ -216,7 +215,7 @@ def test_a_spread_is_less_where_so_few_seeds_can_tell(gan, diffusion, verdict, m
     ruling = noise.alike_over_seeds(made)
     assert ruling.verdict == verdict
     if verdict == INCONCLUSIVE and len(set(gan)) > 1:
-        assert "the DCGAN's is 4 times it, where chance may give 27.2 times" in ruling.why
+        assert "the DCGAN's spread is 4 times the diffusion model's, where chance may give 27.2 times" in ruling.why
 
 
 def test_the_noise_of_a_factor_counts_how_few_seeds_it_is_known_from():
