@@ -65,6 +65,7 @@ def longest(config: Config) -> Run | None:
 
 def check_hours(patience: object) -> None:
     """ConfigError for a patience that is no number of hours."""
-    number = isinstance(patience, (int, float)) and not isinstance(patience, bool)
-    if patience is not None and not (number and patience > 0):
+    if patience is None:
+        return
+    if isinstance(patience, bool) or not isinstance(patience, (int, float)) or not patience > 0:
         raise ConfigError(f"patience must be a number of hours, more than 0, or None, not {patience!r}")
