@@ -40,6 +40,8 @@ def against(
     for axis in "xy":
         logarithmic(axes, axis)
     axes.margins(x=0.05 if marks is None else 0.2)
+    if marks is not None:
+        axes.set_xlim(left=axes.get_xlim()[0] / 5)  # room for the names
     axes.legend(fontsize=8)
     _named(axes, {name: (side, x[-1], y[-1][0]) for name, (side, x, y) in lines.items()}, size[1], marks is None)
     return figure
