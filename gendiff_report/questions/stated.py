@@ -119,7 +119,7 @@ QUESTIONS = {
                 "Does the diffusion model bear 64 pixels better than the DCGAN?",
                 "Yes where, at equal operations, its distance at 64 pixels over that at 32 is the smaller factor. The "
                 "diffusion model is the U-Net, at both sides; scores are taken at the data's own 32 pixels. An fd near "
-                "its ceiling, that of images without any structure, cannot grow much, which favours whoever starts there.",
+                "its ceiling, that of images without structure, cannot grow much, which favours whoever starts there.",
                 rules.holds_at_64,
             ),
             Part(
