@@ -16,10 +16,10 @@ from gendiff_lib.runs.run import Run, find
 
 from .claims.stated import SPACES
 from .compute import GIGA, MODELLED, SIDES
-from .number import Number, spent, trainings
+from .number import Number, trainings
 from .reading import FAMOUS
 from .scored import family, found_in_turn, kept_scores, published_run, speaking
-from .tables.rows import NO_BETTER, cell, lead_rows, told_apart
+from .tables.rows import NO_BETTER, cell, lead_rows, spent, told_apart
 
 MODELS = ("the paper's DCGAN at 32 pixels", "its diffusion model")
 PRINTED = "dcgan"  # the paper's networks at the size that it prints; the pair has 32 pixels
@@ -184,8 +184,8 @@ def _open(seeds: dict[str, int], preset: str) -> str:
     training = f"; {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not published yet" if missing else ""
     return (
         f"<strong>Still open:</strong> {one}both networks are narrower than the paper's ({_narrower(preset)}), "
-        f"whose trainings take {_printed_costs()} petaFLOP by our count, and at that "
-        f"size nothing is decided; and a fraction of a petaFLOP says nothing of where either ends{training}."
+        f"whose trainings take {_printed_costs()} petaFLOP by our count, and at that size nothing is decided; and a "
+        f"fraction of a petaFLOP says nothing of where either ends{training}."
     )
 
 

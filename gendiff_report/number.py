@@ -18,7 +18,6 @@ from gendiff_lib.evaluation.uncertainty import estimate
 from gendiff_lib.parsing import as_text
 
 EACH = ("seconds", "of processor")  # labels whose values are told of each run, though they be equal
-TRAINED = "operations of the training, forward and backward, counted, in 10^15"
 _SERIAL = itertools.count(1)  # equal numbers on one page are still two elements
 
 
@@ -173,12 +172,6 @@ def trainings(scores: Sequence[Scores]) -> dict[str, str]:
     """How the trainings went whose samples these scores are of, label by label, and the commands that repeat them."""
     labels = ("run", "epochs", "training seeds", "training s", "training TFLOP", "trained on", "trained at commit")
     return {k: v for k, v in _known(scores).items() if k in labels} | _trained_again(scores)
-
-
-def spent(scores: Sequence[Scores]) -> Number:
-    """The operations of the trainings whose samples these scores are of, in 10^15: their mean."""
-    work = sum(s.made["training_operations"] for s in scores) / len(scores) / 1e15
-    return Number(f"{work:.3g}", work, {"what": TRAINED} | trainings(scores))
 
 
 def _known(scores: Sequence[Scores]) -> dict[str, str]:

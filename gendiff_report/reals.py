@@ -1,6 +1,6 @@
 """What the pages show of real images: from the data set where it is at hand, else from the tracked record of it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from torch import Tensor
 
@@ -77,4 +77,5 @@ def kept_floors(dataset: str, n: int, n_real: int | None, judge: tuple[str, str]
     with files.understanding(path):
         several = [Scores.from_dict(each) for each in files.read_json(path)["floors"]]
     alike = [s for s in several if (s.n_fake, s.n_real) == (n, n_real) and (s.extractor, s.extractor_digest) == judge]
-    return {str(s.made["images"]): s for s in alike}
+    again = {"kept": f"runs/real/{path.name}", "again": f"gendiff publish --real --dataset {dataset}"}
+    return {str(s.made["images"]): replace(s, made=s.made | again) for s in alike}

@@ -3,7 +3,6 @@
 Every function takes what is asked of the page first, and raises Unpublished where it may only read and finds nothing.
 """
 
-import dataclasses
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -138,8 +137,7 @@ def floors(asked: Asking, run: Run) -> dict[str, Scores]:
     n, n_real, dataset = asked.sampling(run).n, _n_real(asked, run), run.config.dataset
     mine = kept(asked, run, offline_name(dataset)) if asked.preset in READ else []
     if mine and (found := kept_floors(dataset, n, n_real, (mine[0].extractor, mine[0].extractor_digest))):
-        again = {"kept": f"runs/real/{dataset}.json", "again": f"gendiff publish --real --dataset {dataset}"}
-        return {name: dataclasses.replace(s, made=s.made | again) for name, s in found.items()}
+        return found
     if asked.reads(run.config.name):
         raise Unpublished(f"no scores of {n:,} real images of {dataset} are published")
     return floors_of(dataset, asked.judge(run), n, n_real)

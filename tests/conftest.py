@@ -49,11 +49,11 @@ def _one_training_of_a_classifier(_private_folders, _classifiers, monkeypatch):
 
     def trained(config):
         kept = _classifiers / f"{config.digest}-{config.epochs:g}"
-        if config.dataset != "shapes" or recorder.find(config):  # which a test may have replaced
+        if config.dataset != "shapes" or recorder.found(config, again=False):  # which a test may have replaced
             return train(config)
         if kept.exists():
             shutil.copytree(kept, paths.runs_dir() / f"{config.name}-{config.digest}")
-            return recorder.find(config)
+            return recorder.found(config, again=False)
         run = train(config)
         shutil.copytree(run.folder, kept)
         return run

@@ -780,11 +780,11 @@ def test_the_command_of_a_run_trains_its_very_configuration(config, monkeypatch,
     publish(run)
     asked = []
 
-    def find(config):
+    def found(config, _again):
         asked.append(config)
         raise GendiffError("seen")
 
-    monkeypatch.setattr(training, "find", find)
+    monkeypatch.setattr(training, "found", found)
     program, *words = shlex.split(run.command)
     shutil.rmtree(run.folder)
     assert (program, main(words)) == ("gendiff", 2)

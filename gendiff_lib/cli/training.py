@@ -17,8 +17,8 @@ from ..experiments.book import book_configs
 from ..experiments.budget import by_worth, check_patience, seconds_of
 from ..experiments.queue import nothing, published, study, work
 from ..runs.replay import Replay, replay
-from ..runs.run import Run, all_runs, find
-from ..runs.train import train
+from ..runs.run import Run, all_runs
+from ..runs.train import found, train
 from .parser import CLUSTER, RUNS, SIZE, command, flag, option, whole
 from .words import refuse, run_of, settings_of, to_cluster
 
@@ -73,8 +73,7 @@ def train_command(args: argparse.Namespace) -> None:
             print(line, flush=True)
         return
     for config in configs:
-        there = find(config)
-        before = None if args.again and there and there.published else there
+        before = found(config, args.again)
         run = before or train(config, again=args.again)
         what = "is there" if before else f"trained in {run.snapshot['seconds']:.1f} s"
         print(f"{run.id}, {config.epochs:.5g} epochs: {what} ({run.folder})", flush=True)

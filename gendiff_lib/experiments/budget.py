@@ -17,7 +17,8 @@ from ..errors import ConfigError, GendiffError
 from ..graphs import WARM_UP
 from ..runs import layout
 from ..runs.record import images_in
-from ..runs.run import find, folders
+from ..runs.run import folders
+from ..runs.train import found
 from ..training.build import build, images_at, seen_shape, start, training_data
 from ..training.engine import accelerate
 from ..training.loop import fit
@@ -42,15 +43,9 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
-def is_done(config: Config, again: bool = False) -> bool:
-    """Whether its run is there; with `again` a published one does not count."""
-    run = find(config)
-    return run is not None and not (again and run.published)
-
-
 def seconds_left(config: Config, again: bool = False) -> float:
-    """How long this machine will train, from the furthest checkpoint on; 0 for a run that is there (see `is_done`)."""
-    if is_done(config, again):
+    """How long this machine will train, from the furthest checkpoint on; 0 for a run that is there (see `found`)."""
+    if found(config, again):
         return 0.0
     target = images_at(config.epochs, steps_of(config), config.batch_size)
     places = (paths.runs_dir() / layout.training(config.digest), *folders(config))
@@ -75,7 +70,7 @@ def check_patience_of(
 ) -> None:
     """The same of several trainings together, of which those of other seeds take equally long; `what` begins it."""
     alike: dict[Config, list[Config]] = {}
-    for config in (each for each in configs if not is_done(each, again)):
+    for config in (each for each in configs if not found(each, again)):
         build(config, training_data(config))  # what is refused is refused before anything is measured or told
         alike.setdefault(config.but(seed=0), []).append(config)
     if not alike:

@@ -41,6 +41,12 @@ class OutOfTime(GendiffError):
     """A training was stopped at its deadline; its checkpoint is kept."""
 
 
+def found(config: Config, again: bool) -> Run | None:
+    """What `find` finds; with `again` a published run is no answer."""
+    run = find(config)
+    return None if run and again and run.published else run
+
+
 def train(config: Config, deadline: Deadline = math.inf, *, again: bool = False, wait: bool = True) -> Run:
     """The finished run of `config`: from disk where there is one, else trained, from a checkpoint if one is left.
 
@@ -49,7 +55,7 @@ def train(config: Config, deadline: Deadline = math.inf, *, again: bool = False,
     published run is no answer: it is trained here. Processes that torchrun started train it together.
     """
     ranks.lead(lambda: drafts.sweep(paths.runs_dir()))
-    if (run := ranks.lead(lambda: find(config))) and not (again and run.published):
+    if run := ranks.lead(lambda: found(config, again)):
         run.check_data()
         return run
     dataset = training_data(config, codec_of)
@@ -57,7 +63,7 @@ def train(config: Config, deadline: Deadline = math.inf, *, again: bool = False,
     if config.needs:
         train(config.needs, deadline, wait=wait)
     with locks.lock(f"training-{config.digest}", f"training {config.name} (seed {config.seed})", wait=wait) as held:
-        if (run := find(config)) and not (again and run.published):
+        if run := found(config, again):
             return run
         training = _Training(config, dataset.to(learner.device), learner, held)
         try:

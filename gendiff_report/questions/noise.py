@@ -12,6 +12,7 @@ from gendiff_lib.evaluation.scores import Scores
 from gendiff_lib.evaluation.uncertainty import TAIL, estimate
 from gendiff_lib.experiments.claimed import ENOUGH
 from gendiff_lib.gan.config import GANConfig
+from gendiff_lib.runs import layout
 from gendiff_lib.runs.run import Run
 
 from ..claims.evidence import Missing
@@ -56,7 +57,7 @@ def _error(values: Tensor) -> float:
 
 def _over_images(values: Tensor, run: Run, what: str) -> Number:
     told = {"what": what, "± is": f"the standard error over {len(values)} test images"}
-    told["kept in"] = f"runs/{run.id}/restored, which gendiff train --publish makes with the run"
+    told["kept in"] = f"runs/{run.id}/{layout.RESTORED}, which gendiff train --publish makes with the run"
     text = f"{values.mean():.3g} ± {_error(values):.1g}"
     return Number(text, values.mean().item(), told | training_protocol(run), _error(values))
 
@@ -173,12 +174,8 @@ def same_noise(models: Models) -> Ruling:
         what = f"mean correlation over {len(some)} pairs of models (least to greatest); of unlike noise "
         what += f"{sum(other for _, other in some.values()) / len(some):.2f}"
         text = f"{means[side]:.2f} ({min(values):.2f} to {max(values):.2f})"
-        shown.append(
-            (
-                f"correlation, {side}",
-                Number(text, means[side], {"what": what, "pairs": ", ".join(some), "made of": SHEETS}),
-            )
-        )
+        how = {"what": what, "pairs": ", ".join(some), "made of": SHEETS}
+        shown.append((f"correlation, {side}", Number(text, means[side], how)))
     stand = {side: "above" if mean > ALIKE else "not above" for side, mean in means.items()}
     why = (
         f"The mean over pairs of diffusion models is {stand['diffusion']} {ALIKE:g}, that over GANs {stand['GAN']} it."

@@ -104,7 +104,7 @@ QUESTIONS = {
             Part(
                 "same",
                 "Does the same noise mean the same image to diffusion models that were trained apart, and not to GANs?",
-                f"Yes where the correlation of images from the same noise, as a mean over all pairs of trainings (of "
+                "Yes where the correlation of images from the same noise, as a mean over all pairs of trainings (of "
                 f"one model or of two), is above {noise.ALIKE:g} for diffusion models, and below it for GANs. "
                 "It has no error: pairs share their models.",
                 noise.same_noise,

@@ -5,7 +5,7 @@ from .likelihood import bits, lowest
 from .memorisation import memorisation
 from .paper import printed, table1
 from .points import POINT_COLUMNS, points
-from .rows import drawing_alone, ranked, told_apart
+from .rows import drawing_alone, ranked, spent, told_apart
 from .scores import SEEDS_NOTE, famous, leads, scores, seeds, trained
 from .speed import measured, processes, scoring, speed
 from .table import of_rows
@@ -37,6 +37,7 @@ __all__ = [
     "scoring",
     "seeds",
     "speed",
+    "spent",
     "splits",
     "table1",
     "told_apart",

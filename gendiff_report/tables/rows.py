@@ -3,18 +3,20 @@
 import html
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from gendiff_lib.evaluation.scores import VALUES, ScoreError, Scores, protocol_of
 from gendiff_lib.evaluation.uncertainty import Comparison, compared, estimate
 
-from ..number import TRAINED, Number, over, plain, score_number, score_protocol, value
+from ..number import Number, over, plain, score_number, score_protocol, trainings, value
 
 HIGHER_IS_BETTER = {"classifier_score", "precision", "recall", "coverage"}
 NOT_COMPUTED = "not computed"
 NO_LOGITS = "none: no logits"  # of an extractor whose file holds features alone
 LACKING_SAID = {NO_LOGITS: " No {}: the extractor gives no logits.", NOT_COMPUTED: " Not computed here: {}."}
 MADE_WITH = ("n", "over", "petaFLOP", "weights")  # columns that are no results
+TRAINED = "operations of the training, forward and backward, counted, in 10^15"
 NO_BETTER = {"density"}  # real images have about 1; a set that crowds has more
 NOISE_NOTE = "± is the standard deviation over seeds; where there is one set, the error that its groups tell."
 
@@ -62,9 +64,14 @@ def cell(scores: Sequence[Scores], name: str) -> Number | str:
     return score_number(scores, name) if getattr(scores[0], name) is not None else NO_LOGITS
 
 
-def operations(run_operations: int, protocol: Mapping[str, str]) -> Number:
+def operations(counted: float, protocol: Mapping[str, str]) -> Number:
     """The operations of a training, in 10^15."""
-    return Number(f"{run_operations / 1e15:.3g}", run_operations / 1e15, {"what": TRAINED, **protocol})
+    return Number(f"{counted / 1e15:.3g}", counted / 1e15, {"what": TRAINED, **protocol})
+
+
+def spent(scores: Sequence[Scores]) -> Number:
+    """The same of the trainings whose samples these scores are of: their mean."""
+    return operations(fmean(s.made["training_operations"] for s in scores), trainings(scores))
 
 
 def check_alike(one: Sequence[Scores], other: Sequence[Scores]) -> None:

@@ -10,6 +10,7 @@ from gendiff_lib.errors import ConfigError
 from gendiff_lib.experiments import budget
 from gendiff_lib.experiments.book import WORTH, book_configs
 from gendiff_lib.experiments.budget import TooLong, by_worth, check_patience, seconds_left, seconds_of, seconds_of_image
+from gendiff_lib.runs import train as recorder
 from gendiff_lib.runs.train import OutOfTime, train
 
 
@@ -69,7 +70,7 @@ def test_a_long_training_is_told_and_refused_with_a_remedy_that_works(conv, caps
 )
 def test_a_published_run_takes_its_time_again(published, again, refused, conv, monkeypatch):
     monkeypatch.setattr(budget, "seconds_of_image", lambda config: 1.0)
-    monkeypatch.setattr(budget, "find", lambda config: SimpleNamespace(published=published))
+    monkeypatch.setattr(recorder, "find", lambda config: SimpleNamespace(published=published))
     long = conv.but(epochs=10.0**7)
     assert (seconds_left(long, again) > 0) == refused
     with pytest.raises(TooLong) if refused else nullcontext():

@@ -59,8 +59,9 @@ def test_a_classifier_of_images_that_changed_since_is_refused(monkeypatch):
     def changed():
         raise DataError("folder:x has changed")
 
-    for module in (extractors, recorder):
-        monkeypatch.setattr(module, "find", lambda config: SimpleNamespace(check_data=changed))
+    there = SimpleNamespace(check_data=changed)
+    monkeypatch.setattr(extractors, "find", lambda config: there)
+    monkeypatch.setattr(recorder, "found", lambda config, again: there)
     with pytest.raises(DataError, match="folder:x has changed"):
         own_classifier("shapes", "smoke")
 

@@ -11,7 +11,8 @@ import pytest
 from gendiff_lib.cli.parser import parser
 from gendiff_lib.evaluation.scores import VALUES
 from gendiff_report import downloads
-from gendiff_report.number import TRAINED, Number, made_of, score_number, spent, trainings
+from gendiff_report.number import Number, made_of, score_number, trainings
+from gendiff_report.tables.rows import TRAINED, spent
 from tests.report.test_tables import made
 
 

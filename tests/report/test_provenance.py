@@ -32,11 +32,11 @@ def test_the_command_that_trains_a_configuration_gives_it_again(name, preset, ch
     config = get(name, preset).but(**changes)  # not before: an overnight one counts operations
     asked = []
 
-    def find(config):
+    def found(config, _again):
         asked.append(config)
         raise GendiffError("seen")
 
-    monkeypatch.setattr(training, "find", find)
+    monkeypatch.setattr(training, "found", found)
     monkeypatch.setattr(training, "check_patience", lambda *_, **__: None)
     program, *words = shlex.split(train_command(config))
     assert (program, cli.main(words)) == ("gendiff", 2)
