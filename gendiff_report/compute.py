@@ -19,10 +19,9 @@ from . import results
 from .asking import Asking
 from .equal import tried
 from .exhibit import Exhibit
-from .number import Number, score_number, value
-from .provenance import training_protocol
+from .number import Number, score_number, trainings, value
 from .reading import LACKING
-from .tables.rows import told_apart
+from .tables.rows import spent, told_apart
 from .tables.table import filed
 
 GIGA = 10**9
@@ -101,14 +100,14 @@ def table(several: Curves) -> Exhibit[Curves]:
 
 
 def _row(point: Point) -> dict[str, object]:
-    run, how = point.run, training_protocol(point.run)
+    run, how = point.run, trainings(point.scores)
     drawn = run.drawing_operations(point.sampling) / GIGA
     called = point.scores[0].labels
     return {
         "model": point.name,
         "side": point.side,
         "epochs": f"{run.config.epochs:.4g}",
-        "petaFLOP": Number(f"{point.petaflop:.3g}", point.petaflop, {"what": "operations of the training"} | how),
+        "petaFLOP": spent(point.scores),
         "images seen": f"{run.images:,}",
         "GFLOP a sample": Number(f"{drawn:.3g}", drawn, {"what": "operations of drawing a sample"} | how),
         "NFE": run.evaluations(point.sampling),

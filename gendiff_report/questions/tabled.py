@@ -13,8 +13,7 @@ from gendiff_lib.training.memory import activation_bytes
 from ..compute import GIGA
 from ..exhibit import Exhibit
 from ..number import Number, score_number
-from ..provenance import training_protocol
-from ..tables.rows import operations
+from ..tables.rows import spent
 from ..tables.table import Rows, of_rows
 from .models import Models, distance, number
 
@@ -83,7 +82,7 @@ def _scale_row(what: str, side: str, run: Run, scores: list[Scores]) -> dict[str
         "side": side,
         "model": run.config.name,
         "epochs": f"{run.config.epochs:.4g}",
-        "petaFLOP": operations(run.training_operations, training_protocol(run)),
+        "petaFLOP": spent(scores),
         **_of_an_image(run),
         scores[0].labels["frechet_distance"]: score_number(scores, "frechet_distance"),
         "real images": scores[0].reals,

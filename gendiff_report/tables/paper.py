@@ -12,9 +12,8 @@ from ..asking import Asking
 from ..exhibit import Exhibit, details
 from ..number import over, plain, score_number
 from ..printed import FIG16, FIG17, TABLE1
-from ..provenance import training_protocol
 from .protocol import protocol_table
-from .rows import NOISE_NOTE, cell, operations, protocol_row
+from .rows import NOISE_NOTE, cell, protocol_row, spent
 from .table import filed
 
 MISSING = "not computed here"
@@ -39,7 +38,7 @@ def table1(asked: Asking, gan: Run, diffusion: Run) -> Exhibit[dict[str, list[Sc
     ours = {k: results.several(asked, run, asked.sampling(run, n=n)) for k, run in runs.items()}
     famous = {k: results.kept(asked, run, "inception", n) for k, run in runs.items()}
     rows = [_metric_row(name, metric, ours, famous) for name, metric in METRICS]
-    work = {f"{k}, offline": operations(run.training_operations, training_protocol(run)) for k, run in runs.items()}
+    work = {f"{k}, offline": spent(scores) for k, scores in ours.items()}
     rows.append(dict.fromkeys(rows[0], "") | {"": "petaFLOP of the training"} | work)
     caption = (
         f"n = {n:,} each. Offline: {ours['DCGAN'][0].extractor}, whose scores are no IS, FID and KID; "

@@ -64,14 +64,10 @@ def cell(scores: Sequence[Scores], name: str) -> Number | str:
     return score_number(scores, name) if getattr(scores[0], name) is not None else NO_LOGITS
 
 
-def operations(counted: float, protocol: Mapping[str, str]) -> Number:
-    """The operations of a training, in 10^15."""
-    return Number(f"{counted / 1e15:.3g}", counted / 1e15, {"what": TRAINED, **protocol})
-
-
 def spent(scores: Sequence[Scores]) -> Number:
-    """The same of the trainings whose samples these scores are of: their mean."""
-    return operations(fmean(s.made["training_operations"] for s in scores), trainings(scores))
+    """The operations of the trainings whose samples these scores are of, in 10^15: their mean."""
+    work = fmean(s.made["training_operations"] for s in scores) / 1e15
+    return Number(f"{work:.3g}", work, {"what": TRAINED} | trainings(scores))
 
 
 def check_alike(one: Sequence[Scores], other: Sequence[Scores]) -> None:

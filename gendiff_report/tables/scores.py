@@ -1,6 +1,6 @@
 """Tables of scores: a row a set of samples, or all seeds of a model; by one extractor, or those of the literature."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gendiff_lib.config import Sampling
@@ -12,7 +12,6 @@ from gendiff_lib.runs.run import Run
 from .. import results
 from ..asking import Asking
 from ..exhibit import Exhibit, banner, details, left_out
-from ..provenance import training_protocol
 from ..reading import FAMOUS, LACKING, Unpublished
 from .protocol import protocol_table
 from .rows import (
@@ -23,9 +22,9 @@ from .rows import (
     class_columns,
     compact,
     lead_rows,
-    operations,
     protocol_row,
     score_row,
+    spent,
 )
 from .table import filed
 
@@ -41,7 +40,7 @@ def scores(asked: Asking, entries: Mapping[str, Entry], *, cost: bool = False) -
     What is not scored, and must not be now, is left out, and a line says so.
     """
     found, missing = _both_splits(asked, entries, lambda *entry: [results.scores(asked, *entry)])
-    more = {label: _cost(entries[label], train[0]) for label, (train, _) in found.items()} if cost else {}
+    more = {label: _cost(train) for label, (train, _) in found.items()} if cost else {}
     own = {label: [s] if (s := results.own_scores(asked, *_whole(entries[label]))) else [] for label in found}
     shown = _shown(found, own, more)
     return Exhibit(missing + shown, {label: train[0] for label, (train, _) in found.items()})
@@ -67,7 +66,7 @@ def _over_seeds(
     """A row an entry over the seeds that `ask`, of `results`, tells of."""
     found, missing = _both_splits(asked, entries, lambda *entry: ask(asked, *entry))
     own = {label: results.own_of_several(asked, *_whole(entries[label]), ask) for label in found}
-    more = {label: _cost(entries[label], train[0]) for label, (train, _) in found.items()} if cost else {}
+    more = {label: _cost(train) for label, (train, _) in found.items()} if cost else {}
     return Exhibit(missing + _shown(found, own, more), {label: train for label, (train, _) in found.items()})
 
 
@@ -100,10 +99,8 @@ def leads(one: tuple[str, list[Scores]], other: tuple[str, list[Scores]]) -> Exh
     return Exhibit(filed(rows, caption), sides)
 
 
-def _cost(entry: Entry, scored: Scores) -> dict[str, Any]:
-    run, _ = _whole(entry)
-    work = operations(run.training_operations, training_protocol(run))
-    return {"petaFLOP": work, "weights": scored.made["weights"]}
+def _cost(scored: Sequence[Scores]) -> dict[str, Any]:
+    return {"petaFLOP": spent(scored), "weights": scored[0].made["weights"]}
 
 
 def _whole(entry: Entry) -> tuple[Run, Sampling | None]:
@@ -175,4 +172,4 @@ def _famous_row(asked: Asking, label: str, run: Run, extractor: str, train: list
     own = classifier_name(run.config.dataset)
     if train[0].classifier_score is None and (kept := results.kept(asked, run, own)):
         row["cs, classifier"] = cell(kept, "classifier_score")
-    return row | {"petaFLOP": operations(run.training_operations, training_protocol(run))}
+    return row | {"petaFLOP": spent(train)}
